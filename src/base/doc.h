@@ -14,8 +14,8 @@
  * The neutral document: what a JSON or CBOR body says, without saying which.
  * Handlers read and build these; codec/docfmt turns them into bytes and back.
  * All memory is the arena's. Building is sticky: with no memory a builder call
- * returns NULL, calls on NULL do nothing, and doc_failed(arena) is checked by
- * the encoder.
+ * returns NULL, calls on NULL do nothing, and doc_failed(arena) is checked once
+ * before the document is encoded.
  *
  * DOC_U64 is an unsigned number that travels as a decimal string in JSON and as
  * uint in CBOR (sequence numbers). DOC_BYTES is lower-case hex in JSON.
@@ -50,6 +50,8 @@ void doc_add_text_slice(struct arena *a, struct doc *parent, const char *key, st
 void doc_add_bytes(struct arena *a, struct doc *parent, const char *key, struct slice v);
 void doc_add_digest(struct arena *a, struct doc *parent, const char *key, const struct digest *d);
 void doc_add_time(struct arena *a, struct doc *parent, const char *key, int64_t wall_ms);	/* RFC 3339 text; 0: null */
+/* True when the arena refused memory since its last reset: the document may lack members. */
+bool doc_failed(const struct arena *a);
 /* Low-level: append a node of the given type and return it (decoders use it). */
 struct doc *doc_add(struct arena *a, struct doc *parent, struct slice key, enum doc_type t);
 

@@ -54,6 +54,7 @@ struct arena_block;
 struct arena {
 	struct arena_block *first, *cur;
 	size_t used, total, max;
+	bool failed;	/* an allocation was refused since the last reset */
 };
 
 #define ARENA_INIT(bound) ((struct arena){ .max = (bound) })
