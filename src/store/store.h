@@ -103,6 +103,7 @@ int store_credential_add(struct store *st, struct credential *c, struct err *e);
 int store_credential_by_identity(struct store *st, enum credential_kind k, const char *identity,
 				 struct credential *out, struct err *e);	/* newest usable first, else newest */
 int store_credential_by_hash(struct store *st, const struct digest *hash, struct credential *out, struct err *e);
+int store_credential_get(struct store *st, int64_t dev, int64_t id, struct credential *out, struct err *e);
 int store_credential_list(struct store *st, int64_t dev, int64_t after, int limit, struct credential *out, struct err *e);
 int store_credential_revoke(struct store *st, int64_t dev, int64_t id, int64_t at, struct err *e);
 int store_credential_usable(struct store *st, int64_t dev, int64_t now_wall, struct err *e);	/* how many, or -1 */

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: ISC */
+/* SPDX-FileCopyrightText: The Fettle authors */
+#ifndef FETTLE_SERVICE_ROUTE_H
+#define FETTLE_SERVICE_ROUTE_H
+
+#include "service/service.h"
+#include "tracker/tracker.h"
+
+/*
+ * The route table: {method, path pattern, who may, handler, one-line doc}. A
+ * pattern segment "<name>" is a hole, "<name...>" takes the rest. Who may is a set of
+ * role bits; a route with none is denied to all. The authorisation test walks this table.
+ */
+#define ROLE_BIT(r) (1u << (r))
+#define WHO_ANYONE ROLE_BIT(ROLE_NONE)	/* also those who proved nothing */
+#define WHO_DEVICE ROLE_BIT(ROLE_DEVICE)
+#define WHO_READ (ROLE_BIT(ROLE_VIEWER) | ROLE_BIT(ROLE_OPERATOR) | ROLE_BIT(ROLE_APPROVER) | ROLE_BIT(ROLE_ADMIN))
+#define WHO_AUTHOR (ROLE_BIT(ROLE_AUTHOR) | ROLE_BIT(ROLE_OPERATOR) | ROLE_BIT(ROLE_ADMIN))
+#define WHO_OPERATE (ROLE_BIT(ROLE_OPERATOR) | ROLE_BIT(ROLE_ADMIN))
+#define WHO_ADMIN ROLE_BIT(ROLE_ADMIN)
+
+enum route_flags {
+	ROUTE_CONTROL_ONLY = 1,	/* the local Unix socket alone */
+	ROUTE_OWN_DEVICE = 2,	/* hole <id> must be the asking device */
+	ROUTE_UPLOAD = 4,	/* body comes by upload frames */
+	ROUTE_NO_BODY = 8,
+};
+
+struct principal {
+	enum role role;
+	enum evidence_kind how;
+	enum transport transport;
+	int64_t dev;			/* device principals */
+	char device[NAME_TEXT];
+	int64_t credential, token;
+	char name[NAME_TEXT];		/* audit: "uid:0", "token:ci", "device:lamp-1", "anonymous" */
+	char scope[FILTER_TEXT];
+};
+
+#define HOLES_MAX 4
+struct call {			/* what a handler gets */
+	struct service *sv;
+	enum lane lane;
+	const struct request *rq;
+	struct response *rs;
+	struct outcome *oc;
+	struct tracker tk;		/* store, policy, now, effects, arena, who */
+	struct principal who;
+	struct evidence evidence;
+	struct slice hole[HOLES_MAX];
+	const struct doc *body;		/* decoded when the route takes a document */
+};
+
+typedef int (*route_handler)(struct call *c, struct err *e);	/* 0: rs is filled; -1: e becomes the answer */
+
+struct route {
+	enum method method;
+	const char *pattern;
+	unsigned who;
+	unsigned flags;
+	route_handler handler;
+	const char *doc;
+};
+
+extern const struct route routes[];
+extern const unsigned routes_count;
+
+#endif

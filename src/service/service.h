@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: ISC */
+/* SPDX-FileCopyrightText: The Fettle authors */
+#ifndef FETTLE_SERVICE_SERVICE_H
+#define FETTLE_SERVICE_SERVICE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/message.h"
+#include "base/model.h"
+#include "store/store.h"
+#include "tracker/effects.h"
+#include "tracker/policy.h"
+
+/*
+ * Protocol-neutral requests: sessions and principals, one route table, the
+ * handlers. Runs in the core; knows no socket. Behaviour cannot differ by transport.
+ */
+enum lane { LANE_NETWORK, LANE_CONTROL, LANE_COUNT };
+
+struct service_options {
+	struct store *store;
+	uint32_t own_uid;		/* the daemon's: admin on the control lane, like root */
+	uint64_t quota_staged;		/* bytes of unfinished uploads, all together */
+	uint64_t image_max;		/* one image */
+	unsigned sessions_max;		/* per lane */
+	const char *version;
+	const char *openapi;		/* text of schema/openapi.yaml or NULL */
+};
+
+struct service;
+int service_new(const struct service_options *o, struct service **out, struct err *e);
+void service_free(struct service *sv);
+/* Policy documents are read again from rows (after a change, at start). */
+int service_reload_policy(struct service *sv, struct err *e);
+const struct policy *service_policy(const struct service *sv);
+
+/* A grant the front may serve by, in force after the commit. */
+struct grant {
+	uint64_t session;		/* 0: public */
+	char path[PATH_MAX_LEN + 1];
+	struct digest object;
+	enum media media;
+	int32_t max_age;
+	int64_t lifetime_ms;
+};
+
+/* What a request leaves besides its response. Slices in the response live in the arena. */
+struct outcome {
+	struct effects *fx;
+	bool has_grant;
+	struct grant grant;
+};
+
+/*
+ * A session says who it is: 1 admitted, 0 refused (the front must drop it).
+ * EVIDENCE_LOCAL on the network lane is refused, everything else on control too.
+ */
+int service_admit(struct service *sv, enum lane lane, uint64_t session, const struct evidence *ev,
+		  const struct now *now);
+void service_closed(struct service *sv, enum lane lane, uint64_t session);
+void service_lane_reset(struct service *sv, enum lane lane);	/* the front was replaced */
+/* Sessions an effect ends: fills up to limit handles, returns how many. */
+int service_sessions_of(struct service *sv, enum lane lane, const struct effect *fx, uint64_t *out, int limit);
+
+/*
+ * One request, inside a batch: the caller has called store_handler_begin and
+ * calls store_handler_end with *keep. The response is complete in any case
+ * (errors become problem details in a media type the asker accepts).
+ */
+void service_request(struct service *sv, enum lane lane, const struct request *rq,
+		     const struct now *now, struct arena *a, struct response *rs,
+		     struct outcome *oc, bool *keep);
+
+/*
+ * Uploads, outside batches: authorise and open (fills u; continues one when rq names it), then the
+ * caller feeds store_upload_chunk and closes. Each returns 0 and goes on, or -1 with rs the final answer.
+ */
+struct upload_ask {
+	bool has_size, has_digest, has_offset;
+	uint64_t size, offset;
+	struct digest digest;
+	int complete;			/* Upload-Complete: 1, 0, -1 absent */
+};
+int service_upload_open(struct service *sv, enum lane lane, const struct request *rq,
+			const struct upload_ask *ask, const struct now *now, struct arena *a,
+			struct upload *u, struct response *rs);
+/* All bytes are there: seal (or keep partial when it is not complete) and fill the final answer. */
+void service_upload_close(struct service *sv, enum lane lane, const struct request *rq,
+			  const struct upload_ask *ask, struct upload *u, const struct now *now,
+			  struct arena *a, struct response *rs, struct outcome *oc);
+
+/* Time and long work, between batches. Same returns as scheduler_pass and jobs_slice. */
+int service_schedule(struct service *sv, const struct now *now, struct arena *a, struct effects *fx,
+		     int limit, int64_t *next_track, struct err *e);
+int service_jobs(struct service *sv, const struct now *now, struct arena *a, struct effects *fx,
+		 int64_t budget_us, struct err *e);
+
+/* A failing batch is answered: the response for a request that could not be stored. */
+void service_unavailable(const struct request *rq, enum err_code why, struct arena *a, struct response *rs);
+
+/* Counters for /metrics and the watchdog, kept by the caller. */
+struct service_stats {
+	uint64_t batches, requests, commits, commit_us_total, commit_us_max, refused_busy;
+	uint64_t sessions[LANE_COUNT];
+};
+void service_set_stats(struct service *sv, const struct service_stats *stats);
+
+#endif

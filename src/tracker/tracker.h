@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: ISC */
+/* SPDX-FileCopyrightText: The Fettle authors */
+#ifndef FETTLE_TRACKER_TRACKER_H
+#define FETTLE_TRACKER_TRACKER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/filter.h"
+#include "base/message.h"
+#include "base/model.h"
+#include "codec/suit.h"
+#include "store/store.h"
+#include "tracker/effects.h"
+#include "tracker/policy.h"
+#include "tracker/state.h"
+
+/*
+ * Decisions over the store. A struct tracker is what one call may use: nothing
+ * in it outlives the batch. Every function is re-runnable: all truth is in rows.
+ */
+struct tracker {
+	struct store *st;
+	const struct policy *policy;
+	struct now now;
+	struct effects *fx;
+	struct arena *a;
+	const char *who;	/* "uid:0", "token:ci", "device:lamp-1", "system": cause and audit */
+};
+
+/* ---- releases (release.c, trust.c) ---- */
+
+/* Verify and derive: which anchor, which algorithm; ERR_VERIFY names why not. Fills m and images. */
+int release_check_manifest(struct tracker *tk, struct slice bytes, struct manifest *m,
+			   struct manifest_image *images, int limit, int *n, struct err *e);
+/* Keep a manifest (verified or refused). */
+int release_manifest_add(struct tracker *tk, struct slice bytes, struct manifest *out, struct err *e);
+int release_add(struct tracker *tk, const struct digest *manifest, const char *name, struct release *out, struct err *e);
+int release_approve(struct tracker *tk, struct release *r, struct err *e);	/* complete and verifiable, else ERR_CONFLICT */
+int release_publish(struct tracker *tk, struct release *r, bool on, struct err *e);
+int release_withdraw(struct tracker *tk, struct release *r, bool raise_floor, struct err *e);
+int release_set_urgency(struct tracker *tk, struct release *r, enum urgency u, struct err *e);
+/* Images still missing; 0 complete. missing may be NULL. */
+int release_missing(struct tracker *tk, const struct release *r, struct digest *missing, int limit, struct err *e);
+/* May it be offered now? true, or false with e saying which gate. Checks anchor validity and revocation in rows. */
+bool release_offerable(struct tracker *tk, const struct release *r, struct err *e);
+int anchor_add(struct tracker *tk, struct anchor *a, struct err *e);
+int anchor_revoke(struct tracker *tk, int64_t id, struct err *e);	/* consequences are a job */
+
+/* ---- registry (registry.c): what devices say of themselves ---- */
+
+struct registration {
+	uint64_t boot, counter;
+	enum mode mode;
+	struct uuid vendor_id, class_id;
+	char manufacturer[NAME_TEXT], model[NAME_TEXT], parent[NAME_TEXT];
+	struct component components[COMPONENTS_MAX];
+	int n_components;		/* -1: said nothing */
+	bool has_port;
+	uint16_t port;
+	struct device_live status;	/* service .. free_ram only */
+	struct { char name[NAME_TEXT]; struct filter_value v; } attributes[16];
+	int n_attributes;
+};
+/* dev 0 in d: first contact, allowed by the caller. *created says which. Contact interval in *ask_again_s. */
+int registry_register(struct tracker *tk, struct device *d, const struct registration *r,
+		      const struct evidence *ev, bool *created, int64_t *ask_again_s, struct err *e);
+/*
+ * Idempotence key of decisions and reports (behaviour.md 6): 1 new (recorded in l, to be
+ * written by the caller), 0 seen before, -1 refused (below the window).
+ */
+int registry_dedup(struct device_live *l, uint64_t boot, uint64_t counter, struct err *e);
+
+/* ---- offers, decisions, reports (offer.c, report.c) ---- */
+
+struct offer {
+	struct update update;
+	struct release release;
+	struct manifest manifest;
+	struct manifest_image images[COMPONENTS_MAX * 2];
+	int n_images;
+	int64_t not_before_s, not_after_s, deadline_s;	/* from now, 0 none */
+};
+/*
+ * The device asks. 1: *out is its offer (the same one until decided; a reservation
+ * was made on the first). 0: nothing now; *why says which gate in one line.
+ * *ask_again_s always set. looking false (HEAD, Observe's body): never reserves.
+ */
+int offer_get(struct tracker *tk, const struct device *d, bool looking, struct offer *out,
+	      int64_t *ask_again_s, struct err *why, struct err *e);
+/* The device fetched the manifest of its open update. */
+int offer_manifest_fetched(struct tracker *tk, int64_t dev, struct err *e);
+/* May dev fetch this object now: it is of its open update's release. 1/0/-1 */
+int offer_grants_object(struct tracker *tk, int64_t dev, const struct digest *object, struct err *e);
+/* What path means for this device: its open update's release's route. 1/0/-1 */
+int offer_route(struct tracker *tk, int64_t dev, const char *path, struct digest *object, struct err *e);
+
+struct decision {
+	uint64_t boot, counter;
+	int64_t update;
+	enum { DECISION_ACCEPT, DECISION_DEFER, DECISION_REJECT } kind;
+	int64_t until_s;		/* from now, with DEFER */
+	char reason[REASON_TEXT];
+};
+struct decision_answer {
+	bool duplicate, fetch;
+	int64_t granted_s, latest_s;	/* 0 none */
+	enum update_state state;
+};
+int offer_decide(struct tracker *tk, const struct device *d, const struct decision *c,
+		 struct decision_answer *out, struct err *e);
+
+struct report {
+	uint64_t boot, counter;
+	int64_t update;			/* 0: the open one */
+	char state[24];
+	int progress;			/* -1 none */
+	enum failure failure;
+	int64_t result;
+	struct component components[COMPONENTS_MAX];
+	int n_components;		/* -1 none */
+	bool has_status;
+	struct device_live status;
+	char text[REASON_TEXT];
+};
+struct report_answer {
+	bool duplicate;
+	int64_t update;
+	enum update_state state;
+	int64_t ask_again_s;
+};
+int report_apply(struct tracker *tk, const struct device *d, const struct report *r,
+		 struct report_answer *out, struct err *e);
+
+/* ---- updates: the one writer of states (update.c) ---- */
+
+/* Put event on u: table, history row, counters, timeouts, retry. ERR_CONFLICT when refused. */
+int update_apply(struct tracker *tk, struct update *u, enum update_event ev, enum failure f,
+		 const char *cause, struct err *e);
+
+/* ---- rollouts (rollout.c) ---- */
+
+struct rollout_spec {
+	char name[NAME_TEXT];
+	int64_t release;
+	char target[FILTER_TEXT];
+	int64_t budget;			/* -1: as many as targets at creation */
+	int64_t in_flight;		/* 0 strict */
+	struct phase phases[16];
+	int n_phases;			/* 0: one phase, everything */
+};
+/* Makes the row and the job that plans the updates. */
+int rollout_create(struct tracker *tk, const struct rollout_spec *s, struct rollout *out, struct job *job, struct err *e);
+int rollout_start(struct tracker *tk, struct rollout *r, struct err *e);
+int rollout_pause(struct tracker *tk, struct rollout *r, const char *reason, struct err *e);
+int rollout_resume(struct tracker *tk, struct rollout *r, struct err *e);
+int rollout_abort(struct tracker *tk, struct rollout *r, const char *reason, struct job *job, struct err *e);
+/* How many devices the filter takes, from a bounded look (first 10,000): *exact false beyond. */
+int rollout_dry_run(struct tracker *tk, const struct rollout_spec *s, int64_t *devices, bool *exact, struct err *e);
+
+/* ---- time (scheduler.c) and long work (jobs.c) ---- */
+
+/* Handle up to limit due updates; *next_track: when to come again (0: nothing due). Returns how many, -1. */
+int scheduler_pass(struct tracker *tk, int limit, int64_t *next_track, struct err *e);
+/* One slice of the oldest running job, <= budget_us by the clock. 1 more work waits, 0 none, -1. */
+int jobs_slice(struct tracker *tk, int64_t budget_us, struct err *e);
+int job_cancel(struct tracker *tk, int64_t id, struct err *e);
+
+/* ---- audit (audit.c) ---- */
+int audit_note(struct tracker *tk, const char *verb, const char *object, struct err *e,
+	       const char *fmt, ...) __attribute__((format(printf, 5, 6)));
+
+/* ---- explain (why.c): the gate list in its order with the values that decide ---- */
+struct gate { const char *name; bool open; char value[REASON_TEXT]; };
+#define GATES_MAX 16
+int why_device(struct tracker *tk, const struct device *d, struct gate out[GATES_MAX], struct err *e);
+
+#endif
