@@ -4,34 +4,40 @@
 
 #include <string.h>
 
-static const char *const roles[ROLE_COUNT] = {
-	[ROLE_NONE] = "none",	    [ROLE_DEVICE] = "device",	  [ROLE_VIEWER] = "viewer",
-	[ROLE_AUTHOR] = "author",   [ROLE_OPERATOR] = "operator", [ROLE_APPROVER] = "approver",
+#define COUNT_OF(a) (sizeof(a) / sizeof((a)[0]))
+
+static const char *const role_words[ROLE_COUNT] = {
+	[ROLE_NONE] = "none",
+	[ROLE_DEVICE] = "device",
+	[ROLE_VIEWER] = "viewer",
+	[ROLE_AUTHOR] = "author",
+	[ROLE_OPERATOR] = "operator",
+	[ROLE_APPROVER] = "approver",
 	[ROLE_ADMIN] = "admin",
 };
 
-static const char *const modes[MODE_COUNT] = {
+static const char *const mode_words[MODE_COUNT] = {
 	[MODE_UNSET] = "unset",
 	[MODE_CLIENT] = "client",
 	[MODE_SERVER] = "server",
 	[MODE_NEGOTIATED] = "negotiated",
 };
 
-static const char *const urgencies[URGENCY_COUNT] = {
+static const char *const urgency_words[URGENCY_COUNT] = {
 	[URGENCY_CRITICAL] = "critical",
 	[URGENCY_HIGH] = "high",
 	[URGENCY_NORMAL] = "normal",
 	[URGENCY_LOW] = "low",
 };
 
-static const char *const release_states[RELEASE_STATE_COUNT] = {
+static const char *const release_state_words[RELEASE_STATE_COUNT] = {
 	[RELEASE_SUBMITTED] = "submitted",
 	[RELEASE_APPROVED] = "approved",
 	[RELEASE_WITHDRAWN] = "withdrawn",
 	[RELEASE_SUPERSEDED] = "superseded",
 };
 
-static const char *const update_states[UPDATE_STATE_COUNT] = {
+static const char *const update_state_words[UPDATE_STATE_COUNT] = {
 	[UPDATE_PLANNED] = "planned",
 	[UPDATE_OFFERED] = "offered",
 	[UPDATE_DEFERRED] = "deferred",
@@ -51,7 +57,7 @@ static const char *const update_states[UPDATE_STATE_COUNT] = {
 	[UPDATE_EXPIRED] = "expired",
 };
 
-static const char *const failures[FAILURE_COUNT] = {
+static const char *const failure_words[FAILURE_COUNT] = {
 	[FAILURE_NONE] = "none",
 	[FAILURE_DOWNLOAD] = "download",
 	[FAILURE_SIGNATURE] = "signature",
@@ -65,7 +71,7 @@ static const char *const failures[FAILURE_COUNT] = {
 	[FAILURE_OTHER] = "other",
 };
 
-static const char *const rollout_states[ROLLOUT_STATE_COUNT] = {
+static const char *const rollout_state_words[ROLLOUT_STATE_COUNT] = {
 	[ROLLOUT_DRAFT] = "draft",
 	[ROLLOUT_CREATING] = "creating",
 	[ROLLOUT_AWAITING_APPROVAL] = "awaiting-approval",
@@ -76,61 +82,66 @@ static const char *const rollout_states[ROLLOUT_STATE_COUNT] = {
 	[ROLLOUT_ABORTED] = "aborted",
 };
 
-static const char *const job_states[JOB_STATE_COUNT] = {
+static const char *const job_state_words[JOB_STATE_COUNT] = {
 	[JOB_RUNNING] = "running",
 	[JOB_DONE] = "done",
 	[JOB_FAILED] = "failed",
 	[JOB_CANCELLED] = "cancelled",
 };
 
-static int find(const char *const *words, int n, const char *w)
+static const char *word_at(const char *const *words, size_t n, size_t i)
 {
-	for (int i = 0; w && i < n; i++)
+	return i < n ? words[i] : "unknown";
+}
+
+static int word_find(const char *const *words, size_t n, const char *w)
+{
+	for (size_t i = 0; w && i < n; i++)
 		if (strcmp(words[i], w) == 0)
-			return i;
+			return (int)i;
 	return -1;
 }
 
-#define WORD_FUNCTION(name, words, count)                                                         \
-	const char *name##_word(enum name v)                                                      \
-	{                                                                                         \
-		return (unsigned)v < (unsigned)(count) ? (words)[v] : "?";                        \
+#define WORD_FUNCTION(type)                                                     \
+	const char *type##_word(enum type v)                                    \
+	{                                                                       \
+		return word_at(type##_words, COUNT_OF(type##_words), (size_t)v); \
 	}
 
-#define PARSE_FUNCTION(name, words, count)                                                        \
-	int name##_parse(const char *w, enum name *out)                                           \
-	{                                                                                         \
-		int v = find(words, count, w);                                                    \
-		if (v < 0)                                                                        \
-			return -1;                                                                \
-		*out = (enum name)v;                                                              \
-		return 0;                                                                         \
+#define PARSE_FUNCTION(type)                                                    \
+	int type##_parse(const char *w, enum type *out)                         \
+	{                                                                       \
+		int i = word_find(type##_words, COUNT_OF(type##_words), w);     \
+                                                                                \
+		if (i < 0)                                                      \
+			return -1;                                              \
+		*out = (enum type)i;                                            \
+		return 0;                                                       \
 	}
 
-WORD_FUNCTION(role, roles, ROLE_COUNT)
-WORD_FUNCTION(mode, modes, MODE_COUNT)
-WORD_FUNCTION(urgency, urgencies, URGENCY_COUNT)
-WORD_FUNCTION(release_state, release_states, RELEASE_STATE_COUNT)
-WORD_FUNCTION(update_state, update_states, UPDATE_STATE_COUNT)
-WORD_FUNCTION(failure, failures, FAILURE_COUNT)
-WORD_FUNCTION(rollout_state, rollout_states, ROLLOUT_STATE_COUNT)
-WORD_FUNCTION(job_state, job_states, JOB_STATE_COUNT)
-
-PARSE_FUNCTION(role, roles, ROLE_COUNT)
-PARSE_FUNCTION(mode, modes, MODE_COUNT)
-PARSE_FUNCTION(urgency, urgencies, URGENCY_COUNT)
-PARSE_FUNCTION(release_state, release_states, RELEASE_STATE_COUNT)
-PARSE_FUNCTION(update_state, update_states, UPDATE_STATE_COUNT)
-PARSE_FUNCTION(failure, failures, FAILURE_COUNT)
-PARSE_FUNCTION(rollout_state, rollout_states, ROLLOUT_STATE_COUNT)
+WORD_FUNCTION(role)
+WORD_FUNCTION(mode)
+WORD_FUNCTION(urgency)
+WORD_FUNCTION(release_state)
+WORD_FUNCTION(update_state)
+WORD_FUNCTION(failure)
+WORD_FUNCTION(rollout_state)
+WORD_FUNCTION(job_state)
+PARSE_FUNCTION(role)
+PARSE_FUNCTION(mode)
+PARSE_FUNCTION(urgency)
+PARSE_FUNCTION(release_state)
+PARSE_FUNCTION(update_state)
+PARSE_FUNCTION(failure)
+PARSE_FUNCTION(rollout_state)
+PARSE_FUNCTION(job_state)
 
 bool update_state_terminal(enum update_state s)
 {
 	return s >= UPDATE_SUCCEEDED && s < UPDATE_STATE_COUNT;
 }
 
-/* What holds a slot of the rollout's budget: a deferral has given its slot back. */
 bool update_state_in_flight(enum update_state s)
 {
-	return s >= UPDATE_OFFERED && s <= UPDATE_CONFIRMING && s != UPDATE_DEFERRED;
+	return s > UPDATE_PLANNED && s < UPDATE_SUCCEEDED && s != UPDATE_DEFERRED;
 }

@@ -304,6 +304,7 @@ int release_state_parse(const char *w, enum release_state *out);
 int update_state_parse(const char *w, enum update_state *out);
 int failure_parse(const char *w, enum failure *out);
 int rollout_state_parse(const char *w, enum rollout_state *out);
+int job_state_parse(const char *w, enum job_state *out);
 bool update_state_terminal(enum update_state s);
 bool update_state_in_flight(enum update_state s);	/* offered ... confirming, deferred apart */
 
