@@ -24,6 +24,7 @@
 #define IPC_FRAME_MAX (IPC_BATCH_BYTES + 65536)
 #define IPC_REPLY_BYTES (8u << 20)	/* replies of one batch may need several frames */
 #define IPC_CHUNK_MAX 65536
+#define IPC_WORD_MAX 255		/* host, idempotency key */
 #define IPC_CREDIT 4			/* upload chunks in flight */
 #define IPC_FDS_MAX 64			/* descriptors waiting for their frame */
 
@@ -103,6 +104,8 @@ void ipc_put_u8(struct buf *b, uint8_t v);
 void ipc_put_u16(struct buf *b, uint16_t v);
 void ipc_put_u32(struct buf *b, uint32_t v);
 void ipc_put_u64(struct buf *b, uint64_t v);
+void ipc_put_blob16(struct buf *b, struct slice s);	/* u16 length first; sticky when longer */
+void ipc_put_blob32(struct buf *b, struct slice s);
 size_t ipc_begin(struct buf *b, enum frame_type t);	/* returns the mark for ipc_end */
 void ipc_end(struct buf *b, size_t mark);
 void ipc_put_admit(struct buf *b, uint64_t session, const struct evidence *ev);
@@ -132,9 +135,13 @@ int channel_read(struct channel *c, struct err *e);
 /* Next whole frame: 1 and *type, *body (valid until the next channel_read), 0 none, -1 broken. */
 int channel_next(struct channel *c, enum frame_type *type, struct slice *body, struct err *e);
 int channel_take_fd(struct channel *c);	/* oldest received descriptor, or -1 */
-/* The buffer to encode frames into; queued as they are. Attach a descriptor to the frame just queued. */
+/* The buffer to encode frames into; what is in it is queued. Owned by the channel. */
 struct buf *channel_out(struct channel *c);
-int channel_attach_fd(struct channel *c, int fd);	/* dup'ed; rides on the bytes queued since the last flush boundary */
+/*
+ * Let a descriptor ride on the first byte of the frame encoded next. It is duplicated
+ * here; the caller keeps its own. -1 when IPC_FDS_MAX are waiting or dup failed.
+ */
+int channel_attach_fd(struct channel *c, int fd);
 int channel_write(struct channel *c, struct err *e);	/* 0, or -1 broken */
 bool channel_want_write(const struct channel *c);
 size_t channel_pending(const struct channel *c);	/* bytes waiting to be written */
