@@ -76,7 +76,8 @@ bool doc_opt_int(struct doc_reader *r, const char *key, int64_t min, int64_t max
 		return fail(r, key, "must be a whole number");
 	/* a value over INT64_MAX is out of range even where max is INT64_MAX */
 	if (v < min || v > max || (d->type == DOC_U64 && d->v.u > INT64_MAX)) {
-		err_set(r->e, ERR_INVALID, "%s: must be from %" PRId64 " to %" PRId64, key, min, max);
+		err_set(r->e, ERR_INVALID, "%s: must be from %" PRId64 " to %" PRId64, key, min,
+			max);
 		r->failed = true;
 		return false;
 	}

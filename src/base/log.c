@@ -24,13 +24,19 @@ static struct {
 	void (*sink)(enum log_level level, const char *line);
 } logger = { .level = LOG_INFO_ };
 
+/* clang-format off: one row a line */
 static const struct {
 	const char *word;
 	enum log_level level;
 } levels[] = {
-	{ "error", LOG_ERROR_ }, { "warn", LOG_WARN_ }, { "warning", LOG_WARN_ },
-	{ "notice", LOG_NOTICE_ }, { "info", LOG_INFO_ }, { "debug", LOG_DEBUG_ },
+	{ "error", LOG_ERROR_ },
+	{ "warn", LOG_WARN_ },
+	{ "warning", LOG_WARN_ },
+	{ "notice", LOG_NOTICE_ },
+	{ "info", LOG_INFO_ },
+	{ "debug", LOG_DEBUG_ },
 };
+/* clang-format on */
 
 /* $JOURNAL_STREAM is inherited by everything below; it counts only if stderr is that stream. */
 static bool stderr_is_journal(void)
@@ -92,7 +98,7 @@ static void emit(enum log_level level, char *line, size_t n)
 		if (done < 0 && errno == EINTR)
 			continue;
 		if (done <= 0)
-			return;	/* nowhere to complain to */
+			return; /* nowhere to complain to */
 		at += (size_t)done;
 	}
 }
@@ -118,7 +124,7 @@ put(enum log_level level, const char *fmt, va_list ap)
 	if (logger.process[0] && !logger.sink)
 		n = advance(n, snprintf(line + n, LINE_SIZE - n, "%s: ", logger.process));
 	size_t text = n;
-	errno = saved;	/* for %m */
+	errno = saved; /* for %m */
 	n = advance(n, vsnprintf(line + n, LINE_SIZE - n, fmt, ap));
 	for (size_t i = text; i < n; i++)
 		if ((unsigned char)line[i] < 0x20)
@@ -127,13 +133,13 @@ put(enum log_level level, const char *fmt, va_list ap)
 	errno = saved;
 }
 
-#define LOG_FUNCTION(name, level)                                                                 \
-	void name(const char *fmt, ...)                                                           \
-	{                                                                                         \
-		va_list ap;                                                                       \
-		va_start(ap, fmt);                                                                \
-		put(level, fmt, ap);                                                              \
-		va_end(ap);                                                                       \
+#define LOG_FUNCTION(name, level)       \
+	void name(const char *fmt, ...) \
+	{                               \
+		va_list ap;             \
+		va_start(ap, fmt);      \
+		put(level, fmt, ap);    \
+		va_end(ap);             \
 	}
 
 LOG_FUNCTION(log_error, LOG_ERROR_)

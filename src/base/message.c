@@ -5,9 +5,12 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/text.h"
+
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 #define COAP(class, detail) ((uint8_t)((class) << 5 | (detail)))
 
+/* clang-format off: one row a line */
 static const struct {
 	enum media m;
 	const char *http;
@@ -48,36 +51,21 @@ static const struct {
 	enum method method;
 	uint8_t code;
 } codes[] = {
-	{ 200, METHOD_GET, COAP(2, 5) },
-	{ 200, METHOD_HEAD, COAP(2, 5) },
-	{ 200, METHOD_DELETE, COAP(2, 2) },
-	{ 200, METHOD_COUNT, COAP(2, 4) },
-	{ 201, METHOD_COUNT, COAP(2, 1) },
-	{ 202, METHOD_COUNT, COAP(2, 4) },
-	{ 204, METHOD_DELETE, COAP(2, 2) },
-	{ 204, METHOD_COUNT, COAP(2, 4) },
-	{ 206, METHOD_COUNT, COAP(2, 5) },
-	{ 304, METHOD_COUNT, COAP(2, 3) },
-	{ 400, METHOD_COUNT, COAP(4, 0) },
-	{ 401, METHOD_COUNT, COAP(4, 1) },
-	{ 403, METHOD_COUNT, COAP(4, 3) },
-	{ 404, METHOD_COUNT, COAP(4, 4) },
-	{ 405, METHOD_COUNT, COAP(4, 5) },
-	{ 406, METHOD_COUNT, COAP(4, 6) },
-	{ 408, METHOD_COUNT, COAP(4, 8) },
-	{ 409, METHOD_COUNT, COAP(4, 9) },
-	{ 410, METHOD_COUNT, COAP(4, 4) },
-	{ 412, METHOD_COUNT, COAP(4, 12) },
-	{ 413, METHOD_COUNT, COAP(4, 13) },
-	{ 415, METHOD_COUNT, COAP(4, 15) },
-	{ 422, METHOD_COUNT, COAP(4, 22) },
-	{ 428, METHOD_COUNT, COAP(4, 12) },
-	{ 429, METHOD_COUNT, COAP(4, 29) },
-	{ 500, METHOD_COUNT, COAP(5, 0) },
-	{ 501, METHOD_COUNT, COAP(5, 1) },
-	{ 502, METHOD_COUNT, COAP(5, 2) },
-	{ 503, METHOD_COUNT, COAP(5, 3) },
-	{ 504, METHOD_COUNT, COAP(5, 4) },
+	{ 200, METHOD_GET, COAP(2, 5) },    { 200, METHOD_HEAD, COAP(2, 5) },
+	{ 200, METHOD_DELETE, COAP(2, 2) }, { 200, METHOD_COUNT, COAP(2, 4) },
+	{ 201, METHOD_COUNT, COAP(2, 1) },  { 202, METHOD_COUNT, COAP(2, 4) },
+	{ 204, METHOD_DELETE, COAP(2, 2) }, { 204, METHOD_COUNT, COAP(2, 4) },
+	{ 206, METHOD_COUNT, COAP(2, 5) },  { 304, METHOD_COUNT, COAP(2, 3) },
+	{ 400, METHOD_COUNT, COAP(4, 0) },  { 401, METHOD_COUNT, COAP(4, 1) },
+	{ 403, METHOD_COUNT, COAP(4, 3) },  { 404, METHOD_COUNT, COAP(4, 4) },
+	{ 405, METHOD_COUNT, COAP(4, 5) },  { 406, METHOD_COUNT, COAP(4, 6) },
+	{ 408, METHOD_COUNT, COAP(4, 8) },  { 409, METHOD_COUNT, COAP(4, 9) },
+	{ 410, METHOD_COUNT, COAP(4, 4) },  { 412, METHOD_COUNT, COAP(4, 12) },
+	{ 413, METHOD_COUNT, COAP(4, 13) }, { 415, METHOD_COUNT, COAP(4, 15) },
+	{ 422, METHOD_COUNT, COAP(4, 22) }, { 428, METHOD_COUNT, COAP(4, 12) },
+	{ 429, METHOD_COUNT, COAP(4, 29) }, { 500, METHOD_COUNT, COAP(5, 0) },
+	{ 501, METHOD_COUNT, COAP(5, 1) },  { 502, METHOD_COUNT, COAP(5, 2) },
+	{ 503, METHOD_COUNT, COAP(5, 3) },  { 504, METHOD_COUNT, COAP(5, 4) },
 	{ 507, METHOD_COUNT, COAP(5, 3) },
 };
 
@@ -128,33 +116,24 @@ static const struct {
 	enum err_code code;
 	uint16_t status;
 } statuses[] = {
-	{ ERR_NONE, 200 },
-	{ ERR_MALFORMED, 400 },
-	{ ERR_INVALID, 422 },
-	{ ERR_TOO_LARGE, 413 },
-	{ ERR_UNSUPPORTED, 422 },
-	{ ERR_VERIFY, 422 },
-	{ ERR_MEDIA, 415 },
-	{ ERR_NOT_ACCEPTABLE, 406 },
-	{ ERR_UNAUTHENTICATED, 401 },
-	{ ERR_FORBIDDEN, 403 },
-	{ ERR_NOT_FOUND, 404 },
-	{ ERR_METHOD, 405 },
-	{ ERR_CONFLICT, 409 },
-	{ ERR_PRECONDITION, 412 },
-	{ ERR_TOO_MANY, 429 },
-	{ ERR_GONE, 410 },
-	{ ERR_BUSY, 503 },
-	{ ERR_FULL, 507 },
-	{ ERR_IO, 503 },
-	{ ERR_NO_MEMORY, 503 },
-	{ ERR_INTERNAL, 500 },
+	{ ERR_NONE, 200 },	{ ERR_MALFORMED, 400 },	     { ERR_INVALID, 422 },
+	{ ERR_TOO_LARGE, 413 }, { ERR_UNSUPPORTED, 422 },    { ERR_VERIFY, 422 },
+	{ ERR_MEDIA, 415 },	{ ERR_NOT_ACCEPTABLE, 406 }, { ERR_UNAUTHENTICATED, 401 },
+	{ ERR_FORBIDDEN, 403 }, { ERR_NOT_FOUND, 404 },	     { ERR_METHOD, 405 },
+	{ ERR_CONFLICT, 409 },	{ ERR_PRECONDITION, 412 },   { ERR_TOO_MANY, 429 },
+	{ ERR_GONE, 410 },	{ ERR_BUSY, 503 },	     { ERR_FULL, 507 },
+	{ ERR_IO, 503 },	{ ERR_NO_MEMORY, 503 },	     { ERR_INTERNAL, 500 },
 };
 
 static const char *const methods[METHOD_COUNT] = {
-	[METHOD_GET] = "GET",	  [METHOD_HEAD] = "HEAD",   [METHOD_PUT] = "PUT",
-	[METHOD_POST] = "POST",	  [METHOD_PATCH] = "PATCH", [METHOD_DELETE] = "DELETE",
+	[METHOD_GET] = "GET",
+	[METHOD_HEAD] = "HEAD",
+	[METHOD_PUT] = "PUT",
+	[METHOD_POST] = "POST",
+	[METHOD_PATCH] = "PATCH",
+	[METHOD_DELETE] = "DELETE",
 };
+/* clang-format on */
 
 const char *media_http(enum media m)
 {
@@ -266,23 +245,17 @@ const char *method_name(enum method m)
 /* One percent-decoded byte at s[*i]; -1 on a broken escape or a NUL. '+' is a blank (forms). */
 static int query_byte(struct slice s, size_t *i)
 {
-	int v = 0;
+	uint8_t c = s.p[*i];
 
-	if (s.p[*i] != '%') {
-		v = s.p[(*i)++];
-		return v == '+' ? ' ' : v == 0 ? -1 : v;
-	}
-	if (s.n - *i < 3)
-		return -1;
-	for (size_t k = 1; k <= 2; k++) {
-		uint8_t c = s.p[*i + k];
-		int digit = c >= '0' && c <= '9' ? c - '0' : (c | 32) - 'a' + 10;
-		if (digit < 0 || digit > 15 || (digit > 9 && (c | 32) < 'a'))
+	if (c == '%') {
+		if (s.n - *i < 3 || text_unhex(&c, 1, slice_of(s.p + *i + 1, 2)) != 0)
 			return -1;
-		v = v << 4 | digit;
+		*i += 2;
+	} else if (c == '+') {
+		c = ' ';
 	}
-	*i += 3;
-	return v ? v : -1;
+	*i += 1;
+	return c ? c : -1;
 }
 
 static int query_decode(struct slice s, char *dst, size_t cap)
