@@ -46,18 +46,62 @@ libfettle_la_SOURCES = \
 	src/codec/json.c \
 	src/codec/json.h \
 	src/codec/suit.h \
+	src/codec/suit_envelope.c \
+	src/codec/suit_internal.h \
+	src/codec/suit_machine.c \
+	src/codec/suit_params.c \
+	src/codec/suit_parse.c \
+	src/codec/suit_text.c \
+	src/codec/suit_worlds.c \
+	src/codec/suit_worlds.h \
 	src/ipc/channel.c \
 	src/ipc/ipc.h \
 	src/ipc/message.c \
 	src/ipc/wire.c \
+	src/service/internal.h \
+	src/service/principal.c \
 	src/service/route.h \
 	src/service/service.h \
+	src/service/session.c \
+	src/store/batch.c \
+	src/store/internal.h \
+	src/store/migrate.c \
+	src/store/open.c \
+	src/store/schema_sql.h \
+	src/store/sql.c \
+	src/store/sql.h \
+	src/store/statements.c \
 	src/store/store.h \
 	src/tracker/effects.h \
 	src/tracker/filter.h \
 	src/tracker/policy.h \
 	src/tracker/state.h \
 	src/tracker/tracker.h
+
+noinst_LTLIBRARIES += libfettled.la
+libfettled_la_SOURCES = \
+	daemon/coap.h \
+	daemon/config.h \
+	daemon/config_internal.h \
+	daemon/config_key.c \
+	daemon/config_listen.c \
+	daemon/config_table.c \
+	daemon/core_loop.h \
+	daemon/front.h \
+	daemon/http.h \
+	daemon/http_parse.c \
+	daemon/http_parse.h \
+	daemon/keys.h \
+	daemon/supervise.h \
+	daemon/sysint.h
+
+noinst_LTLIBRARIES += libfettlecli.la
+libfettlecli_la_SOURCES = \
+	cli/cli.h \
+	cli/client.c \
+	cli/client.h
+
+nodist_libfettle_la_SOURCES = src/store/schema_sql.c
 
 schema_sql = \
 	schema/001-fettle.sql \
@@ -86,10 +130,20 @@ dist_doc_DATA = \
 test_helper_sources =
 
 unit_tests = \
+	tests/unit/test_base_doc \
+	tests/unit/test_base_message \
 	tests/unit/test_base_model \
+	tests/unit/test_base_slice \
+	tests/unit/test_base_small \
+	tests/unit/test_base_text \
 	tests/unit/test_ipc
 
+tests_unit_test_base_doc_LDADD = $(test_common) $(core_libs)
+tests_unit_test_base_message_LDADD = $(test_common) $(core_libs)
 tests_unit_test_base_model_LDADD = $(test_common) $(core_libs)
+tests_unit_test_base_slice_LDADD = $(test_common) $(core_libs)
+tests_unit_test_base_small_LDADD = $(test_common) $(core_libs)
+tests_unit_test_base_text_LDADD = $(test_common) $(core_libs)
 tests_unit_test_ipc_LDADD = $(test_common) $(core_libs)
 
 sim_tests =
@@ -118,9 +172,13 @@ lint_files = \
 	tests/lint/tables.txt \
 	tests/lint/text.sh
 
-system_files =
+system_files = \
+	tests/system/harness.py \
+	tests/system/run
 
 script_files = \
+	scripts/build \
+	scripts/deps \
 	scripts/embed-sql \
 	scripts/list-sources
 

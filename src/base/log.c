@@ -24,7 +24,7 @@ static struct {
 	void (*sink)(enum log_level level, const char *line);
 } logger = { .level = LOG_INFO_ };
 
-/* clang-format off: one row a line */
+/* clang-format off */
 static const struct {
 	const char *word;
 	enum log_level level;

@@ -10,7 +10,7 @@
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 #define COAP(class, detail) ((uint8_t)((class) << 5 | (detail)))
 
-/* clang-format off: one row a line */
+/* clang-format off */
 static const struct {
 	enum media m;
 	const char *http;
@@ -51,21 +51,36 @@ static const struct {
 	enum method method;
 	uint8_t code;
 } codes[] = {
-	{ 200, METHOD_GET, COAP(2, 5) },    { 200, METHOD_HEAD, COAP(2, 5) },
-	{ 200, METHOD_DELETE, COAP(2, 2) }, { 200, METHOD_COUNT, COAP(2, 4) },
-	{ 201, METHOD_COUNT, COAP(2, 1) },  { 202, METHOD_COUNT, COAP(2, 4) },
-	{ 204, METHOD_DELETE, COAP(2, 2) }, { 204, METHOD_COUNT, COAP(2, 4) },
-	{ 206, METHOD_COUNT, COAP(2, 5) },  { 304, METHOD_COUNT, COAP(2, 3) },
-	{ 400, METHOD_COUNT, COAP(4, 0) },  { 401, METHOD_COUNT, COAP(4, 1) },
-	{ 403, METHOD_COUNT, COAP(4, 3) },  { 404, METHOD_COUNT, COAP(4, 4) },
-	{ 405, METHOD_COUNT, COAP(4, 5) },  { 406, METHOD_COUNT, COAP(4, 6) },
-	{ 408, METHOD_COUNT, COAP(4, 8) },  { 409, METHOD_COUNT, COAP(4, 9) },
-	{ 410, METHOD_COUNT, COAP(4, 4) },  { 412, METHOD_COUNT, COAP(4, 12) },
-	{ 413, METHOD_COUNT, COAP(4, 13) }, { 415, METHOD_COUNT, COAP(4, 15) },
-	{ 422, METHOD_COUNT, COAP(4, 22) }, { 428, METHOD_COUNT, COAP(4, 12) },
-	{ 429, METHOD_COUNT, COAP(4, 29) }, { 500, METHOD_COUNT, COAP(5, 0) },
-	{ 501, METHOD_COUNT, COAP(5, 1) },  { 502, METHOD_COUNT, COAP(5, 2) },
-	{ 503, METHOD_COUNT, COAP(5, 3) },  { 504, METHOD_COUNT, COAP(5, 4) },
+	{ 200, METHOD_GET, COAP(2, 5) },
+	{ 200, METHOD_HEAD, COAP(2, 5) },
+	{ 200, METHOD_DELETE, COAP(2, 2) },
+	{ 200, METHOD_COUNT, COAP(2, 4) },
+	{ 201, METHOD_COUNT, COAP(2, 1) },
+	{ 202, METHOD_COUNT, COAP(2, 4) },
+	{ 204, METHOD_DELETE, COAP(2, 2) },
+	{ 204, METHOD_COUNT, COAP(2, 4) },
+	{ 206, METHOD_COUNT, COAP(2, 5) },
+	{ 304, METHOD_COUNT, COAP(2, 3) },
+	{ 400, METHOD_COUNT, COAP(4, 0) },
+	{ 401, METHOD_COUNT, COAP(4, 1) },
+	{ 403, METHOD_COUNT, COAP(4, 3) },
+	{ 404, METHOD_COUNT, COAP(4, 4) },
+	{ 405, METHOD_COUNT, COAP(4, 5) },
+	{ 406, METHOD_COUNT, COAP(4, 6) },
+	{ 408, METHOD_COUNT, COAP(4, 8) },
+	{ 409, METHOD_COUNT, COAP(4, 9) },
+	{ 410, METHOD_COUNT, COAP(4, 4) },
+	{ 412, METHOD_COUNT, COAP(4, 12) },
+	{ 413, METHOD_COUNT, COAP(4, 13) },
+	{ 415, METHOD_COUNT, COAP(4, 15) },
+	{ 422, METHOD_COUNT, COAP(4, 22) },
+	{ 428, METHOD_COUNT, COAP(4, 12) },
+	{ 429, METHOD_COUNT, COAP(4, 29) },
+	{ 500, METHOD_COUNT, COAP(5, 0) },
+	{ 501, METHOD_COUNT, COAP(5, 1) },
+	{ 502, METHOD_COUNT, COAP(5, 2) },
+	{ 503, METHOD_COUNT, COAP(5, 3) },
+	{ 504, METHOD_COUNT, COAP(5, 4) },
 	{ 507, METHOD_COUNT, COAP(5, 3) },
 };
 
@@ -116,13 +131,27 @@ static const struct {
 	enum err_code code;
 	uint16_t status;
 } statuses[] = {
-	{ ERR_NONE, 200 },	{ ERR_MALFORMED, 400 },	     { ERR_INVALID, 422 },
-	{ ERR_TOO_LARGE, 413 }, { ERR_UNSUPPORTED, 422 },    { ERR_VERIFY, 422 },
-	{ ERR_MEDIA, 415 },	{ ERR_NOT_ACCEPTABLE, 406 }, { ERR_UNAUTHENTICATED, 401 },
-	{ ERR_FORBIDDEN, 403 }, { ERR_NOT_FOUND, 404 },	     { ERR_METHOD, 405 },
-	{ ERR_CONFLICT, 409 },	{ ERR_PRECONDITION, 412 },   { ERR_TOO_MANY, 429 },
-	{ ERR_GONE, 410 },	{ ERR_BUSY, 503 },	     { ERR_FULL, 507 },
-	{ ERR_IO, 503 },	{ ERR_NO_MEMORY, 503 },	     { ERR_INTERNAL, 500 },
+	{ ERR_NONE, 200 },
+	{ ERR_MALFORMED, 400 },
+	{ ERR_INVALID, 422 },
+	{ ERR_TOO_LARGE, 413 },
+	{ ERR_UNSUPPORTED, 422 },
+	{ ERR_VERIFY, 422 },
+	{ ERR_MEDIA, 415 },
+	{ ERR_NOT_ACCEPTABLE, 406 },
+	{ ERR_UNAUTHENTICATED, 401 },
+	{ ERR_FORBIDDEN, 403 },
+	{ ERR_NOT_FOUND, 404 },
+	{ ERR_METHOD, 405 },
+	{ ERR_CONFLICT, 409 },
+	{ ERR_PRECONDITION, 412 },
+	{ ERR_TOO_MANY, 429 },
+	{ ERR_GONE, 410 },
+	{ ERR_BUSY, 503 },
+	{ ERR_FULL, 507 },
+	{ ERR_IO, 503 },
+	{ ERR_NO_MEMORY, 503 },
+	{ ERR_INTERNAL, 500 },
 };
 
 static const char *const methods[METHOD_COUNT] = {
