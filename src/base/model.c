@@ -7,12 +7,8 @@
 #define COUNT_OF(a) (sizeof(a) / sizeof((a)[0]))
 
 static const char *const role_words[ROLE_COUNT] = {
-	[ROLE_NONE] = "none",
-	[ROLE_DEVICE] = "device",
-	[ROLE_VIEWER] = "viewer",
-	[ROLE_AUTHOR] = "author",
-	[ROLE_OPERATOR] = "operator",
-	[ROLE_APPROVER] = "approver",
+	[ROLE_NONE] = "none",	  [ROLE_DEVICE] = "device",	[ROLE_VIEWER] = "viewer",
+	[ROLE_AUTHOR] = "author", [ROLE_OPERATOR] = "operator", [ROLE_APPROVER] = "approver",
 	[ROLE_ADMIN] = "admin",
 };
 
@@ -38,22 +34,14 @@ static const char *const release_state_words[RELEASE_STATE_COUNT] = {
 };
 
 static const char *const update_state_words[UPDATE_STATE_COUNT] = {
-	[UPDATE_PLANNED] = "planned",
-	[UPDATE_OFFERED] = "offered",
-	[UPDATE_DEFERRED] = "deferred",
-	[UPDATE_ACCEPTED] = "accepted",
-	[UPDATE_DOWNLOADING] = "downloading",
-	[UPDATE_DOWNLOADED] = "downloaded",
-	[UPDATE_INSTALLING] = "installing",
-	[UPDATE_REBOOTING] = "rebooting",
-	[UPDATE_CONFIRMING] = "confirming",
-	[UPDATE_SUCCEEDED] = "succeeded",
-	[UPDATE_FAILED] = "failed",
-	[UPDATE_REJECTED] = "rejected",
-	[UPDATE_TIMED_OUT] = "timed-out",
-	[UPDATE_ROLLED_BACK] = "rolled-back",
-	[UPDATE_CANCELLED] = "cancelled",
-	[UPDATE_SUPERSEDED] = "superseded",
+	[UPDATE_PLANNED] = "planned",	      [UPDATE_OFFERED] = "offered",
+	[UPDATE_DEFERRED] = "deferred",	      [UPDATE_ACCEPTED] = "accepted",
+	[UPDATE_DOWNLOADING] = "downloading", [UPDATE_DOWNLOADED] = "downloaded",
+	[UPDATE_INSTALLING] = "installing",   [UPDATE_REBOOTING] = "rebooting",
+	[UPDATE_CONFIRMING] = "confirming",   [UPDATE_SUCCEEDED] = "succeeded",
+	[UPDATE_FAILED] = "failed",	      [UPDATE_REJECTED] = "rejected",
+	[UPDATE_TIMED_OUT] = "timed-out",     [UPDATE_ROLLED_BACK] = "rolled-back",
+	[UPDATE_CANCELLED] = "cancelled",     [UPDATE_SUPERSEDED] = "superseded",
 	[UPDATE_EXPIRED] = "expired",
 };
 
@@ -102,21 +90,21 @@ static int word_find(const char *const *words, size_t n, const char *w)
 	return -1;
 }
 
-#define WORD_FUNCTION(type)                                                     \
-	const char *type##_word(enum type v)                                    \
-	{                                                                       \
+#define WORD_FUNCTION(type)                                                      \
+	const char *type##_word(enum type v)                                     \
+	{                                                                        \
 		return word_at(type##_words, COUNT_OF(type##_words), (size_t)v); \
 	}
 
-#define PARSE_FUNCTION(type)                                                    \
-	int type##_parse(const char *w, enum type *out)                         \
-	{                                                                       \
-		int i = word_find(type##_words, COUNT_OF(type##_words), w);     \
-                                                                                \
-		if (i < 0)                                                      \
-			return -1;                                              \
-		*out = (enum type)i;                                            \
-		return 0;                                                       \
+#define PARSE_FUNCTION(type)                                                \
+	int type##_parse(const char *w, enum type *out)                     \
+	{                                                                   \
+		int i = word_find(type##_words, COUNT_OF(type##_words), w); \
+                                                                            \
+		if (i < 0)                                                  \
+			return -1;                                          \
+		*out = (enum type)i;                                        \
+		return 0;                                                   \
 	}
 
 WORD_FUNCTION(role)
