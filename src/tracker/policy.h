@@ -10,6 +10,9 @@
 #include "base/err.h"
 #include "base/model.h"
 
+/* No duration in a policy is longer: ten years, so that sums of a few stay far from overflow. */
+#define POLICY_SECONDS_MAX (10ll * 365 * 86400)
+
 /* Class strategies (behaviour.md 3). Pure values; defaults compiled in, changed by policy documents. */
 struct strategy {
 	bool window_until_deadline;	/* windows hold only until the deadline */

@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: ISC */
+/* SPDX-FileCopyrightText: The Fettle authors */
+#include "tracker/policy.h"
+
+#define MINUTE 60
+#define HOUR (60 * MINUTE)
+#define DAY (24 * HOUR)
+
+/* The table of behaviour.md 3. */
+static const struct policy defaults = {
+	.strategy = {
+		[URGENCY_CRITICAL] = {
+			.window_until_deadline = true, .deadline_s = 4 * HOUR,
+			.defer_max_s = 15 * MINUTE, .defer_count = 2,
+			.retries = 5, .backoff_min_s = 5 * MINUTE, .backoff_max_s = HOUR,
+			.contact_interval_s = 5 * MINUTE,
+		},
+		[URGENCY_HIGH] = {
+			.window_until_deadline = true, .deadline_s = 3 * DAY,
+			.defer_max_s = 12 * HOUR, .defer_count = 4,
+			.retries = 4, .backoff_min_s = 15 * MINUTE, .backoff_max_s = 6 * HOUR,
+			.contact_interval_s = 15 * MINUTE,
+		},
+		[URGENCY_NORMAL] = {
+			.deadline_s = 30 * DAY,
+			.defer_max_s = 7 * DAY, .defer_count = 8,
+			.retries = 3, .backoff_min_s = HOUR, .backoff_max_s = DAY,
+			.contact_interval_s = HOUR,
+		},
+		[URGENCY_LOW] = {
+			.idle_only = true,
+			.defer_max_s = 30 * DAY, .defer_count = -1,
+			.retries = 2, .backoff_min_s = DAY, .backoff_max_s = DAY,
+			.contact_interval_s = HOUR,
+		},
+	},
+	.contact_interval_s = HOUR,
+	.min_rate = 1024,
+	.offer_timeout_s = DAY,
+	.decide_timeout_s = DAY,
+	.install_timeout_s = 2 * HOUR,
+	.reboot_timeout_s = HOUR,
+	.confirm_timeout_s = HOUR,
+	.download_slack_s = HOUR,
+	.default_urgency = URGENCY_NORMAL,
+};
+
+void policy_defaults(struct policy *p)
+{
+	*p = defaults;
+}
+
+/* Seconds in policies are bounded by POLICY_SECONDS_MAX, sizes are not. */
+static int64_t cap(int64_t v, int64_t max)
+{
+	return v > max ? max : v;
+}
+
+int64_t policy_backoff_ms(const struct strategy *s, int attempt)
+{
+	int64_t wait = s->backoff_min_s;
+
+	for (int i = 1; i < attempt && wait < s->backoff_max_s; i++)
+		wait *= 2;
+	return cap(wait, s->backoff_max_s) * 1000;
+}
+
+static int64_t download_s(const struct policy *p, uint64_t size)
+{
+	uint64_t rate = p->min_rate > 0 ? (uint64_t)p->min_rate : 1;
+	uint64_t seconds = size / rate + (size % rate ? 1 : 0);
+
+	return cap(seconds > POLICY_SECONDS_MAX ? POLICY_SECONDS_MAX : (int64_t)seconds,
+		   POLICY_SECONDS_MAX - p->download_slack_s) + p->download_slack_s;
+}
+
+/* Three of its contacts must have been missed before a device that only polls counts as silent. */
+static int64_t patient(const struct policy *p, enum urgency u, int64_t seconds)
+{
+	int64_t contacts = 3 * p->strategy[u].contact_interval_s;
+
+	return contacts > seconds ? contacts : seconds;
+}
+
+int64_t policy_timeout_ms(const struct policy *p, enum update_state s, enum urgency u, uint64_t size)
+{
+	switch (s) {
+	case UPDATE_OFFERED:
+		return patient(p, u, p->offer_timeout_s) * 1000;
+	case UPDATE_ACCEPTED:
+		return patient(p, u, p->decide_timeout_s) * 1000;
+	case UPDATE_DOWNLOADING:
+		return download_s(p, size) * 1000;
+	case UPDATE_DOWNLOADED:
+	case UPDATE_INSTALLING:
+		return p->install_timeout_s * 1000;
+	case UPDATE_REBOOTING:
+		return p->reboot_timeout_s * 1000;
+	case UPDATE_CONFIRMING:
+		return p->confirm_timeout_s * 1000;
+	case UPDATE_PLANNED:
+	case UPDATE_DEFERRED:
+	case UPDATE_SUCCEEDED:
+	case UPDATE_FAILED:
+	case UPDATE_REJECTED:
+	case UPDATE_TIMED_OUT:
+	case UPDATE_ROLLED_BACK:
+	case UPDATE_CANCELLED:
+	case UPDATE_SUPERSEDED:
+	case UPDATE_EXPIRED:
+	case UPDATE_STATE_COUNT:
+		break;
+	}
+	return 0;
+}
+
+/* splitmix64's finaliser: neighbours end far apart. */
+static uint64_t mix(uint64_t x)
+{
+	x ^= x >> 30;
+	x *= 0xbf58476d1ce4e5b9u;
+	x ^= x >> 27;
+	x *= 0x94d049bb133111ebu;
+	return x ^ (x >> 31);
+}
+
+int64_t policy_spread_s(int64_t interval_s, int64_t dev, int64_t wall_ms)
+{
+	int64_t quarter = interval_s / 4;
+
+	if (quarter <= 0)
+		return interval_s > 0 ? interval_s : 1;
+	uint64_t r = mix((uint64_t)dev * 0x9e3779b97f4a7c15u + (uint64_t)(wall_ms / 1000));
+	return interval_s - (int64_t)(r % ((uint64_t)quarter + 1));
+}

@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: ISC */
+/* SPDX-FileCopyrightText: The Fettle authors */
+#include <limits.h>
+#include <stddef.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "tracker/policy.h"
+
+/*
+ * The "settings" document:
+ *	{ "contact_interval": s, ..., "default_urgency": "normal",
+ *	  "urgency": { "critical": { "deadline": s, ... }, ... } }
+ * One row a member; reading, writing and the list of known names all follow it.
+ */
+enum kind { KIND_SECONDS, KIND_BOOL, KIND_RATE, KIND_COUNT };
+
+struct member {
+	const char *name;
+	enum kind kind;
+	size_t at;
+	int64_t min, max;
+};
+
+#define SECONDS(name, type, field, min) \
+	{ name, KIND_SECONDS, offsetof(type, field), min, POLICY_SECONDS_MAX }
+
+static const struct member settings[] = {
+	SECONDS("contact_interval", struct policy, contact_interval_s, 1),
+	SECONDS("offer_timeout", struct policy, offer_timeout_s, 1),
+	SECONDS("decide_timeout", struct policy, decide_timeout_s, 1),
+	SECONDS("download_slack", struct policy, download_slack_s, 1),
+	SECONDS("install_timeout", struct policy, install_timeout_s, 1),
+	SECONDS("reboot_timeout", struct policy, reboot_timeout_s, 1),
+	SECONDS("confirm_timeout", struct policy, confirm_timeout_s, 1),
+	{ "min_rate", KIND_RATE, offsetof(struct policy, min_rate), 1, INT64_MAX },
+	{ "allow_external", KIND_BOOL, offsetof(struct policy, allow_external), 0, 0 },
+	{ "first_contact_plain", KIND_BOOL, offsetof(struct policy, first_contact_plain), 0, 0 },
+};
+
+static const struct member strategy_members[] = {
+	{ "window_until_deadline", KIND_BOOL, offsetof(struct strategy, window_until_deadline), 0, 0 },
+	{ "idle_only", KIND_BOOL, offsetof(struct strategy, idle_only), 0, 0 },
+	SECONDS("deadline", struct strategy, deadline_s, 0),
+	SECONDS("defer_max", struct strategy, defer_max_s, 0),
+	{ "defer_count", KIND_COUNT, offsetof(struct strategy, defer_count), -1, UINT8_MAX },
+	{ "retries", KIND_COUNT, offsetof(struct strategy, retries), 0, UINT8_MAX - 1 },
+	SECONDS("backoff_min", struct strategy, backoff_min_s, 0),
+	SECONDS("backoff_max", struct strategy, backoff_max_s, 0),
+	SECONDS("contact_interval", struct strategy, contact_interval_s, 1),
+};
+
+#define LENGTH(a) (sizeof(a) / sizeof((a)[0]))
+#define MEMBERS_MAX (LENGTH(settings) + 2)
+
+static void read_member(struct doc_reader *r, const struct member *m, void *base)
+{
+	void *at = (char *)base + m->at;
+	int64_t v;
+
+	switch (m->kind) {
+	case KIND_SECONDS:
+	case KIND_RATE:
+		doc_opt_int(r, m->name, m->min, m->max, at);
+		break;
+	case KIND_COUNT:
+		if (doc_opt_int(r, m->name, m->min, m->max, &v))
+			*(int *)at = (int)v;
+		break;
+	case KIND_BOOL:
+		doc_opt_bool(r, m->name, at);
+		break;
+	}
+}
+
+/* The names of the rows, then up to two more, then NULL. */
+static void known(const char *names[MEMBERS_MAX + 1], const struct member *m, size_t n,
+		  const char *more, const char *last)
+{
+	for (size_t i = 0; i < n; i++)
+		names[i] = m[i].name;
+	names[n] = more;
+	names[n + 1] = more ? last : NULL;
+	if (more && last)
+		names[n + 2] = NULL;
+}
+
+static int apply_strategy(struct strategy *s, const struct doc *d, const char *word, struct err *e)
+{
+	const char *names[MEMBERS_MAX + 1];
+	struct doc_reader r;
+
+	doc_read_init(&r, d, e);
+	known(names, strategy_members, LENGTH(strategy_members), NULL, NULL);
+	doc_only(&r, names);
+	for (size_t i = 0; i < LENGTH(strategy_members); i++)
+		read_member(&r, &strategy_members[i], s);
+	if (doc_read_end(&r) < 0)
+		return err_prefix(e, "urgency.%s", word);
+	if (s->backoff_min_s > s->backoff_max_s)
+		return err_set(e, ERR_INVALID, "urgency.%s: backoff_min is over backoff_max", word);
+	return 0;
+}
+
+static int apply_classes(struct policy *p, const struct doc *d, struct err *e)
+{
+	const char *names[URGENCY_COUNT + 1] = { NULL };
+	struct doc_reader r;
+
+	if (!d)
+		return 0;
+	for (int u = 0; u < URGENCY_COUNT; u++)
+		names[u] = urgency_word((enum urgency)u);
+	doc_read_init(&r, d, e);
+	doc_only(&r, names);
+	if (doc_read_end(&r) < 0)
+		return err_prefix(e, "urgency");
+	for (int u = 0; u < URGENCY_COUNT; u++) {
+		const struct doc *class = doc_get(d, names[u]);
+		if (class && apply_strategy(&p->strategy[u], class, names[u], e) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+int policy_apply(struct policy *p, const struct doc *d, struct err *e)
+{
+	const char *names[MEMBERS_MAX + 1];
+	char word[16] = "";
+	struct policy next = *p;
+	struct doc_reader r;
+
+	doc_read_init(&r, d, e);
+	known(names, settings, LENGTH(settings), "default_urgency", "urgency");
+	doc_only(&r, names);
+	for (size_t i = 0; i < LENGTH(settings); i++)
+		read_member(&r, &settings[i], &next);
+	doc_opt_text(&r, "default_urgency", word, sizeof(word));
+	const struct doc *classes = doc_opt_map(&r, "urgency");
+	if (doc_read_end(&r) < 0 || apply_classes(&next, classes, e) < 0)
+		return -1;
+	if (word[0] && urgency_parse(word, &next.default_urgency) < 0)
+		return err_set(e, ERR_INVALID, "default_urgency: no urgency class is called so");
+	*p = next;
+	return 0;
+}
+
+static void write_members(struct arena *a, struct doc *out, const struct member *m, size_t n,
+			  const void *base)
+{
+	for (size_t i = 0; i < n; i++) {
+		const void *at = (const char *)base + m[i].at;
+
+		switch (m[i].kind) {
+		case KIND_SECONDS:
+		case KIND_RATE:
+			doc_add_int(a, out, m[i].name, *(const int64_t *)at);
+			break;
+		case KIND_COUNT:
+			doc_add_int(a, out, m[i].name, *(const int *)at);
+			break;
+		case KIND_BOOL:
+			doc_add_bool(a, out, m[i].name, *(const bool *)at);
+			break;
+		}
+	}
+}
+
+int policy_write(const struct policy *p, struct arena *a, struct doc *out)
+{
+	write_members(a, out, settings, LENGTH(settings), p);
+	doc_add_text(a, out, "default_urgency", urgency_word(p->default_urgency));
+	struct doc *classes = doc_map(a, out, "urgency");
+	for (int u = 0; u < URGENCY_COUNT; u++) {
+		struct doc *class = doc_map(a, classes, urgency_word((enum urgency)u));
+		write_members(a, class, strategy_members, LENGTH(strategy_members), &p->strategy[u]);
+	}
+	return doc_failed(a) ? -1 : 0;
+}
