@@ -80,6 +80,25 @@ int hmac_sha256(struct slice key, struct slice data, struct digest *out)
 	return 0;
 }
 
+int uuid_v5(const uint8_t ns[UUID_SIZE], struct slice name, struct uuid *out)
+{
+	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+	uint8_t sha1[EVP_MAX_MD_SIZE];
+	int ok = ctx && EVP_DigestInit_ex(ctx, EVP_sha1(), NULL) == 1 &&
+		 EVP_DigestUpdate(ctx, ns, UUID_SIZE) == 1 &&
+		 EVP_DigestUpdate(ctx, name.p, name.n) == 1 &&
+		 EVP_DigestFinal_ex(ctx, sha1, NULL) == 1;
+
+	EVP_MD_CTX_free(ctx);
+	if (!ok)
+		return -1;
+	memcpy(out->b, sha1, UUID_SIZE);
+	out->b[6] = (out->b[6] & 0x0f) | 0x50;
+	out->b[8] = (out->b[8] & 0x3f) | 0x80;
+	out->set = true;
+	return 0;
+}
+
 static const struct {
 	enum alg alg;
 	const char *name;

@@ -18,6 +18,8 @@ int sha256_end(struct sha256 *h, struct digest *out);	/* ready for reuse after *
 void sha256_free(struct sha256 *h);
 int sha256_once(struct slice s, struct digest *out);
 int hmac_sha256(struct slice key, struct slice data, struct digest *out);
+/* Version 5 UUID of name in the namespace ns (RFC 9562 section 5.5). */
+int uuid_v5(const uint8_t ns[UUID_SIZE], struct slice name, struct uuid *out);
 
 /* COSE algorithm numbers, signatures first. */
 enum alg {
