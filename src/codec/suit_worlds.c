@@ -138,7 +138,9 @@ const char *worlds_version(const struct worlds *w, uint32_t selected)
 static bool is_alike(const struct suit_image *a, const struct suit_image *b)
 {
 	if (a->component != b->component || a->digest_alg != b->digest_alg ||
-	    !slice_eq(a->digest, b->digest) || !slice_eq(a->content, b->content))
+	    !slice_eq(a->digest, b->digest))
+		return false;
+	if (a->content.p && b->content.p && !slice_eq(a->content, b->content))
 		return false;
 	if (a->has_slot && b->has_slot && a->slot != b->slot)
 		return false;
@@ -159,6 +161,8 @@ static void merge(struct suit_image *into, const struct suit_image *from)
 	}
 	if (into->uri.n == 0)
 		into->uri = from->uri;
+	if (!into->content.p)
+		into->content = from->content;
 	into->encrypted |= from->encrypted;
 	into->fetched |= from->fetched;
 }
