@@ -65,7 +65,8 @@ static struct slice take_number(struct slice s, size_t *i)
 	size_t from = *i;
 	while (*i < s.n && is_digit(s.p[*i]))
 		*i += 1;
-	return slice_of(s.p + from, *i - from);
+	/* an absent part has no pointer to add to */
+	return s.n ? slice_of(s.p + from, *i - from) : s;
 }
 
 /* Of any length: without leading zeros the longer is the larger. */
