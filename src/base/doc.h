@@ -45,11 +45,13 @@ void doc_add_null(struct arena *a, struct doc *parent, const char *key);
 void doc_add_bool(struct arena *a, struct doc *parent, const char *key, bool v);
 void doc_add_int(struct arena *a, struct doc *parent, const char *key, int64_t v);
 void doc_add_u64(struct arena *a, struct doc *parent, const char *key, uint64_t v);
-void doc_add_text(struct arena *a, struct doc *parent, const char *key, const char *v);	/* NULL: null */
+/* NULL: null */
+void doc_add_text(struct arena *a, struct doc *parent, const char *key, const char *v);
 void doc_add_text_slice(struct arena *a, struct doc *parent, const char *key, struct slice v);
 void doc_add_bytes(struct arena *a, struct doc *parent, const char *key, struct slice v);
 void doc_add_digest(struct arena *a, struct doc *parent, const char *key, const struct digest *d);
-void doc_add_time(struct arena *a, struct doc *parent, const char *key, int64_t wall_ms);	/* RFC 3339 text; 0: null */
+/* RFC 3339 text; 0: null */
+void doc_add_time(struct arena *a, struct doc *parent, const char *key, int64_t wall_ms);
 /* True when the arena refused memory since its last reset: the document may lack members. */
 bool doc_failed(const struct arena *a);
 /* Low-level: append a node of the given type and return it (decoders use it). */

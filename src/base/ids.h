@@ -33,7 +33,10 @@ int uuid_parse(struct uuid *u, struct slice s);
 
 /* 1-64 of [A-Za-z0-9._:-] (behaviour.md 1). */
 bool device_id_valid(struct slice s);
-/* Names of rollouts, releases, groups, tokens: 1-64 of [A-Za-z0-9._:+-], not starting with '-' or '.'. */
+/*
+ * Names of rollouts, releases, groups, tokens: 1-64 of [A-Za-z0-9._:+-], not
+ * starting with '-' or '.'.
+ */
 bool name_valid(struct slice s);
 
 /* Bytes from getrandom(2); aborts the process if the kernel has none. */

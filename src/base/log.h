@@ -24,7 +24,10 @@ void log_notice(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void log_info(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void log_debug(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
-/* Make s printable (control bytes and non-ASCII become '?'), in one of 4 rotating buffers of 128 bytes. */
+/*
+ * Make s printable (control bytes and non-ASCII become '?'), in one of 4 rotating
+ * buffers of 128 bytes.
+ */
 const char *log_safe(const char *s);
 
 #endif

@@ -15,7 +15,15 @@
  * to the route table and get back. Statuses are HTTP's numbers; message.c has
  * the table to CoAP codes.
  */
-enum method { METHOD_GET, METHOD_HEAD, METHOD_PUT, METHOD_POST, METHOD_PATCH, METHOD_DELETE, METHOD_COUNT };
+enum method {
+	METHOD_GET,
+	METHOD_HEAD,
+	METHOD_PUT,
+	METHOD_POST,
+	METHOD_PATCH,
+	METHOD_DELETE,
+	METHOD_COUNT
+};
 
 /* Media types, by CoAP content-format number where one is assigned. */
 enum media {
@@ -29,7 +37,8 @@ enum media {
 	MEDIA_PROBLEM_CBOR = 257,	/* RFC 9290 */
 	MEDIA_SUIT_REPORT = 270,
 	/* no number assigned: over 65535, never on the CoAP wire */
-	MEDIA_SUIT_ENVELOPE = 70001,	/* application/suit-envelope+cose; CoAP says 60 (configurable) */
+	/* application/suit-envelope+cose; CoAP says 60 (configurable) */
+	MEDIA_SUIT_ENVELOPE = 70001,
 	MEDIA_PROBLEM_JSON = 70002,	/* RFC 9457 */
 	MEDIA_HTML = 70003,
 	MEDIA_CSV = 70004,
@@ -64,7 +73,8 @@ bool etag_matches(const struct etag *given, const struct etag *full);
 enum evidence_kind {
 	EVIDENCE_PLAIN,		/* an address, nothing more */
 	EVIDENCE_PSK,		/* DTLS handshake proved this PSK identity */
-	EVIDENCE_TLS,		/* server-authenticated TLS, client not (tokens travel in requests) */
+	/* server-authenticated TLS, client not (tokens travel in requests) */
+	EVIDENCE_TLS,
 	EVIDENCE_X509,		/* reserved for client certificates */
 	EVIDENCE_LOCAL,		/* Unix socket peer credentials; believed from control alone */
 };
@@ -116,13 +126,19 @@ struct response {
 	struct digest object;
 };
 
-/* CoAP code (class << 5 | detail) for a status; method matters for 2xx (RFC 8075 table, RFC 7252 5.9). */
+/*
+ * CoAP code (class << 5 | detail) for a status; the method matters for 2xx
+ * (RFC 8075 section 7, RFC 7252 section 5.9).
+ */
 uint8_t coap_code_of(uint16_t status, enum method m);
 uint16_t status_of_err(enum err_code code);
 const char *status_phrase(uint16_t status);
 const char *method_name(enum method m);
 
-/* Query: find name's value (percent-decoded into dst). 1 found, 0 absent, -1 malformed or too long. */
+/*
+ * Query: find name's value (percent-decoded into dst). 1 found, 0 absent, -1
+ * malformed or too long.
+ */
 int query_get(struct slice query, const char *name, char *dst, size_t cap);
 
 #endif

@@ -22,10 +22,20 @@
 #define FILTER_TEXT 1024
 #define COMPONENTS_MAX 16
 
-enum role { ROLE_NONE, ROLE_DEVICE, ROLE_VIEWER, ROLE_AUTHOR, ROLE_OPERATOR, ROLE_APPROVER, ROLE_ADMIN, ROLE_COUNT };
+enum role {
+	ROLE_NONE,
+	ROLE_DEVICE,
+	ROLE_VIEWER,
+	ROLE_AUTHOR,
+	ROLE_OPERATOR,
+	ROLE_APPROVER,
+	ROLE_ADMIN,
+	ROLE_COUNT
+};
 enum mode { MODE_UNSET, MODE_CLIENT, MODE_SERVER, MODE_NEGOTIATED, MODE_COUNT };
 enum urgency { URGENCY_CRITICAL, URGENCY_HIGH, URGENCY_NORMAL, URGENCY_LOW, URGENCY_COUNT };
-enum device_auth { AUTH_CREDENTIAL, AUTH_NONE };	/* AUTH_NONE: may be named by its path on plain listeners */
+/* AUTH_NONE: may be named by its path on plain listeners */
+enum device_auth { AUTH_CREDENTIAL, AUTH_NONE };
 
 struct device {
 	int64_t dev;			/* row id */
@@ -80,7 +90,8 @@ enum credential_kind { CREDENTIAL_PSK, CREDENTIAL_TOKEN, CREDENTIAL_X509 };
 struct credential {
 	int64_t id, dev;
 	enum credential_kind kind;
-	char identity[129];		/* PSK identity; X.509: SHA-256 of the certificate in hex; token: "" */
+	/* PSK identity; X.509: SHA-256 of the certificate in hex; token: "" */
+	char identity[129];
 	uint8_t secret[64];		/* PSK key; token: SHA-256 of it */
 	uint8_t secret_len;
 	int64_t created, not_after, revoked;
@@ -97,7 +108,8 @@ struct image {
 enum verdict { VERDICT_VALID, VERDICT_NO_ANCHOR, VERDICT_REVOKED };
 struct manifest {
 	struct digest digest;		/* SHA-256 of the bytes as handed in */
-	struct digest identity;		/* the manifest's own (auth wrapper) digest when it is SHA-256 */
+	/* the manifest's own (auth wrapper) digest when it is SHA-256 */
+	struct digest identity;
 	uint32_t size;
 	char format[16];		/* "suit" */
 	struct uuid vendor_id, class_id;
@@ -126,7 +138,13 @@ struct manifest_image {			/* what a manifest says of one image */
 	bool integrated, external;
 };
 
-enum release_state { RELEASE_SUBMITTED, RELEASE_APPROVED, RELEASE_WITHDRAWN, RELEASE_SUPERSEDED, RELEASE_STATE_COUNT };
+enum release_state {
+	RELEASE_SUBMITTED,
+	RELEASE_APPROVED,
+	RELEASE_WITHDRAWN,
+	RELEASE_SUPERSEDED,
+	RELEASE_STATE_COUNT
+};
 struct release {
 	int64_t id;
 	char name[NAME_TEXT];		/* operators' handle: given, or model-version */
@@ -168,8 +186,18 @@ enum update_state {
 
 /* Why an attempt failed; each class has a retry budget. */
 enum failure {
-	FAILURE_NONE, FAILURE_DOWNLOAD, FAILURE_SIGNATURE, FAILURE_DIGEST, FAILURE_INCOMPATIBLE,
-	FAILURE_SPACE, FAILURE_POWER, FAILURE_INSTALL, FAILURE_BOOT, FAILURE_TIMEOUT, FAILURE_OTHER, FAILURE_COUNT,
+	FAILURE_NONE,
+	FAILURE_DOWNLOAD,
+	FAILURE_SIGNATURE,
+	FAILURE_DIGEST,
+	FAILURE_INCOMPATIBLE,
+	FAILURE_SPACE,
+	FAILURE_POWER,
+	FAILURE_INSTALL,
+	FAILURE_BOOT,
+	FAILURE_TIMEOUT,
+	FAILURE_OTHER,
+	FAILURE_COUNT,
 };
 
 struct update {
@@ -288,7 +316,10 @@ struct upload {
 	int64_t created, changed;
 };
 
-/* Words for the enums above, as JSON, CBOR and the database speak them; parse returns -1 on strangers. */
+/*
+ * Words for the enums above, as JSON, CBOR and the database speak them; parse
+ * returns -1 on strangers.
+ */
 const char *role_word(enum role v);
 const char *mode_word(enum mode v);
 const char *urgency_word(enum urgency v);
