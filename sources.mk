@@ -46,11 +46,14 @@ libfettle_la_SOURCES = \
 	src/codec/json.c \
 	src/codec/json.h \
 	src/codec/suit.h \
+	src/codec/suit_create.c \
 	src/codec/suit_envelope.c \
 	src/codec/suit_internal.h \
 	src/codec/suit_machine.c \
 	src/codec/suit_params.c \
 	src/codec/suit_parse.c \
+	src/codec/suit_print.c \
+	src/codec/suit_report.c \
 	src/codec/suit_text.c \
 	src/codec/suit_worlds.c \
 	src/codec/suit_worlds.h \
@@ -58,50 +61,118 @@ libfettle_la_SOURCES = \
 	src/ipc/ipc.h \
 	src/ipc/message.c \
 	src/ipc/wire.c \
+	src/service/etag.c \
+	src/service/idempotency.c \
 	src/service/internal.h \
+	src/service/page.c \
+	src/service/params.c \
 	src/service/principal.c \
+	src/service/problem.c \
+	src/service/reply.c \
+	src/service/route.c \
 	src/service/route.h \
+	src/service/routes.c \
+	src/service/service.c \
 	src/service/service.h \
 	src/service/session.c \
+	src/service/svc.h \
 	src/store/batch.c \
+	src/store/columns.h \
 	src/store/internal.h \
 	src/store/migrate.c \
 	src/store/open.c \
+	src/store/rows.h \
 	src/store/schema_sql.h \
 	src/store/sql.c \
 	src/store/sql.h \
 	src/store/statements.c \
+	src/store/statements_fleet.h \
+	src/store/statements_goods.h \
+	src/store/statements_work.h \
 	src/store/store.h \
+	src/store/store_device.c \
+	src/store/store_device_list.c \
+	src/store/store_label.c \
+	src/store/store_live.c \
+	src/store/store_meta.c \
+	src/tracker/audit.c \
+	src/tracker/cause.c \
+	src/tracker/effects.c \
 	src/tracker/effects.h \
+	src/tracker/filter.c \
 	src/tracker/filter.h \
+	src/tracker/internal.h \
+	src/tracker/phase.c \
+	src/tracker/policy.c \
 	src/tracker/policy.h \
+	src/tracker/policy_doc.c \
+	src/tracker/state.c \
 	src/tracker/state.h \
-	src/tracker/tracker.h
+	src/tracker/tracker.h \
+	src/tracker/update.c \
+	src/tracker/urgency.c
 
 noinst_LTLIBRARIES += libfettled.la
 libfettled_la_SOURCES = \
+	daemon/child.c \
 	daemon/coap.h \
+	daemon/coap_gate.c \
+	daemon/coap_internal.h \
+	daemon/coap_peer.c \
+	daemon/coap_send.c \
+	daemon/coap_wire.c \
+	daemon/coap_wire.h \
+	daemon/config.c \
 	daemon/config.h \
 	daemon/config_internal.h \
 	daemon/config_key.c \
 	daemon/config_listen.c \
+	daemon/config_secret.c \
 	daemon/config_table.c \
 	daemon/core_loop.h \
+	daemon/front.c \
 	daemon/front.h \
+	daemon/front_grant.c \
+	daemon/front_internal.h \
+	daemon/front_session.c \
+	daemon/front_upload.c \
+	daemon/http.c \
 	daemon/http.h \
+	daemon/http_answer.c \
+	daemon/http_conn.c \
+	daemon/http_fields.c \
 	daemon/http_parse.c \
 	daemon/http_parse.h \
+	daemon/http_private.h \
 	daemon/keys.h \
 	daemon/supervise.h \
-	daemon/sysint.h
+	daemon/supervise_wire.c \
+	daemon/sysint.c \
+	daemon/sysint.h \
+	daemon/sysint_landlock.c \
+	daemon/sysint_seccomp.c
 
 noinst_LTLIBRARIES += libfettlecli.la
 libfettlecli_la_SOURCES = \
 	cli/cli.h \
 	cli/client.c \
-	cli/client.h
+	cli/client.h \
+	cli/cmd_admin.c \
+	cli/cmd_device.c \
+	cli/cmd_firmware.c \
+	cli/cmd_local.c \
+	cli/cmd_rollout.c \
+	cli/commands.c \
+	cli/files.c \
+	cli/grammar.c \
+	cli/rest.c \
+	cli/writer.c
 
 nodist_libfettle_la_SOURCES = src/store/schema_sql.c
+
+bin_PROGRAMS += fettle
+fettle_SOURCES = cli/main.c
+fettle_LDADD = $(cli_libs)
 
 schema_sql = \
 	schema/001-fettle.sql \
@@ -124,8 +195,7 @@ dist_unit_files =
 
 dist_man_MANS =
 
-dist_doc_DATA = \
-	docs/api-shapes.md
+dist_doc_DATA =
 
 test_helper_sources =
 
@@ -136,6 +206,7 @@ unit_tests = \
 	tests/unit/test_base_slice \
 	tests/unit/test_base_small \
 	tests/unit/test_base_text \
+	tests/unit/test_codec_vectors \
 	tests/unit/test_ipc
 
 tests_unit_test_base_doc_LDADD = $(test_common) $(core_libs)
@@ -144,15 +215,18 @@ tests_unit_test_base_model_LDADD = $(test_common) $(core_libs)
 tests_unit_test_base_slice_LDADD = $(test_common) $(core_libs)
 tests_unit_test_base_small_LDADD = $(test_common) $(core_libs)
 tests_unit_test_base_text_LDADD = $(test_common) $(core_libs)
+tests_unit_test_codec_vectors_LDADD = $(test_common) $(core_libs)
 tests_unit_test_ipc_LDADD = $(test_common) $(core_libs)
 
 sim_tests =
 
 
 fuzz_programs = \
-	tests/fuzz/fuzz_ipc
+	tests/fuzz/fuzz_ipc \
+	tests/fuzz/fuzz_text
 
 tests_fuzz_fuzz_ipc_LDADD = $(fuzz_common) $(core_libs)
+tests_fuzz_fuzz_text_LDADD = $(fuzz_common) $(core_libs)
 
 bench_programs =
 
