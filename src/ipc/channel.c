@@ -19,7 +19,7 @@
 #define READ_STEP (256u << 10)
 #define FDS_A_MESSAGE 16
 
-struct mark {		/* a descriptor that leaves with the byte at this offset of out */
+struct mark { /* a descriptor that leaves with the byte at this offset of out */
 	size_t at;
 	int fd;
 };

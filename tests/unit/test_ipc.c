@@ -13,11 +13,18 @@
 static struct request sample_request(void)
 {
 	struct request rq = {
-		.id = 7, .session = 0x100000002u, .method = METHOD_POST,
-		.content_format = MEDIA_CBOR, .accept = MEDIA_NONE, .observe = true,
-		.want_body = true, .path = slice_str("/device/a/report"),
-		.query = slice_str("x=1"), .token = slice_str("fd_secret"),
-		.idempotency_key = slice_str("k"), .host = slice_str("gw"),
+		.id = 7,
+		.session = 0x100000002u,
+		.method = METHOD_POST,
+		.content_format = MEDIA_CBOR,
+		.accept = MEDIA_NONE,
+		.observe = true,
+		.want_body = true,
+		.path = slice_str("/device/a/report"),
+		.query = slice_str("x=1"),
+		.token = slice_str("fd_secret"),
+		.idempotency_key = slice_str("k"),
+		.host = slice_str("gw"),
 		.body = slice_of("\xa0\x01", 2),
 	};
 
@@ -129,8 +136,12 @@ END_TEST
 
 START_TEST(admit_and_closed)
 {
-	struct evidence ev = { .kind = EVIDENCE_PSK, .transport = TRANSPORT_COAPS, .port = 5684,
-			       .resumed = true, .uid = 9, .identity = "lamp-1" };
+	struct evidence ev = { .kind = EVIDENCE_PSK,
+			       .transport = TRANSPORT_COAPS,
+			       .port = 5684,
+			       .resumed = true,
+			       .uid = 9,
+			       .identity = "lamp-1" };
 	struct buf b = BUF_INIT(4096);
 	struct ipc_entry x;
 	struct rd r;
@@ -160,11 +171,22 @@ END_TEST
 
 START_TEST(response_and_grant)
 {
-	struct response a = { .id = 3, .status = 200, .media = MEDIA_JSON, .max_age = -1,
-			      .retry_after = 5, .observing = true, .location = "/api/v1/jobs/1",
-			      .body = slice_str("{}"), .has_object = true };
-	struct ipc_grant g = { .session = 5, .path = "/image/ab", .size = 1u << 20,
-			       .media = MEDIA_OCTETS, .max_age = 60, .lifetime_ms = 1000, .has_fd = true };
+	struct response a = { .id = 3,
+			      .status = 200,
+			      .media = MEDIA_JSON,
+			      .max_age = -1,
+			      .retry_after = 5,
+			      .observing = true,
+			      .location = "/api/v1/jobs/1",
+			      .body = slice_str("{}"),
+			      .has_object = true };
+	struct ipc_grant g = { .session = 5,
+			       .path = "/image/ab",
+			       .size = 1u << 20,
+			       .media = MEDIA_OCTETS,
+			       .max_age = 60,
+			       .lifetime_ms = 1000,
+			       .has_fd = true };
 	struct buf b = BUF_INIT(4096);
 	struct ipc_grant g2;
 	struct response x;
@@ -263,7 +285,9 @@ END_TEST
 
 START_TEST(channel_refuses_bad_lengths)
 {
-	static const uint8_t bad[][4] = { { 0, 0, 0, 0 }, { 0xff, 0xff, 0xff, 0xff }, { 1, 0, 0, 0 } };
+	static const uint8_t bad[][4] = { { 0, 0, 0, 0 },
+					  { 0xff, 0xff, 0xff, 0xff },
+					  { 1, 0, 0, 0 } };
 
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		struct channel *a, *b;

@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: ISC */
+/* SPDX-FileCopyrightText: The Fettle authors */
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/message.h"
+#include "base/text.h"
+#include "cli/cli.h"
+#include "codec/docfmt.h"
+
+/* The service itself, people and their tokens, the audit log, policy. */
+#define API "/api/v1"
+#define POLICY_MAX 65536
+
+int cmd_status(struct ctx *c, struct err *e)
+{
+	return rest_object(c, "GET", API "/status", NULL, e);
+}
+
+struct finding {
+	const char *check;
+	bool good;
+	const char *text;
+};
+
+static struct finding look_ready(struct ctx *c, const struct doc *status)
+{
+	const char *state = write_value(&c->a, status, "state");
+
+	return (struct finding){ "service", strcmp(state, "running") == 0, state };
+}
+
+static struct finding look_clock(struct ctx *c, const struct doc *status)
+{
+	bool good = strcmp(write_value(&c->a, status, "clock.trusted"), "yes") == 0;
+
+	return (struct finding){ "clock", good,
+				 good ? "trusted" : "not trusted: windows and deadlines wait" };
+}
+
+static struct finding look_audit(struct ctx *c, struct err *e)
+{
+	const struct doc *d = rest_get(c, "GET", API "/audit/verify", NULL, e);
+	bool good = d && strcmp(write_value(&c->a, d, "whole"), "yes") == 0;
+
+	return (struct finding){ "audit", good,
+				 good ? "chain is whole"
+				 : d  ? arena_printf(&c->a, "chain is broken at row %s",
+						     write_value(&c->a, d, "first_bad"))
+				      : e->text };
+}
+
+/* What an operator would check first; exit 1 when anything is wrong. */
+int cmd_doctor(struct ctx *c, struct err *e)
+{
+	const struct doc *status = rest_get(c, "GET", API "/status", NULL, e);
+	struct doc *out = doc_map(&c->a, NULL, NULL), *items = doc_array(&c->a, out, "items");
+	static const struct column columns[] = {
+		{ "check", "CHECK" }, { "ok", "OK" }, { "text", "" }, { 0 }
+	};
+	struct finding f[3];
+	bool good = true;
+
+	if (!status)
+		return -1;
+	f[0] = look_ready(c, status);
+	f[1] = look_clock(c, status);
+	f[2] = look_audit(c, e);
+	for (size_t i = 0; i < sizeof(f) / sizeof(f[0]); i++) {
+		struct doc *one = doc_map(&c->a, items, NULL);
+
+		doc_add_text(&c->a, one, "check", f[i].check);
+		doc_add_bool(&c->a, one, "ok", f[i].good);
+		doc_add_text(&c->a, one, "text", f[i].text);
+		good = good && f[i].good;
+	}
+	if (write_table(c, out, columns, e) < 0)
+		return -1;
+	return good ? EXIT_DONE : err_set(e, ERR_CONFLICT, "something needs a look");
+}
+
+/* ---- tokens and operators ---- */
+
+int cmd_token_create(struct ctx *c, struct err *e)
+{
+	struct doc *body = doc_map(&c->a, NULL, NULL);
+	const char *role = ctx_option(c, "role"), *days = ctx_option(c, "days");
+	const char *scope = ctx_option(c, "scope");
+	int64_t n;
+
+	if (!role)
+		return err_set(e, ERR_INVALID, "--role is needed");
+	doc_add_text(&c->a, body, "name", c->args[0]);
+	doc_add_text(&c->a, body, "role", role);
+	if (days && text_i64(slice_str(days), &n) < 0)
+		return err_set(e, ERR_INVALID, "--days takes a number, not '%s'", days);
+	if (days)
+		doc_add_int(&c->a, body, "days", n);
+	if (scope)
+		doc_add_text(&c->a, body, "scope", scope);
+	return rest_object(c, "POST", API "/tokens", body, e);
+}
+
+int cmd_token_list(struct ctx *c, struct err *e)
+{
+	static const struct column columns[] = {
+		{ "id", "ID" },
+		{ "name", "NAME" },
+		{ "role", "ROLE" },
+		{ "scope", "SCOPE" },
+		{ "not_after", "NOT AFTER" },
+		{ "revoked", "REVOKED" },
+		{ 0 },
+	};
+
+	return rest_list(c, API "/tokens", columns, e);
+}
+
+int cmd_token_revoke(struct ctx *c, struct err *e)
+{
+	return rest_object(c, "POST", rest_path(c, e, API "/tokens/%s/revoke", c->args[0]), NULL,
+			   e);
+}
+
+int cmd_operator_add(struct ctx *c, struct err *e)
+{
+	struct doc *body = doc_map(&c->a, NULL, NULL);
+	const char *uid = ctx_option(c, "uid"), *role = ctx_option(c, "role");
+	int64_t n;
+
+	if (!uid || !role || text_i64(slice_str(uid), &n) < 0)
+		return err_set(e, ERR_INVALID, "--uid N and --role R are needed");
+	doc_add_int(&c->a, body, "uid", n);
+	doc_add_text(&c->a, body, "role", role);
+	return rest_object(c, "POST", API "/operators", body, e);
+}
+
+int cmd_operator_list(struct ctx *c, struct err *e)
+{
+	static const struct column columns[] = {
+		{ "uid", "UID" },
+		{ "role", "ROLE" },
+		{ "by", "BY" },
+		{ "created", "CREATED" },
+		{ 0 },
+	};
+
+	return rest_list(c, API "/operators", columns, e);
+}
+
+int cmd_operator_remove(struct ctx *c, struct err *e)
+{
+	return rest_object(c, "DELETE", rest_path(c, e, API "/operators/%s", c->args[0]), NULL, e);
+}
+
+/* ---- audit ---- */
+
+int cmd_audit_list(struct ctx *c, struct err *e)
+{
+	static const struct column columns[] = {
+		{ "id", "ID" },
+		{ "at", "AT" },
+		{ "who", "WHO" },
+		{ "verb", "VERB" },
+		{ "object", "OBJECT" },
+		{ "detail", "DETAIL" },
+		{ 0 },
+	};
+
+	return rest_list(c, API "/audit", columns, e);
+}
+
+int cmd_audit_verify(struct ctx *c, struct err *e)
+{
+	const struct doc *d = rest_get(c, "GET", API "/audit/verify", NULL, e);
+
+	if (!d || write_object(c, d, e) < 0)
+		return -1;
+	if (strcmp(write_value(&c->a, d, "whole"), "yes") != 0)
+		return err_set(e, ERR_VERIFY, "the chain is broken at row %s",
+			       write_value(&c->a, d, "first_bad"));
+	return EXIT_DONE;
+}
+
+/* ---- policy ---- */
+
+int cmd_policy_show(struct ctx *c, struct err *e)
+{
+	return rest_object(c, "GET", API "/policies/settings", NULL, e);
+}
+
+int cmd_policy_set(struct ctx *c, struct err *e)
+{
+	const struct doc *body = NULL;
+	struct buf in = BUF_INIT(0);
+	int code = -1;
+
+	if (file_read(c->args[0], POLICY_MAX, &in, e) == 0 &&
+	    docfmt_decode(MEDIA_JSON, buf_slice(&in), &c->a, &body, e) == 0)
+		code = rest_object(c, "PUT", API "/policies/settings", body, e);
+	buf_free(&in);
+	return code;
+}

@@ -1,0 +1,290 @@
+/* SPDX-License-Identifier: ISC */
+/* SPDX-FileCopyrightText: The Fettle authors */
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/model.h"
+#include "base/text.h"
+#include "cli/cli.h"
+
+/* Devices, what they log in with, groups, their updates. */
+#define API "/api/v1"
+#define SECRET_FILE_MAX 256
+
+/* "k=v" as a member: digits become a number where the member is one. */
+static int add_pair(struct ctx *c, struct doc *to, const char *pair, struct err *e)
+{
+	const char *equals = strchr(pair, '=');
+	char name[NAME_TEXT];
+	int64_t number;
+
+	if (!equals ||
+	    text_copy_slice(name, sizeof(name), slice_of(pair, (size_t)(equals - pair))) < 0)
+		return err_set(e, ERR_INVALID, "'%s' is not NAME=VALUE", pair);
+	if (text_i64(slice_str(equals + 1), &number) == 0)
+		doc_add_int(&c->a, to, name, number);
+	else
+		doc_add_text(&c->a, to, name, equals + 1);
+	return 0;
+}
+
+static int add_attributes(struct ctx *c, struct doc *body, struct err *e)
+{
+	struct doc *attributes;
+
+	if (!ctx_option(c, "attr"))
+		return 0;
+	attributes = doc_map(&c->a, body, "attributes");
+	for (int i = 0; ctx_option_n(c, "attr", i); i++)
+		if (add_pair(c, attributes, ctx_option_n(c, "attr", i), e) < 0)
+			return -1;
+	return 0;
+}
+
+static void add_tags(struct ctx *c, struct doc *body)
+{
+	struct doc *tags;
+
+	if (!ctx_option(c, "tag"))
+		return;
+	tags = doc_array(&c->a, body, "tags");
+	for (int i = 0; ctx_option_n(c, "tag", i); i++)
+		doc_add_text(&c->a, tags, NULL, ctx_option_n(c, "tag", i));
+}
+
+int cmd_device_add(struct ctx *c, struct err *e)
+{
+	static const char *const texts[][2] = {
+		{ "auth", "auth" },
+		{ "mode", "mode" },
+		{ "vendor-id", "vendor_id" },
+		{ "class-id", "class_id" },
+		{ "manufacturer", "manufacturer" },
+		{ "model", "model" },
+		{ "parent", "parent" },
+	};
+	const char *interval = ctx_option(c, "contact-interval");
+	struct doc *body = doc_map(&c->a, NULL, NULL);
+	int64_t ms;
+
+	doc_add_text(&c->a, body, "id", c->args[0]);
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
+		if (ctx_option(c, texts[i][0]))
+			doc_add_text(&c->a, body, texts[i][1], ctx_option(c, texts[i][0]));
+	if (interval && text_duration_ms(slice_str(interval), &ms) < 0)
+		return err_set(e, ERR_INVALID, "--contact-interval '%s' is no duration", interval);
+	if (interval)
+		doc_add_int(&c->a, body, "contact_interval", ms / 1000);
+	add_tags(c, body);
+	if (add_attributes(c, body, e) < 0)
+		return -1;
+	return rest_object(c, "POST", API "/devices", body, e);
+}
+
+int cmd_device_list(struct ctx *c, struct err *e)
+{
+	static const struct column columns[] = {
+		{ "id", "ID" },
+		{ "mode", "MODE" },
+		{ "manufacturer", "MANUFACTURER" },
+		{ "model", "MODEL" },
+		{ "version", "VERSION" },
+		{ "update.state", "UPDATE" },
+		{ "last_seen", "LAST SEEN" },
+		{ 0 },
+	};
+	const char *q = ctx_option(c, "query");
+	const char *path = q ? rest_path(c, e, API "/devices?q=%s", q) : API "/devices";
+
+	return path ? rest_list(c, path, columns, e) : -1;
+}
+
+int cmd_device_show(struct ctx *c, struct err *e)
+{
+	return rest_object(c, "GET", rest_path(c, e, API "/devices/%s", c->args[0]), NULL, e);
+}
+
+int cmd_device_set(struct ctx *c, struct err *e)
+{
+	struct doc *body = doc_map(&c->a, NULL, NULL);
+
+	for (int i = 1; i < c->n_args; i++)
+		if (add_pair(c, body, c->args[i], e) < 0)
+			return -1;
+	add_tags(c, body);
+	if (add_attributes(c, body, e) < 0)
+		return -1;
+	return rest_object(c, "PATCH", rest_path(c, e, API "/devices/%s", c->args[0]), body, e);
+}
+
+int cmd_device_remove(struct ctx *c, struct err *e)
+{
+	return rest_object(c, "DELETE", rest_path(c, e, API "/devices/%s", c->args[0]), NULL, e);
+}
+
+/* The gates in order, the first closed one marked. */
+int cmd_device_why(struct ctx *c, struct err *e)
+{
+	const struct doc *answer =
+		rest_get(c, "GET", rest_path(c, e, API "/devices/%s/why", c->args[0]), NULL, e);
+	const struct doc *gates = doc_get(answer, "gates");
+	bool closed = false;
+
+	if (!answer)
+		return -1;
+	if (c->json)
+		return write_object(c, answer, e);
+	if (!gates || gates->type != DOC_ARRAY)
+		return err_set(e, ERR_MALFORMED, "the answer has no gates");
+	for (const struct doc *g = gates->v.c.first; g; g = g->next) {
+		const struct doc *open = doc_get(g, "open");
+		bool is_open = open && open->type == DOC_BOOL && open->v.b;
+
+		printf("%s %-16s %s\n",
+		       is_open	? "  open  "
+		       : closed ? "  closed"
+				: "> closed",
+		       write_value(&c->a, g, "gate"), write_value(&c->a, g, "value"));
+		closed = closed || !is_open;
+	}
+	return EXIT_DONE;
+}
+
+int cmd_device_history(struct ctx *c, struct err *e)
+{
+	static const struct column columns[] = {
+		{ "at", "AT" }, { "update", "UPDATE" }, { "from", "FROM" },
+		{ "to", "TO" }, { "cause", "CAUSE" },	{ 0 },
+	};
+	const char *path = rest_path(c, e, API "/devices/%s/history", c->args[0]);
+
+	return path ? rest_list(c, path, columns, e) : -1;
+}
+
+/* ---- credentials ---- */
+
+static int add_psk(struct ctx *c, struct doc *body, const char *file, struct err *e)
+{
+	const char *identity = ctx_option(c, "identity");
+	struct buf in = BUF_INIT(0);
+	int result = file_read(file, SECRET_FILE_MAX, &in, e);
+
+	while (result == 0 && in.n > 0 && strchr("\r\n \t", in.p[in.n - 1]))
+		in.n--;
+	if (result == 0) {
+		doc_add_text(&c->a, body, "kind", "psk");
+		doc_add_text_slice(&c->a, body, "key", buf_slice(&in));
+		if (identity)
+			doc_add_text(&c->a, body, "identity", identity);
+	}
+	if (in.p)
+		explicit_bzero(in.p, in.cap);
+	buf_free(&in);
+	return result;
+}
+
+int cmd_credential_add(struct ctx *c, struct err *e)
+{
+	struct doc *body = doc_map(&c->a, NULL, NULL);
+	const char *psk = ctx_option(c, "psk-file");
+
+	if (!psk == !ctx_option(c, "token"))
+		return err_set(e, ERR_INVALID, "either --psk-file FILE (hex) or --token");
+	if (psk && add_psk(c, body, psk, e) < 0)
+		return -1;
+	if (!psk)
+		doc_add_text(&c->a, body, "kind", "token");
+	return rest_object(c, "POST", rest_path(c, e, API "/devices/%s/credentials", c->args[0]),
+			   body, e);
+}
+
+int cmd_credential_list(struct ctx *c, struct err *e)
+{
+	static const struct column columns[] = {
+		{ "id", "ID" },
+		{ "kind", "KIND" },
+		{ "identity", "IDENTITY" },
+		{ "created", "CREATED" },
+		{ "not_after", "NOT AFTER" },
+		{ "revoked", "REVOKED" },
+		{ 0 },
+	};
+	const char *path = rest_path(c, e, API "/devices/%s/credentials", c->args[0]);
+
+	return path ? rest_list(c, path, columns, e) : -1;
+}
+
+int cmd_credential_revoke(struct ctx *c, struct err *e)
+{
+	return rest_object(c, "DELETE",
+			   rest_path2(c, e, API "/devices/%s/credentials/%s", c->args[0],
+				      c->args[1]),
+			   NULL, e);
+}
+
+/* ---- groups ---- */
+
+int cmd_group_add(struct ctx *c, struct err *e)
+{
+	struct doc *body = doc_map(&c->a, NULL, NULL);
+
+	doc_add_text(&c->a, body, "name", c->args[0]);
+	return rest_object(c, "POST", API "/groups", body, e);
+}
+
+int cmd_group_list(struct ctx *c, struct err *e)
+{
+	static const struct column columns[] = { { "name", "NAME" }, { 0 } };
+
+	return rest_list(c, API "/groups", columns, e);
+}
+
+int cmd_group_remove(struct ctx *c, struct err *e)
+{
+	return rest_object(c, "DELETE", rest_path(c, e, API "/groups/%s", c->args[0]), NULL, e);
+}
+
+static int membership(struct ctx *c, const char *method, struct err *e)
+{
+	for (int i = 1; i < c->n_args; i++) {
+		const char *path =
+			rest_path2(c, e, API "/groups/%s/devices/%s", c->args[0], c->args[i]);
+
+		if (!rest_get(c, method, path, NULL, e))
+			return err_prefix(e, "%s", c->args[i]);
+	}
+	return EXIT_DONE;
+}
+
+int cmd_group_join(struct ctx *c, struct err *e)
+{
+	return membership(c, "PUT", e);
+}
+
+int cmd_group_leave(struct ctx *c, struct err *e)
+{
+	return membership(c, "DELETE", e);
+}
+
+/* ---- updates ---- */
+
+int cmd_update_list(struct ctx *c, struct err *e)
+{
+	static const struct column columns[] = {
+		{ "id", "ID" },		  { "device", "DEVICE" },
+		{ "rollout", "ROLLOUT" }, { "state", "STATE" },
+		{ "attempt", "ATTEMPT" }, { "progress", "PROGRESS" },
+		{ "reason", "REASON" },	  { 0 },
+	};
+	const char *rollout = ctx_option(c, "rollout"), *device = ctx_option(c, "device");
+	const char *path = rest_path2(c, e, API "/updates?rollout=%s&device=%s",
+				      rollout ? rollout : "", device ? device : "");
+
+	return path ? rest_list(c, path, columns, e) : -1;
+}
+
+int cmd_update_show(struct ctx *c, struct err *e)
+{
+	return rest_object(c, "GET", rest_path(c, e, API "/updates/%s", c->args[0]), NULL, e);
+}

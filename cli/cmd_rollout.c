@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: ISC */
+/* SPDX-FileCopyrightText: The Fettle authors */
+
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/model.h"
+#include "base/text.h"
+#include "cli/cli.h"
+
+/* Rollouts and the long work behind them. */
+#define API "/api/v1"
+#define WATCH_INTERVAL_NS (500 * 1000 * 1000L)
+
+/* "--phase percent=10,success=90,soak=1h" as a member of phases. */
+static int add_phase(struct ctx *c, struct doc *phases, const char *text, struct err *e)
+{
+	static const struct {
+		const char *word, *member;
+		bool duration;
+	} known[] = {
+		{ "percent", "percent", false },	 { "count", "count", false },
+		{ "success", "success_percent", false }, { "soak", "soak_s", true },
+		{ "timeout", "timeout_s", true },
+	};
+	struct doc *phase = doc_map(&c->a, phases, NULL);
+	char *copy = arena_copy(&c->a, text, strlen(text)), *save = NULL;
+
+	if (!copy)
+		return err_set(e, ERR_NO_MEMORY, "--phase");
+	for (char *w = strtok_r(copy, ",", &save); w; w = strtok_r(NULL, ",", &save)) {
+		size_t k = 0, n = sizeof(known) / sizeof(known[0]);
+		char *equals = strchr(w, '=');
+		int64_t v = 0;
+
+		if (equals)
+			*equals++ = 0;
+		while (k < n && strcmp(known[k].word, w) != 0)
+			k++;
+		if (k == n || !equals ||
+		    (known[k].duration ? text_duration_ms(slice_str(equals), &v)
+				       : text_i64(slice_str(equals), &v)) < 0)
+			return err_set(e, ERR_INVALID, "--phase '%s': '%s' is not understood", text,
+				       w);
+		doc_add_int(&c->a, phase, known[k].member, known[k].duration ? v / 1000 : v);
+	}
+	return 0;
+}
+
+static int create_body(struct ctx *c, struct doc *body, struct err *e)
+{
+	static const char *const numbers[][2] = { { "budget", "budget" },
+						  { "in-flight", "in_flight" } };
+	const char *release = ctx_option(c, "release"), *target = ctx_option(c, "target");
+
+	if (!release || !target)
+		return err_set(e, ERR_INVALID, "--release and --target are needed");
+	doc_add_text(&c->a, body, "name", c->args[0]);
+	doc_add_text(&c->a, body, "release", release);
+	doc_add_text(&c->a, body, "target", target);
+	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+		const char *v = ctx_option(c, numbers[i][0]);
+		int64_t n;
+
+		if (v && text_i64(slice_str(v), &n) < 0)
+			return err_set(e, ERR_INVALID, "--%s takes a number, not '%s'",
+				       numbers[i][0], v);
+		if (v)
+			doc_add_int(&c->a, body, numbers[i][1], n);
+	}
+	if (ctx_option(c, "phase")) {
+		struct doc *phases = doc_array(&c->a, body, "phases");
+
+		for (int i = 0; ctx_option_n(c, "phase", i); i++)
+			if (add_phase(c, phases, ctx_option_n(c, "phase", i), e) < 0)
+				return -1;
+	}
+	return 0;
+}
+
+static void pause_a_little(void)
+{
+	const struct timespec ts = { .tv_nsec = WATCH_INTERVAL_NS / 5 };
+
+	nanosleep(&ts, NULL);
+}
+
+/* Planning is a job; people and scripts want to know when it is done. */
+static const struct doc *wait_created(struct ctx *c, const char *path, struct err *e)
+{
+	for (;;) {
+		const struct doc *r = rest_get(c, "GET", path, NULL, e);
+
+		if (!r || strcmp(write_value(&c->a, r, "state"), "creating") != 0)
+			return r;
+		pause_a_little();
+	}
+}
+
+int cmd_rollout_create(struct ctx *c, struct err *e)
+{
+	struct doc *body = doc_map(&c->a, NULL, NULL);
+	const struct doc *answer;
+
+	if (create_body(c, body, e) < 0)
+		return -1;
+	if (ctx_option(c, "dry-run"))
+		return rest_object(c, "POST", API "/rollouts?dry_run=1", body, e);
+	answer = rest_get(c, "POST", API "/rollouts", body, e);
+	if (answer && !ctx_option(c, "no-wait"))
+		answer = wait_created(c, rest_path(c, e, API "/rollouts/%s", c->args[0]), e);
+	return answer ? write_object(c, answer, e) : -1;
+}
+
+int cmd_rollout_list(struct ctx *c, struct err *e)
+{
+	static const struct column columns[] = {
+		{ "id", "ID" },
+		{ "name", "NAME" },
+		{ "release", "RELEASE" },
+		{ "state", "STATE" },
+		{ "counters.total", "DEVICES" },
+		{ "counters.succeeded", "SUCCEEDED" },
+		{ "counters.in_flight", "IN FLIGHT" },
+		{ "counters.failed", "FAILED" },
+		{ "budget", "BUDGET" },
+		{ "reason", "REASON" },
+		{ 0 },
+	};
+
+	return rest_list(c, API "/rollouts", columns, e);
+}
+
+int cmd_rollout_show(struct ctx *c, struct err *e)
+{
+	return rest_object(c, "GET", rest_path(c, e, API "/rollouts/%s", c->args[0]), NULL, e);
+}
+
+static int verb(struct ctx *c, const char *format, struct err *e)
+{
+	const char *reason = c->command->options ? ctx_option(c, "reason") : NULL;
+	struct doc *body = doc_map(&c->a, NULL, NULL);
+
+	if (reason)
+		doc_add_text(&c->a, body, "reason", reason);
+	return rest_object(c, "POST", rest_path(c, e, format, c->args[0]), body, e);
+}
+
+int cmd_rollout_start(struct ctx *c, struct err *e)
+{
+	return verb(c, API "/rollouts/%s/start", e);
+}
+
+int cmd_rollout_pause(struct ctx *c, struct err *e)
+{
+	return verb(c, API "/rollouts/%s/pause", e);
+}
+
+int cmd_rollout_resume(struct ctx *c, struct err *e)
+{
+	return verb(c, API "/rollouts/%s/resume", e);
+}
+
+int cmd_rollout_abort(struct ctx *c, struct err *e)
+{
+	return verb(c, API "/rollouts/%s/abort", e);
+}
+
+static int64_t counter(const struct doc *r, const char *name)
+{
+	const struct doc *d = doc_get(doc_get(r, "counters"), name);
+
+	return d && d->type == DOC_INT ? d->v.i : 0;
+}
+
+static void show_bar(struct ctx *c, const struct doc *r)
+{
+	static const char fill[] = "########################################";
+	int64_t total = counter(r, "total"), done = counter(r, "ended");
+	int n = total > 0 ? (int)(done * 40 / total) : 0;
+
+	fprintf(stderr,
+		"\r%s [%-40.*s] %lld of %lld, %lld succeeded, %lld in flight, %lld failed  ",
+		write_value(&c->a, r, "state"), n, fill, (long long)done, (long long)total,
+		(long long)counter(r, "succeeded"), (long long)counter(r, "in_flight"),
+		(long long)counter(r, "failed"));
+}
+
+/* Until it is finished, aborted or paused; exit 0 only when finished. */
+int cmd_rollout_watch(struct ctx *c, struct err *e)
+{
+	const char *path = rest_path(c, e, API "/rollouts/%s", c->args[0]);
+	bool bar = c->tty && isatty(STDERR_FILENO) == 1;
+
+	for (;;) {
+		const struct doc *r = rest_get(c, "GET", path, NULL, e);
+		const char *state = write_value(&c->a, r, "state");
+
+		if (!r)
+			return -1;
+		if (bar)
+			show_bar(c, r);
+		if (strcmp(state, "finished") == 0 || strcmp(state, "aborted") == 0 ||
+		    strcmp(state, "paused") == 0) {
+			int code;
+
+			if (bar)
+				fprintf(stderr, "\n");
+			code = write_object(c, r, e);
+			if (code != EXIT_DONE || strcmp(state, "finished") == 0)
+				return code;
+			return err_set(e, ERR_CONFLICT, "rollout is %s: %s", state,
+				       write_value(&c->a, r, "reason"));
+		}
+		arena_reset(&c->a);
+		path = rest_path(c, e, API "/rollouts/%s", c->args[0]);
+		pause_a_little();
+	}
+}
+
+/* ---- jobs ---- */
+
+int cmd_job_list(struct ctx *c, struct err *e)
+{
+	static const struct column columns[] = {
+		{ "id", "ID" },		  { "kind", "KIND" },
+		{ "state", "STATE" },	  { "done", "DONE" },
+		{ "total", "TOTAL" },	  { "by", "BY" },
+		{ "created", "CREATED" }, { 0 },
+	};
+
+	return rest_list(c, API "/jobs", columns, e);
+}
+
+int cmd_job_show(struct ctx *c, struct err *e)
+{
+	return rest_object(c, "GET", rest_path(c, e, API "/jobs/%s", c->args[0]), NULL, e);
+}
+
+int cmd_job_cancel(struct ctx *c, struct err *e)
+{
+	return rest_object(c, "POST", rest_path(c, e, API "/jobs/%s/cancel", c->args[0]), NULL, e);
+}

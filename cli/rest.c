@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: ISC */
+/* SPDX-FileCopyrightText: The Fettle authors */
+
+#include "cli/cli.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/message.h"
+#include "base/text.h"
+#include "codec/docfmt.h"
+
+#define PATH_TEXT 1024
+
+static const char *encode(struct ctx *c, const char *s)
+{
+	static const char plain[] =
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~";
+	struct buf out = BUF_INIT(PATH_TEXT);
+	const char *result;
+
+	for (; *s; s++) {
+		if (strchr(plain, *s))
+			buf_add(&out, s, 1);
+		else
+			buf_printf(&out, "%%%02X", (unsigned char)*s);
+	}
+	result = out.failed ? NULL : arena_copy(&c->a, buf_cstr(&out), out.n);
+	buf_free(&out);
+	return result;
+}
+
+/* format has one %s a part; parts are encoded, so that no argument can leave its segment. */
+static const char *join(struct ctx *c, struct err *e, const char *format, const char *const *part,
+			int n)
+{
+	struct buf out = BUF_INIT(PATH_TEXT);
+	const char *result = NULL;
+	int used = 0;
+
+	for (const char *p = format; *p; p++) {
+		const char *coded;
+
+		if (p[0] != '%' || p[1] != 's') {
+			buf_add(&out, p, 1);
+			continue;
+		}
+		coded = used < n ? encode(c, part[used++]) : NULL;
+		if (coded)
+			buf_add_str(&out, coded);
+		else
+			out.failed = true;
+		p++;
+	}
+	if (!out.failed)
+		result = arena_copy(&c->a, buf_cstr(&out), out.n);
+	buf_free(&out);
+	if (!result)
+		err_set(e, ERR_TOO_LARGE, "an argument is too long");
+	return result;
+}
+
+const char *rest_path(struct ctx *c, struct err *e, const char *format, const char *arg)
+{
+	return join(c, e, format, &arg, 1);
+}
+
+const char *rest_path2(struct ctx *c, struct err *e, const char *format, const char *a,
+		       const char *b)
+{
+	const char *part[2] = { a, b };
+
+	return join(c, e, format, part, 2);
+}
+
+/* A refusal in one line: the problem's detail, else its title, else the status. */
+static int refused(struct ctx *c, const struct reply *rp, struct err *e)
+{
+	const struct doc *problem = NULL;
+	const char *text = NULL;
+
+	if (docfmt_decode(MEDIA_JSON, buf_slice(&rp->body), &c->a, &problem, NULL) == 0) {
+		text = doc_get(problem, "detail") ? write_value(&c->a, problem, "detail")
+						  : write_value(&c->a, problem, "title");
+	}
+	if (!text || strcmp(text, "-") == 0)
+		text = status_phrase((uint16_t)rp->status);
+	return err_set(e, ERR_CONFLICT, "%s", text);
+}
+
+const struct doc *rest_get(struct ctx *c, const char *method, const char *path,
+			   const struct doc *body, struct err *e)
+{
+	static const struct doc nothing = { .type = DOC_MAP };
+	struct buf out = BUF_INIT(CLIENT_BODY_MAX);
+	const struct doc *answer = NULL;
+	struct reply rp = { 0 };
+
+	if (!path || (body && docfmt_encode(MEDIA_JSON, body, &out, e) < 0))
+		goto out;
+	if (client_call(c->client, method, path, body ? "application/json" : NULL, buf_slice(&out),
+			&rp, e) < 0)
+		goto out;
+	if (rp.status >= 300)
+		refused(c, &rp, e);
+	else if (rp.body.n == 0)
+		answer = &nothing;
+	else if (docfmt_decode(MEDIA_JSON, buf_slice(&rp.body), &c->a, &answer, e) < 0)
+		answer = NULL;
+	buf_free(&rp.body);
+out:
+	buf_free(&out);
+	return answer;
+}
+
+int rest_object(struct ctx *c, const char *method, const char *path, const struct doc *body,
+		struct err *e)
+{
+	const struct doc *answer = rest_get(c, method, path, body, e);
+
+	if (!answer)
+		return -1;
+	if (doc_count(answer) == 0 && !c->json)
+		return EXIT_DONE;
+	return write_object(c, answer, e);
+}
+
+/* All pages of a collection as one answer. */
+int rest_list(struct ctx *c, const char *path, const struct column *columns, struct err *e)
+{
+	struct doc *all = doc_map(&c->a, NULL, NULL), *items = doc_array(&c->a, all, "items");
+	const char *next = "";
+
+	while (next) {
+		const char *one = *next ? arena_printf(&c->a, "%s%scursor=%s", path,
+						       strchr(path, '?') ? "&" : "?", next)
+					: path;
+		const struct doc *page = rest_get(c, "GET", one, NULL, e),
+				 *list = doc_get(page, "items");
+
+		if (!page)
+			return -1;
+		if (!list || list->type != DOC_ARRAY || !items)
+			return err_set(e, ERR_MALFORMED, "the answer is no list");
+		if (list->v.c.first && items->v.c.last)
+			items->v.c.last->next = list->v.c.first;
+		else if (list->v.c.first)
+			items->v.c.first = list->v.c.first;
+		if (list->v.c.last)
+			items->v.c.last = list->v.c.last;
+		items->v.c.n += list->v.c.n;
+		next = write_value(&c->a, page, "next");
+		if (strcmp(next, "-") == 0)
+			next = NULL;
+	}
+	return write_table(c, all, columns, e);
+}
