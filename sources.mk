@@ -61,6 +61,8 @@ libfettle_la_SOURCES = \
 	src/ipc/ipc.h \
 	src/ipc/message.c \
 	src/ipc/wire.c \
+	src/service/device_msg.c \
+	src/service/device_msg.h \
 	src/service/etag.c \
 	src/service/idempotency.c \
 	src/service/internal.h \
@@ -76,6 +78,10 @@ libfettle_la_SOURCES = \
 	src/service/service.h \
 	src/service/session.c \
 	src/service/svc.h \
+	src/service/svc_core.c \
+	src/service/svc_device.c \
+	src/service/svc_object.c \
+	src/service/svc_wellknown.c \
 	src/store/batch.c \
 	src/store/columns.h \
 	src/store/internal.h \
@@ -90,11 +96,19 @@ libfettle_la_SOURCES = \
 	src/store/statements_goods.h \
 	src/store/statements_work.h \
 	src/store/store.h \
+	src/store/store_anchor.c \
+	src/store/store_audit.c \
+	src/store/store_credential.c \
 	src/store/store_device.c \
 	src/store/store_device_list.c \
+	src/store/store_history.c \
+	src/store/store_job.c \
 	src/store/store_label.c \
 	src/store/store_live.c \
 	src/store/store_meta.c \
+	src/store/store_rollout.c \
+	src/store/store_token.c \
+	src/store/store_update.c \
 	src/tracker/audit.c \
 	src/tracker/cause.c \
 	src/tracker/effects.c \
@@ -146,6 +160,9 @@ libfettled_la_SOURCES = \
 	daemon/http_private.h \
 	daemon/keys.h \
 	daemon/supervise.h \
+	daemon/supervise_internal.h \
+	daemon/supervise_reload.c \
+	daemon/supervise_spawn.c \
 	daemon/supervise_wire.c \
 	daemon/sysint.c \
 	daemon/sysint.h \
@@ -222,10 +239,24 @@ sim_tests =
 
 
 fuzz_programs = \
+	tests/fuzz/fuzz_cbor \
+	tests/fuzz/fuzz_cose \
+	tests/fuzz/fuzz_docfmt_cbor \
 	tests/fuzz/fuzz_ipc \
+	tests/fuzz/fuzz_json \
+	tests/fuzz/fuzz_key \
+	tests/fuzz/fuzz_suit \
+	tests/fuzz/fuzz_suit_report \
 	tests/fuzz/fuzz_text
 
+tests_fuzz_fuzz_cbor_LDADD = $(fuzz_common) $(core_libs)
+tests_fuzz_fuzz_cose_LDADD = $(fuzz_common) $(core_libs)
+tests_fuzz_fuzz_docfmt_cbor_LDADD = $(fuzz_common) $(core_libs)
 tests_fuzz_fuzz_ipc_LDADD = $(fuzz_common) $(core_libs)
+tests_fuzz_fuzz_json_LDADD = $(fuzz_common) $(core_libs)
+tests_fuzz_fuzz_key_LDADD = $(fuzz_common) $(core_libs)
+tests_fuzz_fuzz_suit_LDADD = $(fuzz_common) $(core_libs)
+tests_fuzz_fuzz_suit_report_LDADD = $(fuzz_common) $(core_libs)
 tests_fuzz_fuzz_text_LDADD = $(fuzz_common) $(core_libs)
 
 bench_programs =
