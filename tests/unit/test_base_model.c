@@ -6,21 +6,21 @@
 #include "base/model.h"
 
 /* Every word parses back to its value, words differ, strangers are refused. */
-#define ROUND_TRIP(type, count)                                                 \
-	START_TEST(test_##type)                                                 \
-	{                                                                       \
-		enum type out;                                                  \
-                                                                                \
-		for (int i = 0; i < (int)(count); i++) {                        \
+#define ROUND_TRIP(type, count)                                                             \
+	START_TEST(test_##type)                                                             \
+	{                                                                                   \
+		enum type out;                                                              \
+                                                                                            \
+		for (int i = 0; i < (int)(count); i++) {                                    \
 			ck_assert_int_eq(type##_parse(type##_word((enum type)i), &out), 0); \
-			ck_assert_int_eq((int)out, i);                          \
-			ck_assert_str_ne(type##_word((enum type)i), "unknown"); \
-		}                                                               \
-		ck_assert_str_eq(type##_word((enum type)(count)), "unknown");   \
-		ck_assert_int_eq(type##_parse("", &out), -1);                   \
-		ck_assert_int_eq(type##_parse("unknown", &out), -1);            \
-		ck_assert_int_eq(type##_parse(NULL, &out), -1);                 \
-	}                                                                       \
+			ck_assert_int_eq((int)out, i);                                      \
+			ck_assert_str_ne(type##_word((enum type)i), "unknown");             \
+		}                                                                           \
+		ck_assert_str_eq(type##_word((enum type)(count)), "unknown");               \
+		ck_assert_int_eq(type##_parse("", &out), -1);                               \
+		ck_assert_int_eq(type##_parse("unknown", &out), -1);                        \
+		ck_assert_int_eq(type##_parse(NULL, &out), -1);                             \
+	}                                                                                   \
 	END_TEST
 
 ROUND_TRIP(role, ROLE_COUNT)
@@ -43,7 +43,7 @@ START_TEST(test_update_state_kinds)
 		{ UPDATE_DOWNLOADING, false, true }, { UPDATE_DOWNLOADED, false, true },
 		{ UPDATE_INSTALLING, false, true },  { UPDATE_REBOOTING, false, true },
 		{ UPDATE_CONFIRMING, false, true },  { UPDATE_SUCCEEDED, true, false },
-		{ UPDATE_FAILED, true, false },      { UPDATE_REJECTED, true, false },
+		{ UPDATE_FAILED, true, false },	     { UPDATE_REJECTED, true, false },
 		{ UPDATE_TIMED_OUT, true, false },   { UPDATE_ROLLED_BACK, true, false },
 		{ UPDATE_CANCELLED, true, false },   { UPDATE_SUPERSEDED, true, false },
 		{ UPDATE_EXPIRED, true, false },
