@@ -116,10 +116,13 @@ libfettle_la_SOURCES = \
 	src/tracker/filter.c \
 	src/tracker/filter.h \
 	src/tracker/internal.h \
+	src/tracker/jobs.c \
 	src/tracker/phase.c \
 	src/tracker/policy.c \
 	src/tracker/policy.h \
 	src/tracker/policy_doc.c \
+	src/tracker/rollout.c \
+	src/tracker/rollout_jobs.c \
 	src/tracker/state.c \
 	src/tracker/state.h \
 	src/tracker/tracker.h \
@@ -155,9 +158,12 @@ libfettled_la_SOURCES = \
 	daemon/http_answer.c \
 	daemon/http_conn.c \
 	daemon/http_fields.c \
+	daemon/http_handler.c \
+	daemon/http_object.c \
 	daemon/http_parse.c \
 	daemon/http_parse.h \
 	daemon/http_private.h \
+	daemon/http_upload.c \
 	daemon/keys.h \
 	daemon/supervise.h \
 	daemon/supervise_internal.h \
@@ -261,6 +267,12 @@ tests_fuzz_fuzz_text_LDADD = $(fuzz_common) $(core_libs)
 
 bench_programs =
 
+
+root_files = \
+	CONTRIBUTING.md \
+	README.md \
+	SECURITY.md \
+	NEWS
 
 lint_files = \
 	tests/lint/banned.sh \
