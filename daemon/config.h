@@ -98,6 +98,8 @@ int config_unseal(int fd, struct config *c, struct secrets *s, struct err *e);
 
 /* "127.0.0.1:5683", "[::1]:5683", "*:5684" (every address: IPv6 and IPv4 where the machine has both). */
 int listen_addr_parse(struct slice s, struct listen_addr *out, struct err *e);
+/* Make "*" concrete: [::], which takes IPv4 too, or 0.0.0.0 on a machine without IPv6. */
+void config_settle(struct config *c);
 bool listen_addr_is_loopback(const struct listen_addr *a);
 /* "127.0.0.0/8", "2001:db8::/32", or one address. */
 int ip_prefix_parse(struct slice s, struct ip_prefix *out, struct err *e);

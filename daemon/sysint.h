@@ -28,6 +28,8 @@ unsigned sysint_listen_fds(int *fds, unsigned limit);
 
 /* Become user for good, with its groups; nothing to do when already it. Refuses root. */
 int sysint_drop_to(const char *user, struct err *e);
+/* As root: make user the owner of a path just made; otherwise nothing to do. */
+int sysint_give_to(const char *path, const char *user, struct err *e);
 /* Every process: no new privileges, not dumpable, no core files. */
 int sysint_harden(struct err *e);
 /* Die with the parent. -1 when the parent is not parent any more. */
@@ -44,5 +46,7 @@ void sysint_raise_nofile(void);
  */
 int sysint_sandbox_front(struct err *e);
 int sysint_sandbox_files(const char *dir, bool write, bool *landlocked, struct err *e);
+/* The seccomp half of sysint_sandbox_files(). */
+int sysint_filter_files(struct err *e);
 
 #endif
