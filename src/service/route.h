@@ -24,6 +24,11 @@ enum route_flags {
 	ROUTE_OWN_DEVICE = 2,	/* hole <id> must be the asking device */
 	ROUTE_UPLOAD = 4,	/* body comes by upload frames */
 	ROUTE_NO_BODY = 8,
+	ROUTE_DOC = 16,		/* needs a document as body */
+	ROUTE_DOC_OPT = 32,	/* may have one */
+	ROUTE_UNSCOPED = 64,	/* no device: a scoped asker is refused */
+	ROUTE_DEVICE = 128,	/* hole 0 names a device, which the asker's scope must take in: c->device */
+	ROUTE_SECRET = 256,	/* the answer shows a secret once: kept without it for repeats */
 };
 
 struct principal {
@@ -33,9 +38,12 @@ struct principal {
 	int64_t dev;			/* device principals */
 	char device[NAME_TEXT];
 	int64_t credential, token;
-	char name[NAME_TEXT];		/* audit: "uid:0", "token:ci", "device:lamp-1", "anonymous" */
+	char name[NAME_TEXT + 16];	/* audit: "uid:0", "token:ci", "device:lamp-1", "anonymous" */
 	char scope[FILTER_TEXT];
 };
+
+struct session;
+struct route;
 
 #define HOLES_MAX 4
 struct call {			/* what a handler gets */
@@ -46,9 +54,14 @@ struct call {			/* what a handler gets */
 	struct outcome *oc;
 	struct tracker tk;		/* store, policy, now, effects, arena, who */
 	struct principal who;
-	struct evidence evidence;
+	const struct evidence *evidence;
+	struct session *session;
+	const struct route *route;
 	struct slice hole[HOLES_MAX];
 	const struct doc *body;		/* decoded when the route takes a document */
+	const struct filter *scope;	/* of who.scope; NULL when unscoped */
+	struct device device;		/* the asking device's row, or ROUTE_DEVICE's */
+	const struct doc *answer;	/* the document in rs, for repeats by Idempotency-Key */
 };
 
 typedef int (*route_handler)(struct call *c, struct err *e);	/* 0: rs is filled; -1: e becomes the answer */
@@ -64,5 +77,19 @@ struct route {
 
 extern const struct route routes[];
 extern const unsigned routes_count;
+
+/*
+ * The table made ready: patterns cut into segments and found by the one that
+ * tells most routes apart.
+ */
+struct route_index;
+int route_index_new(const struct route *table, unsigned n, struct route_index **out, struct err *e);
+void route_index_free(struct route_index *ix);
+/*
+ * The route of (method, path); HEAD is GET, "/d/" is "/device/". Fills hole. NULL with
+ * e: ERR_NOT_FOUND, or ERR_METHOD when the path has other methods.
+ */
+const struct route *route_find(const struct route_index *ix, enum method m, struct slice path,
+			       struct slice hole[HOLES_MAX], struct err *e);
 
 #endif

@@ -92,7 +92,10 @@ void service_upload_close(struct service *sv, enum lane lane, const struct reque
 			  const struct upload_ask *ask, struct upload *u, const struct now *now,
 			  struct arena *a, struct response *rs, struct outcome *oc);
 
-/* Time and long work, between batches. Same returns as scheduler_pass and jobs_slice. */
+/*
+ * Time and long work, between batches: each opens and commits a batch of its own, and leaves
+ * effects only when that is durable. Same returns as scheduler_pass and jobs_slice.
+ */
 int service_schedule(struct service *sv, const struct now *now, struct arena *a, struct effects *fx,
 		     int limit, int64_t *next_track, struct err *e);
 int service_jobs(struct service *sv, const struct now *now, struct arena *a, struct effects *fx,

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: ISC */
+/* SPDX-FileCopyrightText: The Fettle authors */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "codec/crypto.h"
+#include "service/internal.h"
+
+void etag_of_digest(struct etag *t, const struct digest *d)
+{
+	_Static_assert(ETAG_MAX == DIGEST_SIZE, "an entity tag is a whole SHA-256");
+	memcpy(t->b, d->b, DIGEST_SIZE);
+	t->n = DIGEST_SIZE;
+}
+
+int etag_of_version(struct etag *t, const char *kind, int64_t id, uint64_t version)
+{
+	char text[96];
+	struct digest d;
+	int n = snprintf(text, sizeof(text), "%s %" PRId64 " %" PRIu64, kind, id, version);
+
+	t->n = 0;
+	if (n < 0 || (size_t)n >= sizeof(text) || sha256_once(slice_of(text, (size_t)n), &d) != 0)
+		return -1;
+	etag_of_digest(t, &d);
+	return 0;
+}
+
+static bool any_matches(const struct etag *given, unsigned n, const struct etag *full)
+{
+	for (unsigned i = 0; i < n && i < ETAGS_MAX; i++)
+		if (etag_matches(&given[i], full))
+			return true;
+	return false;
+}
+
+int etag_check(struct call *c, const struct etag *full, bool *fresh, struct err *e)
+{
+	const struct request *rq = c->rq;
+	bool reads = rq->method == METHOD_GET || rq->method == METHOD_HEAD;
+	bool known = any_matches(rq->if_none_match, rq->n_if_none_match, full);
+
+	c->rs->etag = *full;
+	*fresh = false;
+	if (rq->n_if_match > 0 && !rq->if_match_any &&
+	    !any_matches(rq->if_match, rq->n_if_match, full))
+		return err_set(e, ERR_PRECONDITION, "it is not the version you name");
+	if (known && !reads)
+		return err_set(e, ERR_PRECONDITION, "it is the version you exclude");
+	*fresh = known;
+	return 0;
+}

@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: ISC */
+/* SPDX-FileCopyrightText: The Fettle authors */
+#ifndef FETTLE_SERVICE_SVC_H
+#define FETTLE_SERVICE_SVC_H
+
+#include "service/internal.h"
+
+/* The handlers of the route table, by subject: svc_<subject>.c. */
+int svc_healthz(struct call *c, struct err *e);
+int svc_readyz(struct call *c, struct err *e);
+int svc_metrics(struct call *c, struct err *e);
+int svc_status(struct call *c, struct err *e);
+int svc_openapi(struct call *c, struct err *e);
+int svc_nothing(struct call *c, struct err *e);
+int svc_image_list(struct call *c, struct err *e);
+int svc_image_show(struct call *c, struct err *e);
+int svc_image_content(struct call *c, struct err *e);
+int svc_image_remove(struct call *c, struct err *e);
+int svc_upload_show(struct call *c, struct err *e);
+int svc_upload_remove(struct call *c, struct err *e);
+int svc_manifest_add(struct call *c, struct err *e);
+int svc_manifest_list(struct call *c, struct err *e);
+int svc_manifest_show(struct call *c, struct err *e);
+int svc_manifest_content(struct call *c, struct err *e);
+int svc_manifest_remove(struct call *c, struct err *e);
+int svc_release_add(struct call *c, struct err *e);
+int svc_release_list(struct call *c, struct err *e);
+int svc_release_show(struct call *c, struct err *e);
+int svc_release_edit(struct call *c, struct err *e);
+int svc_release_approve(struct call *c, struct err *e);
+int svc_release_publish(struct call *c, struct err *e);
+int svc_release_withdraw(struct call *c, struct err *e);
+int svc_anchor_add(struct call *c, struct err *e);
+int svc_anchor_list(struct call *c, struct err *e);
+int svc_anchor_show(struct call *c, struct err *e);
+int svc_anchor_revoke(struct call *c, struct err *e);
+int svc_devices_add(struct call *c, struct err *e);
+int svc_devices_list(struct call *c, struct err *e);
+int svc_devices_import(struct call *c, struct err *e);
+int svc_devices_show(struct call *c, struct err *e);
+int svc_devices_edit(struct call *c, struct err *e);
+int svc_devices_remove(struct call *c, struct err *e);
+int svc_devices_history(struct call *c, struct err *e);
+int svc_devices_why(struct call *c, struct err *e);
+int svc_credential_add(struct call *c, struct err *e);
+int svc_credential_list(struct call *c, struct err *e);
+int svc_credential_revoke(struct call *c, struct err *e);
+int svc_group_add(struct call *c, struct err *e);
+int svc_group_list(struct call *c, struct err *e);
+int svc_group_remove(struct call *c, struct err *e);
+int svc_group_join(struct call *c, struct err *e);
+int svc_group_leave(struct call *c, struct err *e);
+int svc_rollout_add(struct call *c, struct err *e);
+int svc_rollout_list(struct call *c, struct err *e);
+int svc_rollout_show(struct call *c, struct err *e);
+int svc_rollout_start(struct call *c, struct err *e);
+int svc_rollout_pause(struct call *c, struct err *e);
+int svc_rollout_resume(struct call *c, struct err *e);
+int svc_rollout_abort(struct call *c, struct err *e);
+int svc_update_list(struct call *c, struct err *e);
+int svc_update_show(struct call *c, struct err *e);
+int svc_job_list(struct call *c, struct err *e);
+int svc_job_show(struct call *c, struct err *e);
+int svc_job_cancel(struct call *c, struct err *e);
+int svc_token_add(struct call *c, struct err *e);
+int svc_token_list(struct call *c, struct err *e);
+int svc_token_revoke(struct call *c, struct err *e);
+int svc_operator_add(struct call *c, struct err *e);
+int svc_operator_list(struct call *c, struct err *e);
+int svc_operator_remove(struct call *c, struct err *e);
+int svc_policy_show(struct call *c, struct err *e);
+int svc_policy_set(struct call *c, struct err *e);
+int svc_audit_list(struct call *c, struct err *e);
+int svc_audit_verify(struct call *c, struct err *e);
+int svc_device_register(struct call *c, struct err *e);
+int svc_device_update(struct call *c, struct err *e);
+int svc_device_decision(struct call *c, struct err *e);
+int svc_device_report(struct call *c, struct err *e);
+int svc_object_image(struct call *c, struct err *e);
+int svc_object_manifest(struct call *c, struct err *e);
+int svc_core(struct call *c, struct err *e);
+int svc_wellknown(struct call *c, struct err *e);
+int svc_object_path(struct call *c, struct err *e);
+
+/* What several subjects show of one another. */
+int call_load_device(struct call *c, unsigned hole, struct err *e);	/* into c->device, scope checked */
+int hole_release(struct call *c, unsigned i, struct release *out, struct err *e);	/* number or name */
+int release_of_text(struct call *c, const char *text, struct release *out, struct err *e);
+void doc_put_update(struct call *c, struct doc *d, const struct update *u);
+int reply_image(struct call *c, uint16_t status, const struct image *i, struct err *e);
+void doc_put_uuid(struct arena *a, struct doc *d, const char *key, const struct uuid *u);	/* unset: null */
+void doc_put_job(struct call *c, struct doc *d, const struct job *j);
+int reply_manifest(struct call *c, const struct digest *d, bool own, struct err *e);
+/* Assigned members of a device from a body: shared by adding, editing, importing. */
+int device_read_assigned(struct call *c, const struct doc *body, struct device *d, bool creating,
+			 struct err *e);
+int device_put_labels(struct call *c, const struct doc *body, const struct device *d, struct err *e);
+int device_add(struct call *c, const struct doc *body, struct device *d, struct err *e);
+
+#endif

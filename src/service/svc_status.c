@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: ISC */
+/* SPDX-FileCopyrightText: The Fettle authors */
+#include <inttypes.h>
+
+#include "base/clock.h"
+#include "service/svc.h"
+
+/* Sums over rollouts that run; their number is bounded by what people start, the look by PAGE_SCAN. */
+struct running {
+	int64_t rollouts, in_flight, planned, failed;
+};
+
+static int count_rollouts(struct call *c, struct running *out, struct err *e)
+{
+	struct rollout *r = arena_alloc(c->tk.a, sizeof(*r) * PAGE_ROWS);
+	int64_t after = 0;
+
+	*out = (struct running){ 0 };
+	if (!r)
+		return err_set(e, ERR_NO_MEMORY, "no memory for the rollouts");
+	for (int seen = 0; seen < PAGE_SCAN; seen += PAGE_ROWS) {
+		int n = store_rollout_list(c->tk.st, after, PAGE_ROWS, r, e);
+
+		if (n < 0)
+			return -1;
+		for (int i = 0; i < n; i++) {
+			after = r[i].id;
+			out->rollouts += r[i].state == ROLLOUT_RUNNING;
+			out->in_flight += r[i].in_flight;
+			out->planned += r[i].planned;
+			out->failed += r[i].failed;
+		}
+		if (n < PAGE_ROWS)
+			break;
+	}
+	return 0;
+}
+
+/* 1 a job waits or runs, 0 none. */
+static int job_runs(struct call *c, struct err *e)
+{
+	struct job j;
+
+	return store_job_next(c->tk.st, &j, e);
+}
+
+int svc_nothing(struct call *c, struct err *e)
+{
+	(void)c;
+	return err_set(e, ERR_UNSUPPORTED, "the bytes must come as an upload");
+}
+
+int svc_healthz(struct call *c, struct err *e)
+{
+	return reply_text(c, 200, MEDIA_TEXT, "ok\n", e);
+}
+
+/* Ready: rows can be read, and the store did not lose its disk. */
+int svc_readyz(struct call *c, struct err *e)
+{
+	int64_t n;
+
+	if (store_must_stop(c->tk.st))
+		return err_set(e, ERR_IO, "the store does not trust its disk any more");
+	if (store_device_count(c->tk.st, &n, e) != 0)
+		return -1;
+	return reply_text(c, 200, MEDIA_TEXT, "ready\n", e);
+}
+
+int svc_status(struct call *c, struct err *e)
+{
+	struct arena *a = c->tk.a;
+	struct doc *d = doc_map(a, NULL, NULL);
+	struct running run;
+	int64_t devices;
+	int jobs;
+
+	doc_add_text(a, d, "version", c->sv->o.version);
+	doc_add_text(a, d, "state", "running");
+	doc_add_int(a, d, "uptime_s", (clock_mono_ms() - c->sv->started) / 1000);
+	/* counts would tell a scoped asker of devices that are not its own */
+	if (!c->scope) {
+		jobs = job_runs(c, e);
+		if (store_device_count(c->tk.st, &devices, e) || count_rollouts(c, &run, e) ||
+		    jobs < 0)
+			return -1;
+		doc_add_int(a, d, "devices", devices);
+		doc_add_int(a, d, "rollouts_running", run.rollouts);
+		doc_add_int(a, d, "updates_in_flight", run.in_flight);
+		doc_add_int(a, d, "jobs_running", jobs);
+	}
+	doc_add_int(a, doc_map(a, d, "store"), "schema", store_schema_version());
+	doc_add_bool(a, doc_map(a, d, "clock"), "trusted", c->tk.now.wall_trusted);
+	return reply_doc(c, 200, d, e);
+}
+
+int svc_openapi(struct call *c, struct err *e)
+{
+	if (!c->sv->o.openapi)
+		return err_set(e, ERR_NOT_FOUND, "the description is not installed");
+	return reply_text(c, 200, MEDIA_JSON, c->sv->o.openapi, e);
+}
+
+static void figure(struct buf *b, const char *name, const char *type, const char *help)
+{
+	buf_printf(b, "# HELP fettle_%s %s\n# TYPE fettle_%s %s\n", name, help, name, type);
+}
+
+static void one(struct buf *b, const char *name, const char *type, const char *help, uint64_t v)
+{
+	figure(b, name, type, help);
+	buf_printf(b, "fettle_%s %" PRIu64 "\n", name, v);
+}
+
+static uint64_t unsign(int64_t v)
+{
+	return v > 0 ? (uint64_t)v : 0;
+}
+
+static void put_stats(struct buf *b, const struct service *sv)
+{
+	const struct service_stats *s = &sv->stats;
+
+	one(b, "batches_total", "counter", "Batches handled.", s->batches);
+	one(b, "requests_total", "counter", "Requests handled.", s->requests);
+	one(b, "commits_total", "counter", "Commits made durable.", s->commits);
+	figure(b, "commit_seconds_total", "counter", "Time spent in commits.");
+	buf_printf(b, "fettle_commit_seconds_total %" PRIu64 ".%06" PRIu64 "\n",
+		   s->commit_us_total / 1000000, s->commit_us_total % 1000000);
+	figure(b, "commit_seconds_max", "gauge", "Longest commit.");
+	buf_printf(b, "fettle_commit_seconds_max %" PRIu64 ".%06" PRIu64 "\n",
+		   s->commit_us_max / 1000000, s->commit_us_max % 1000000);
+	one(b, "refused_busy_total", "counter", "Requests refused for want of room.", s->refused_busy);
+	figure(b, "sessions", "gauge", "Sessions admitted, by lane.");
+	buf_printf(b, "fettle_sessions{lane=\"network\"} %zu\nfettle_sessions{lane=\"control\"} %zu\n",
+		   sv->lanes[LANE_NETWORK].n, sv->lanes[LANE_CONTROL].n);
+}
+
+int svc_metrics(struct call *c, struct err *e)
+{
+	struct buf *b = &c->sv->scratch;
+	struct running run;
+	int64_t devices;
+
+	if (store_device_count(c->tk.st, &devices, e) || count_rollouts(c, &run, e))
+		return -1;
+	int64_t staged = store_upload_total(c->tk.st);
+	buf_reset(b);
+	figure(b, "build_info", "gauge", "The version that runs.");
+	buf_printf(b, "fettle_build_info{version=\"%s\"} 1\n", c->sv->o.version);
+	one(b, "uptime_seconds", "gauge", "Since the core started.",
+	    unsign(clock_mono_ms() - c->sv->started) / 1000);
+	one(b, "devices", "gauge", "Devices enrolled.", unsign(devices));
+	one(b, "rollouts_running", "gauge", "Rollouts that offer.", unsign(run.rollouts));
+	one(b, "updates_in_flight", "gauge", "Updates from offered to confirming.", unsign(run.in_flight));
+	one(b, "updates_planned", "gauge", "Updates that wait.", unsign(run.planned));
+	one(b, "updates_failed", "gauge", "Updates charged as failed.", unsign(run.failed));
+	one(b, "upload_staged_bytes", "gauge", "Bytes of unfinished uploads.", unsign(staged));
+	put_stats(b, c->sv);
+	if (b->failed)
+		return err_set(e, ERR_NO_MEMORY, "no memory for the figures");
+	return reply_bytes(c, 200, MEDIA_METRICS, buf_slice(b), e);
+}
