@@ -100,7 +100,6 @@ static int word_find(const char *const *words, size_t n, const char *w)
 	int type##_parse(const char *w, enum type *out)                     \
 	{                                                                   \
 		int i = word_find(type##_words, COUNT_OF(type##_words), w); \
-                                                                            \
 		if (i < 0)                                                  \
 			return -1;                                          \
 		*out = (enum type)i;                                        \

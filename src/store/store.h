@@ -34,9 +34,9 @@
 struct store;
 
 struct store_options {
-	const char *dir;	/* data directory, 0700, must exist */
-	int64_t cache_bytes;	/* budget of cache/ */
-	bool read_only;		/* for keys and offline tools: no schema change, no writes */
+	const char *dir; /* data directory, 0700, must exist */
+	int64_t cache_bytes; /* budget of cache/ */
+	bool read_only; /* for keys and offline tools: no schema change, no writes */
 };
 
 int store_open(const struct store_options *o, struct store **out, struct err *e);
@@ -46,83 +46,116 @@ int store_schema_version(void);
 /* Batches. */
 int store_batch_begin(struct store *st, struct err *e);
 void store_handler_begin(struct store *st);
-int store_handler_end(struct store *st, bool keep, struct err *e);	/* keep false: roll the handler's writes back */
-bool store_batch_dirty(const struct store *st);		/* a write happened */
+int store_handler_end(struct store *st, bool keep,
+		      struct err *e); /* keep false: roll the handler's writes back */
+bool store_batch_dirty(const struct store *st); /* a write happened */
 int store_batch_commit(struct store *st, struct err *e);
 void store_batch_abandon(struct store *st);
-bool store_batch_broken(struct store *st);	/* SQLite rolled the transaction back under us */
+bool store_batch_broken(struct store *st); /* SQLite rolled the transaction back under us */
 void store_refuse_writes(struct store *st, bool refuse);
 bool store_must_stop(const struct store *st);
-/* PASSIVE checkpoint when >= 1000 WAL pages wait; call between batches. Returns pages still waiting. */
+/* PASSIVE checkpoint when >= 1000 WAL pages wait, between batches. Returns pages still waiting. */
 int store_checkpoint(struct store *st, bool force);
 
 /* Small durable values: tracker time, server secret, clock floor, master settings. */
-int store_meta_get_int(struct store *st, const char *key, int64_t *out, struct err *e);	/* 1/0/-1 */
+int store_meta_get_int(struct store *st, const char *key, int64_t *out, struct err *e); /* 1/0/-1 */
 int store_meta_put_int(struct store *st, const char *key, int64_t v, struct err *e);
-int store_meta_get_blob(struct store *st, const char *key, uint8_t *dst, size_t cap, size_t *n, struct err *e);
+int store_meta_get_blob(struct store *st, const char *key, uint8_t *dst, size_t cap, size_t *n,
+			struct err *e);
 int store_meta_put_blob(struct store *st, const char *key, struct slice v, struct err *e);
 
 /* Devices. */
-int store_device_add(struct store *st, struct device *d, struct err *e);	/* fills d->dev; ERR_CONFLICT when the id exists */
+int store_device_add(struct store *st, struct device *d,
+		     struct err *e); /* fills d->dev; ERR_CONFLICT when the id exists */
 int store_device_get(struct store *st, const char *id, struct device *out, struct err *e);
 int store_device_by_dev(struct store *st, int64_t dev, struct device *out, struct err *e);
-int store_device_put(struct store *st, const struct device *d, struct err *e);	/* by dev; counts etag up */
-int store_device_remove(struct store *st, int64_t dev, struct err *e);	/* and all that hangs on it; history stays until compaction */
+int store_device_put(struct store *st, const struct device *d,
+		     struct err *e); /* by dev; counts etag up */
+int store_device_remove(
+	struct store *st, int64_t dev,
+	struct err *e); /* and all that hangs on it; history stays until compaction */
 int store_device_list(struct store *st, const struct filter *f, int64_t after, int limit,
 		      struct device *out, struct err *e);
 /* Matching devices beyond after, ids only: for jobs. */
 int store_device_match(struct store *st, const struct filter *f, int64_t after, int limit,
 		       int64_t *devs, struct err *e);
+/*
+ * The same with the work bounded too: looks at no more than span row ids beyond
+ * *cursor, moves it, says when there are none left. For slices of jobs.
+ */
+int store_device_match_slice(struct store *st, const struct filter *f, int64_t *cursor, int span,
+			     int limit, int64_t *devs, bool *done, struct err *e);
 /* 1 when this device matches, 0 not. */
 int store_device_matches(struct store *st, int64_t dev, const struct filter *f, struct err *e);
-int store_device_count(struct store *st, int64_t *out, struct err *e);	/* a kept counter, no scan */
-int store_device_floor(struct store *st, int64_t dev, uint64_t sequence, struct err *e);	/* raise only */
+int store_device_count(struct store *st, int64_t *out, struct err *e); /* a kept counter, no scan */
+int store_device_floor(struct store *st, int64_t dev, uint64_t sequence,
+		       struct err *e); /* raise only */
 /* Assigned attributes (false) and reported ones (true): text or number. */
 int store_attr_put(struct store *st, int64_t dev, bool reported, const char *name,
-		   const struct filter_value *v, struct err *e);	/* v NULL: remove */
+		   const struct filter_value *v, struct err *e); /* v NULL: remove */
 int store_attr_list(struct store *st, int64_t dev, bool reported, int limit,
 		    char (*names)[NAME_TEXT], struct filter_value *values, struct err *e);
 int store_tag_put(struct store *st, int64_t dev, const char *tag, bool set, struct err *e);
-int store_tag_list(struct store *st, int64_t dev, int limit, char (*tags)[NAME_TEXT], struct err *e);
+int store_tag_list(struct store *st, int64_t dev, int limit, char (*tags)[NAME_TEXT],
+		   struct err *e);
 /* Groups: a device may be in several. */
 int store_group_add(struct store *st, const char *name, struct err *e);
 int store_group_remove(struct store *st, const char *name, struct err *e);
-int store_group_list(struct store *st, int64_t after, int limit, int64_t *ids, char (*names)[NAME_TEXT], struct err *e);
+int store_group_list(struct store *st, int64_t after, int limit, int64_t *ids,
+		     char (*names)[NAME_TEXT], struct err *e);
 int store_group_member(struct store *st, const char *name, int64_t dev, bool set, struct err *e);
 
+int store_device_groups(struct store *st, int64_t dev, int limit, char (*names)[NAME_TEXT],
+			struct err *e);
+/* Members of groups that are gone, at most limit; how many went. Between batches. */
+int store_group_sweep(struct store *st, int limit, struct err *e);
+
 /* Live part: dedup, last seen, endpoint. Touches one row, no index. */
-int store_live_get(struct store *st, int64_t dev, struct device_live *out, struct err *e);	/* absent: zeroed, returns 0 */
+int store_live_get(struct store *st, int64_t dev, struct device_live *out,
+		   struct err *e); /* absent: empty, returns 0 */
 int store_live_put(struct store *st, const struct device_live *l, struct err *e);
-/* Reported components, replaced as a whole (only written when they differ; *changed may be NULL). */
+/* Reported components, replaced as a whole, only when they differ; *changed may be NULL. */
 int store_components_put(struct store *st, int64_t dev, const struct component *c, int n,
 			 bool *changed, struct err *e);
-int store_components_list(struct store *st, int64_t dev, struct component out[COMPONENTS_MAX], struct err *e);
+int store_components_list(struct store *st, int64_t dev, struct component out[COMPONENTS_MAX],
+			  struct err *e);
 
 /* Credentials. */
 int store_credential_add(struct store *st, struct credential *c, struct err *e);
 int store_credential_by_identity(struct store *st, enum credential_kind k, const char *identity,
-				 struct credential *out, struct err *e);	/* newest usable first, else newest */
-int store_credential_by_hash(struct store *st, const struct digest *hash, struct credential *out, struct err *e);
-int store_credential_get(struct store *st, int64_t dev, int64_t id, struct credential *out, struct err *e);
-int store_credential_list(struct store *st, int64_t dev, int64_t after, int limit, struct credential *out, struct err *e);
+				 struct credential *out,
+				 struct err *e); /* newest usable first, else newest */
+int store_credential_by_identity_at(struct store *st, enum credential_kind k, const char *identity,
+				    int64_t now_wall, struct credential *out, struct err *e);
+int store_credential_by_hash(struct store *st, const struct digest *hash, struct credential *out,
+			     struct err *e);
+int store_credential_get(struct store *st, int64_t dev, int64_t id, struct credential *out,
+			 struct err *e);
+int store_credential_list(struct store *st, int64_t dev, int64_t after, int limit,
+			  struct credential *out, struct err *e);
 int store_credential_revoke(struct store *st, int64_t dev, int64_t id, int64_t at, struct err *e);
-int store_credential_usable(struct store *st, int64_t dev, int64_t now_wall, struct err *e);	/* how many, or -1 */
+int store_credential_usable(struct store *st, int64_t dev, int64_t now_wall,
+			    struct err *e); /* how many, or -1 */
 
 /* Images. The bytes are in images.db in 64 KiB rows. */
 #define STORE_CHUNK 65536
 int store_image_get(struct store *st, const struct digest *d, struct image *out, struct err *e);
-int store_image_list(struct store *st, int64_t after, int limit, int64_t *ids, struct image *out, struct err *e);
-int store_image_remove(struct store *st, const struct digest *d, struct err *e);	/* ERR_CONFLICT when referenced */
+int store_image_list(struct store *st, int64_t after, int limit, int64_t *ids, struct image *out,
+		     struct err *e);
+int store_image_remove(struct store *st, const struct digest *d,
+		       struct err *e); /* ERR_CONFLICT when referenced */
 /* Uploads: staged in images.db, offset durable by store_upload_sync. All outside batches. */
-int store_upload_open(struct store *st, struct upload *u, struct err *e);	/* fills id, name */
+int store_upload_open(struct store *st, struct upload *u, struct err *e); /* fills id, name */
 int store_upload_get(struct store *st, const char *name, struct upload *out, struct err *e);
-int store_upload_chunk(struct store *st, struct upload *u, struct slice bytes, struct err *e);	/* any size <= 64 KiB; u->offset moves; durable each MiB */
+int store_upload_chunk(struct store *st, struct upload *u, struct slice bytes,
+		       struct err *e); /* any size <= 64 KiB; u->offset moves; durable each MiB */
 int store_upload_sync(struct store *st, struct upload *u, struct err *e);
-/* Check size and digest, seal, add the image row, forget the upload. ERR_VERIFY when they differ. */
-int store_upload_seal(struct store *st, struct upload *u, int64_t now_wall, struct image *out, struct err *e);
+/* Check size and digest (ERR_VERIFY), seal, add the image row, forget the upload. */
+int store_upload_seal(struct store *st, struct upload *u, int64_t now_wall, struct image *out,
+		      struct err *e);
 int store_upload_drop(struct store *st, int64_t id, struct err *e);
 int store_upload_sweep(struct store *st, int64_t older_than, int limit, struct err *e);
-int64_t store_upload_total(struct store *st);	/* staged bytes, all uploads */
+int64_t store_upload_total(struct store *st); /* staged bytes, all uploads */
 /* An image from memory, e.g. a manifest's integrated payload. */
 int store_image_add(struct store *st, struct slice bytes, const char *by, int64_t now_wall,
 		    struct image *out, struct err *e);
@@ -131,110 +164,160 @@ int store_image_add(struct store *st, struct slice bytes, const char *by, int64_
  * when missing or damaged (written with O_TMPFILE, verified, linked). The
  * caller closes it. *size as stored. ERR_NOT_FOUND when there is no such object.
  */
-int store_object_open(struct store *st, const struct digest *d, int *fd, uint64_t *size, struct err *e);
+int store_object_open(struct store *st, const struct digest *d, int *fd, uint64_t *size,
+		      struct err *e);
 /* Large objects: prepare in slices. 1 ready (then open it), 0 more to do, -1 error. */
-int store_object_prepare(struct store *st, const struct digest *d, int64_t budget_us, struct err *e);
+int store_object_prepare(struct store *st, const struct digest *d, int64_t budget_us,
+			 struct err *e);
 int store_cache_trim(struct store *st, int limit, struct err *e);
 
 /* Manifests, as signed. bytes of get are the arena's. */
-int store_manifest_add(struct store *st, const struct manifest *m, const struct manifest_image *images,
-		       int n_images, struct slice bytes, struct err *e);	/* 0 added, 1 was there */
-int store_manifest_get(struct store *st, const struct digest *d, struct manifest *out, struct err *e);
-int store_manifest_by_identity(struct store *st, const struct digest *identity, struct manifest *out, struct err *e);
-int store_manifest_bytes(struct store *st, const struct digest *d, struct arena *a, struct slice *out, struct err *e);	/* 1/0/-1 */
-int store_manifest_images(struct store *st, const struct digest *d, struct manifest_image *out, int limit, struct err *e);
-int store_manifest_list(struct store *st, int64_t after, int limit, int64_t *ids, struct manifest *out, struct err *e);
+int store_manifest_add(struct store *st, const struct manifest *m,
+		       const struct manifest_image *images, int n_images, struct slice bytes,
+		       struct err *e); /* 0 added, 1 was there */
+int store_manifest_get(struct store *st, const struct digest *d, struct manifest *out,
+		       struct err *e);
+int store_manifest_by_identity(struct store *st, const struct digest *identity,
+			       struct manifest *out, struct err *e);
+int store_manifest_bytes(struct store *st, const struct digest *d, struct arena *a,
+			 struct slice *out, struct err *e); /* 1/0/-1 */
+int store_manifest_images(struct store *st, const struct digest *d, struct manifest_image *out,
+			  int limit, struct err *e);
+int store_manifest_list(struct store *st, int64_t after, int limit, int64_t *ids,
+			struct manifest *out, struct err *e);
 int store_manifest_remove(struct store *st, const struct digest *d, struct err *e);
-int store_manifest_verdict(struct store *st, const struct digest *d, int64_t anchor, int64_t at, struct err *e);
-int store_manifest_by_anchor(struct store *st, int64_t anchor, int64_t after, int limit, struct digest *out, int64_t *ids, struct err *e);
+int store_manifest_verdict(struct store *st, const struct digest *d, int64_t anchor, int64_t at,
+			   struct err *e);
+int store_manifest_by_anchor(struct store *st, int64_t anchor, int64_t after, int limit,
+			     struct digest *out, int64_t *ids, struct err *e);
 
 /* Releases. */
 int store_release_add(struct store *st, struct release *r, struct err *e);
 int store_release_get(struct store *st, int64_t id, struct release *out, struct err *e);
 int store_release_by_name(struct store *st, const char *name, struct release *out, struct err *e);
 int store_release_put(struct store *st, const struct release *r, struct err *e);
-int store_release_list(struct store *st, int64_t after, int limit, struct release *out, struct err *e);
-int store_release_by_manifest(struct store *st, const struct digest *manifest, struct release *out, struct err *e);
-int store_release_by_anchor(struct store *st, int64_t anchor, int64_t after, int limit, struct release *out, struct err *e);
+int store_release_list(struct store *st, int64_t after, int limit, struct release *out,
+		       struct err *e);
+int store_release_by_manifest(struct store *st, const struct digest *manifest, struct release *out,
+			      struct err *e);
+int store_release_by_anchor(struct store *st, int64_t anchor, int64_t after, int limit,
+			    struct release *out, struct err *e);
 /* Releases not withdrawn that name this image. */
-int store_release_by_image(struct store *st, const struct digest *image, int64_t after, int limit, struct release *out, struct err *e);
+int store_release_by_image(struct store *st, const struct digest *image, int64_t after, int limit,
+			   struct release *out, struct err *e);
 /* Newest published: manufacturer/model from the well-known path. */
-int store_release_published(struct store *st, const char *manufacturer, const char *model, struct release *out, struct err *e);
+int store_release_published(struct store *st, const char *manufacturer, const char *model,
+			    struct release *out, struct err *e);
 /* Highest sequence ever approved for (vendor, class): the anti-rollback floor of the class; 0/1. */
-int store_class_floor_get(struct store *st, const struct uuid *vendor, const struct uuid *class_id, uint64_t *out, struct err *e);
-int store_class_floor_raise(struct store *st, const struct uuid *vendor, const struct uuid *class_id, uint64_t v, struct err *e);
+int store_class_floor_get(struct store *st, const struct uuid *vendor, const struct uuid *class_id,
+			  uint64_t *out, struct err *e);
+int store_class_floor_raise(struct store *st, const struct uuid *vendor,
+			    const struct uuid *class_id, uint64_t v, struct err *e);
 /* Routes: the path of every URI in an offerable release. Newest published release first. */
-int store_route_add(struct store *st, int64_t release, const char *path, const struct digest *image, struct err *e);
+int store_route_add(struct store *st, int64_t release, const char *path, const struct digest *image,
+		    struct err *e);
 int store_route_remove(struct store *st, int64_t release, struct err *e);
-int store_route_published(struct store *st, const char *path, struct digest *image, int64_t *release, struct err *e);	/* 1/0/-1 */
-int store_route_of_release(struct store *st, int64_t release, const char *path, struct digest *image, struct err *e);	/* 1/0/-1 */
+int store_route_published(struct store *st, const char *path, struct digest *image,
+			  int64_t *release, struct err *e); /* 1/0/-1 */
+int store_route_of_release(struct store *st, int64_t release, const char *path,
+			   struct digest *image, struct err *e); /* 1/0/-1 */
 /* An object anyone may fetch: named by a published approved release. 1/0/-1 */
 int store_object_published(struct store *st, const struct digest *d, struct err *e);
 /* The published releases for /.well-known/core. */
-int store_release_published_list(struct store *st, int64_t after, int limit, struct release *out, struct err *e);
+int store_release_published_list(struct store *st, int64_t after, int limit, struct release *out,
+				 struct err *e);
 
 /* Anchors, tokens, operators. */
 int store_anchor_add(struct store *st, struct anchor *a, struct err *e);
 int store_anchor_get(struct store *st, int64_t id, struct anchor *out, struct err *e);
-int store_anchor_list(struct store *st, int64_t after, int limit, struct anchor *out, struct err *e);
-int store_anchor_for_vendor(struct store *st, const struct uuid *vendor, int64_t after, int limit, struct anchor *out, struct err *e);
+int store_anchor_list(struct store *st, int64_t after, int limit, struct anchor *out,
+		      struct err *e);
+int store_anchor_for_vendor(struct store *st, const struct uuid *vendor, int64_t after, int limit,
+			    struct anchor *out, struct err *e);
 int store_anchor_revoke(struct store *st, int64_t id, int64_t at, struct err *e);
 int store_token_add(struct store *st, struct token *t, struct err *e);
-int store_token_by_hash(struct store *st, const struct digest *hash, struct token *out, struct err *e);
+int store_token_by_hash(struct store *st, const struct digest *hash, struct token *out,
+			struct err *e);
 int store_token_list(struct store *st, int64_t after, int limit, struct token *out, struct err *e);
-int store_token_revoke(struct store *st, int64_t id, int64_t at, struct err *e);	/* ERR_NOT_FOUND */
+int store_token_revoke(struct store *st, int64_t id, int64_t at, struct err *e); /* ERR_NOT_FOUND */
 int store_operator_get(struct store *st, uint32_t uid, struct operator_uid *out, struct err *e);
 int store_operator_put(struct store *st, const struct operator_uid *o, struct err *e);
 int store_operator_remove(struct store *st, uint32_t uid, struct err *e);
-int store_operator_list(struct store *st, int64_t after, int limit, struct operator_uid *out, struct err *e);
+int store_operator_list(struct store *st, int64_t after, int limit, struct operator_uid *out,
+			struct err *e);
 
 /* Updates. */
-int store_update_add(struct store *st, struct update *u, struct err *e);	/* fills id */
+int store_update_add(struct store *st, struct update *u, struct err *e); /* fills id */
 int store_update_get(struct store *st, int64_t id, struct update *out, struct err *e);
-/* The device's open update: the one past planned, else the first planned one by urgency, then age. */
+/* The device's open update: the one past planned, else the first planned by urgency, then age. */
 int store_update_open(struct store *st, int64_t dev, struct update *out, struct err *e);
-int store_update_latest(struct store *st, int64_t dev, struct update *out, struct err *e);	/* newest of any state past planned */
-int store_update_of(struct store *st, int64_t dev, int64_t rollout, struct update *out, struct err *e);
+int store_update_latest(struct store *st, int64_t dev, struct update *out,
+			struct err *e); /* newest of any state past planned */
+int store_update_of(struct store *st, int64_t dev, int64_t rollout, struct update *out,
+		    struct err *e);
 int store_update_put(struct store *st, const struct update *u, struct err *e);
 /* progress and manifest_fetched only: no index moves */
-int store_update_progress(struct store *st, int64_t id, uint8_t progress, bool manifest_fetched, struct err *e);
-int store_update_list(struct store *st, int64_t rollout, int64_t dev, int64_t after, int limit, struct update *out, struct err *e);	/* 0: any */
-int store_update_by_state(struct store *st, int64_t rollout, enum update_state s, int64_t after, int limit, struct update *out, struct err *e);
+int store_update_progress(struct store *st, int64_t id, uint8_t progress, bool manifest_fetched,
+			  struct err *e);
+int store_update_list(struct store *st, int64_t rollout, int64_t dev, int64_t after, int limit,
+		      struct update *out, struct err *e); /* 0: any */
+int store_update_by_state(struct store *st, int64_t rollout, enum update_state s, int64_t after,
+			  int limit, struct update *out, struct err *e);
 /* Due at or before track; earliest first. */
 int store_update_due(struct store *st, int64_t track, int limit, struct update *out, struct err *e);
-int store_update_next_due(struct store *st, int64_t *track, struct err *e);	/* 1/0/-1 */
+int store_update_next_due(struct store *st, int64_t *track, struct err *e); /* 1/0/-1 */
 int store_history_add(struct store *st, const struct history *h, struct err *e);
-int store_history_list(struct store *st, int64_t dev, int64_t update, int64_t after, int limit, struct history *out, struct err *e);
+int store_history_list(struct store *st, int64_t dev, int64_t update, int64_t after, int limit,
+		       struct history *out, struct err *e);
 
 /* Rollouts. */
-int store_rollout_add(struct store *st, struct rollout *r, const struct phase *p, int n_phases, struct err *e);
+int store_rollout_add(struct store *st, struct rollout *r, const struct phase *p, int n_phases,
+		      struct err *e);
 int store_rollout_get(struct store *st, int64_t id, struct rollout *out, struct err *e);
 int store_rollout_by_name(struct store *st, const char *name, struct rollout *out, struct err *e);
-int store_rollout_put(struct store *st, const struct rollout *r, struct err *e);	/* state, reason, times; not the counters */
-int store_rollout_list(struct store *st, int64_t after, int limit, struct rollout *out, struct err *e);
-int store_rollout_by_release(struct store *st, int64_t release, int64_t after, int limit, struct rollout *out, struct err *e);
-int store_phase_list(struct store *st, int64_t rollout, struct phase *out, int limit, struct err *e);
+int store_rollout_put(struct store *st, const struct rollout *r,
+		      struct err *e); /* state, reason, times; not the counters */
+int store_rollout_list(struct store *st, int64_t after, int limit, struct rollout *out,
+		       struct err *e);
+int store_rollout_by_release(struct store *st, int64_t release, int64_t after, int limit,
+			     struct rollout *out, struct err *e);
+int store_phase_list(struct store *st, int64_t rollout, struct phase *out, int limit,
+		     struct err *e);
+int store_phase_put(struct store *st, const struct phase *p,
+		    struct err *e); /* counters, opened, closed */
+int store_phase_put(struct store *st, const struct phase *p,
+		    struct err *e); /* counters and times */
 /* Add the deltas to the counters. */
-struct rollout_delta { int64_t total, planned, in_flight, deferred, failed, succeeded, timed_out, ended; };
+struct rollout_delta {
+	int64_t total, planned, in_flight, deferred, failed, succeeded, timed_out, ended;
+};
 int store_rollout_count(struct store *st, int64_t id, const struct rollout_delta *d, struct err *e);
-/* Reserve one in-flight slot: 1 reserved, 0 the budget forbids it, -1 error. One conditional UPDATE. */
+/* Reserve one in-flight slot: 1 reserved, 0 the budget forbids it. One conditional UPDATE. */
 int store_rollout_reserve(struct store *st, int64_t id, struct err *e);
 
 /* Jobs, idempotency, audit, policy. */
 int store_job_add(struct store *st, struct job *j, struct err *e);
 int store_job_get(struct store *st, int64_t id, struct job *out, struct err *e);
 int store_job_put(struct store *st, const struct job *j, struct err *e);
-int store_job_next(struct store *st, struct job *out, struct err *e);	/* oldest running one: 1/0/-1 */
+int store_job_next(struct store *st, struct job *out,
+		   struct err *e); /* oldest running one: 1/0/-1 */
 int store_job_list(struct store *st, int64_t after, int limit, struct job *out, struct err *e);
 /* A stored answer to an operator's POST: 1 found (status, body in arena), 0 new, -1. */
-int store_idempotency_get(struct store *st, const char *who, struct slice key, const struct digest *request,
-			  uint16_t *status, struct arena *a, struct slice *body, struct err *e);	/* ERR_CONFLICT: same key, other request */
-int store_idempotency_put(struct store *st, const char *who, struct slice key, const struct digest *request,
-			  uint16_t status, struct slice body, int64_t at, struct err *e);
-int store_audit_add(struct store *st, struct audit *a, struct err *e);	/* fills id, prev, hash */
+int store_idempotency_get(struct store *st, const char *who, struct slice key,
+			  const struct digest *request, uint16_t *status, struct arena *a,
+			  struct slice *body,
+			  struct err *e); /* ERR_CONFLICT: same key, other request */
+int store_idempotency_put(struct store *st, const char *who, struct slice key,
+			  const struct digest *request, uint16_t status, struct slice body,
+			  int64_t at, struct err *e);
+int store_idempotency_sweep(struct store *st, int64_t older_than, int limit,
+			    struct err *e); /* how many went */
+int store_audit_add(struct store *st, struct audit *a, struct err *e); /* fills id, prev, hash */
 int store_audit_list(struct store *st, int64_t after, int limit, struct audit *out, struct err *e);
-int store_audit_verify(struct store *st, int64_t *rows, int64_t *first_bad, struct err *e);	/* 1 whole, 0 broken at *first_bad */
-int store_policy_get(struct store *st, const char *name, struct arena *a, struct slice *out, struct err *e);	/* 1/0/-1 */
+int store_audit_verify(struct store *st, int64_t *rows, int64_t *first_bad,
+		       struct err *e); /* 1 whole, 0 broken at *first_bad */
+int store_policy_get(struct store *st, const char *name, struct arena *a, struct slice *out,
+		     struct err *e); /* 1/0/-1 */
 int store_policy_put(struct store *st, const char *name, struct slice body, struct err *e);
 
 /* Offline and background care. */
@@ -243,7 +326,7 @@ int store_quick_check(struct store *st, struct err *e);
 struct store_hash {
 	void *(*begin)(void);
 	int (*add)(void *h, struct slice s);
-	int (*end)(void *h, struct digest *out);	/* also frees h */
+	int (*end)(void *h, struct digest *out); /* also frees h */
 	void (*drop)(void *h);
 };
 void store_set_hash(struct store *st, const struct store_hash *h);

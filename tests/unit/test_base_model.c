@@ -10,7 +10,6 @@
 	START_TEST(test_##type)                                                             \
 	{                                                                                   \
 		enum type out;                                                              \
-                                                                                            \
 		for (int i = 0; i < (int)(count); i++) {                                    \
 			ck_assert_int_eq(type##_parse(type##_word((enum type)i), &out), 0); \
 			ck_assert_int_eq((int)out, i);                                      \

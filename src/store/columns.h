@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: ISC */
+/* SPDX-FileCopyrightText: The Fettle authors */
+#ifndef FETTLE_STORE_COLUMNS_H
+#define FETTLE_STORE_COLUMNS_H
+
+/* Columns in the order in which each entity's read function takes them. */
+
+#define DEVICE_COLUMNS \
+	"d.dev, d.id, d.auth, d.mode, d.registered, d.disabled, d.vendor_id, d.class_id, " \
+	"d.manufacturer, d.model, d.parent, d.contact_interval_s, d.floor_sequence, d.held, " \
+	"d.created, d.changed, d.etag"
+#define CREDENTIAL_COLUMNS "id, dev, kind, identity, secret, created, not_after, revoked"
+#define ANCHOR_COLUMNS \
+	"id, vendor, vendor_id, key_id, spki, alg, not_before, not_after, revoked, created, made_by"
+#define TOKEN_COLUMNS "id, name, role, hash, scope, created, not_after, revoked, made_by"
+#define IMAGE_COLUMNS "id, digest, size, created, made_by"
+#define UPLOAD_COLUMNS \
+	"id, kind, name, size, digest, durable, complete, made_by, created, changed"
+#define MANIFEST_COLUMNS \
+	"id, digest, identity, size, format, vendor_id, class_id, manufacturer, model, version, " \
+	"sequence, uri, text, priority, use_before, not_before, anchor, alg, verified, created, " \
+	"made_by"
+#define RELEASE_COLUMNS \
+	"r.id, r.name, r.manifest, r.state, r.complete, r.published, r.vendor_id, r.class_id, " \
+	"r.manufacturer, r.model, r.version, r.sequence, r.urgency, r.urgency_by, r.outage_s, " \
+	"r.made_by, r.approved_by, r.created, r.approved, r.etag"
+#define ROLLOUT_COLUMNS \
+	"id, name, release, target, state, reason, urgency, budget, in_flight_window, total, " \
+	"planned, in_flight, deferred, failed, succeeded, timed_out, ended, made_by, created, " \
+	"started, finished, phase, etag"
+#define UPDATE_COLUMNS \
+	"id, dev, rollout, release, state, urgency, failure, attempt, deferrals, charged, " \
+	"reserved, manifest_fetched, late, progress, offer_boot, track_due, track_deadline, " \
+	"not_before, not_after, reason, created, changed"
+#define HISTORY_COLUMNS "id, upd, dev, from_state, to_state, inferred, late, cause, at"
+#define JOB_COLUMNS \
+	"id, kind, ref, cursor, done, total, state, made_by, result, created, finished"
+#define AUDIT_COLUMNS "id, at, who, verb, object, detail, prev, hash"
+
+#endif

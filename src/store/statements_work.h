@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: ISC */
+/* SPDX-FileCopyrightText: The Fettle authors */
+/* See statements_fleet.h. */
+
+/* Updates */
+X(UPDATE_ADD, MAIN,
+  "INSERT INTO updates (dev, rollout, release, state, open, urgency, failure, attempt, deferrals, "
+  "charged, reserved, manifest_fetched, late, progress, offer_boot, track_due, track_deadline, "
+  "not_before, not_after, reason, created, changed, last_history) VALUES ($1, $2, $3, $4, $5, $6, "
+  "$7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, 0)")
+X(UPDATE_GET, MAIN, "SELECT " UPDATE_COLUMNS " FROM updates WHERE id = $1")
+X(UPDATE_OPEN, MAIN,
+  "SELECT " UPDATE_COLUMNS " FROM updates WHERE dev = $1 AND open = 1 "
+  "ORDER BY CASE WHEN state = 'planned' THEN 1 ELSE 0 END, urgency, id LIMIT 1")
+X(UPDATE_LATEST, MAIN,
+  "SELECT " UPDATE_COLUMNS " FROM updates WHERE dev = $1 AND state <> 'planned' "
+  "ORDER BY id DESC LIMIT 1")
+/* +rollout: by the device's index, a device has few updates */
+X(UPDATE_OF, MAIN,
+  "SELECT " UPDATE_COLUMNS " FROM updates WHERE dev = $1 AND +rollout = $2 "
+  "ORDER BY id DESC LIMIT 1")
+/*
+ * An UPDATE that names an indexed column moves that index even when the value
+ * stays, so the plain columns, the due time, the state and the rest of the open
+ * index each have a statement, and store_update_put runs those that are needed.
+ */
+X(UPDATE_KEYS, MAIN, "SELECT state, urgency, track_due FROM updates WHERE id = $1")
+X(UPDATE_PUT, MAIN,
+  "UPDATE updates SET failure = $1, attempt = $2, deferrals = $3, charged = $4, reserved = $5, "
+  "manifest_fetched = $6, late = $7, progress = $8, offer_boot = $9, track_deadline = $10, "
+  "not_before = $11, not_after = $12, reason = $13, changed = $14 WHERE id = $15")
+X(UPDATE_PUT_DUE, MAIN, "UPDATE updates SET track_due = $1 WHERE id = $2")
+X(UPDATE_PUT_STATE, MAIN, "UPDATE updates SET state = $1 WHERE id = $2")
+X(UPDATE_PUT_OPEN, MAIN, "UPDATE updates SET state = $1, open = $2, urgency = $3 WHERE id = $4")
+X(UPDATE_PROGRESS, MAIN, "UPDATE updates SET progress = $1, manifest_fetched = $2 WHERE id = $3")
+X(UPDATE_LIST, MAIN, "SELECT " UPDATE_COLUMNS " FROM updates WHERE id > $1 ORDER BY id LIMIT $2")
+X(UPDATE_LIST_DEV, MAIN,
+  "SELECT " UPDATE_COLUMNS " FROM updates WHERE dev = $1 AND id > $2 ORDER BY id LIMIT $3")
+X(UPDATE_LIST_ROLLOUT, MAIN,
+  "SELECT " UPDATE_COLUMNS " FROM updates WHERE rollout = $1 AND id > $2 ORDER BY id LIMIT $3")
+X(UPDATE_LIST_BOTH, MAIN,
+  "SELECT " UPDATE_COLUMNS " FROM updates WHERE dev = $1 AND +rollout = $2 AND id > $3 "
+  "ORDER BY id LIMIT $4")
+X(UPDATE_BY_STATE, MAIN,
+  "SELECT " UPDATE_COLUMNS " FROM updates WHERE rollout = $1 AND state = $2 AND id > $3 "
+  "ORDER BY id LIMIT $4")
+X(UPDATE_DUE, MAIN,
+  "SELECT " UPDATE_COLUMNS " FROM updates WHERE track_due > 0 AND track_due <= $1 "
+  "ORDER BY track_due, id LIMIT $2")
+X(UPDATE_NEXT_DUE, MAIN,
+  "SELECT track_due FROM updates WHERE track_due > 0 ORDER BY track_due LIMIT 1")
+
+/* History: a chain from updates.last_history through prev */
+X(HISTORY_HEAD, MAIN, "SELECT last_history FROM updates WHERE id = $1")
+X(HISTORY_ADD, MAIN,
+  "INSERT INTO history (prev, dev, upd, from_state, to_state, inferred, late, cause, at) "
+  "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)")
+X(HISTORY_LINK, MAIN, "UPDATE updates SET last_history = $1 WHERE id = $2")
+X(HISTORY_LIST, MAIN, "SELECT " HISTORY_COLUMNS " FROM history WHERE id > $1 ORDER BY id LIMIT $2")
+X(HISTORY_OF_UPDATE, MAIN,
+  "WITH RECURSIVE chain (c_id, c_prev) AS ("
+  "SELECT h.id, h.prev FROM updates u JOIN history h ON h.id = u.last_history "
+  "WHERE u.id = $1 AND h.id > $2 UNION ALL "
+  "SELECT h.id, h.prev FROM chain JOIN history h ON h.id = c_prev WHERE c_prev > $3) "
+  "SELECT " HISTORY_COLUMNS " FROM chain JOIN history ON id = c_id ORDER BY id LIMIT $4")
+X(HISTORY_OF_DEVICE, MAIN,
+  "WITH RECURSIVE chain (c_id, c_prev) AS ("
+  "SELECT h.id, h.prev FROM updates u JOIN history h ON h.id = u.last_history "
+  "WHERE u.dev = $1 AND h.id > $2 UNION ALL "
+  "SELECT h.id, h.prev FROM chain JOIN history h ON h.id = c_prev WHERE c_prev > $3) "
+  "SELECT " HISTORY_COLUMNS " FROM chain JOIN history ON id = c_id ORDER BY id LIMIT $4")
+
+/* Rollouts */
+X(ROLLOUT_ADD, MAIN,
+  "INSERT INTO rollouts (name, release, target, state, reason, urgency, budget, in_flight_window, "
+  "total, planned, in_flight, deferred, failed, succeeded, timed_out, ended, made_by, created, "
+  "started, finished, phase, etag) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, "
+  "$13, $14, $15, $16, $17, $18, $19, $20, $21, $22)")
+X(ROLLOUT_GET, MAIN, "SELECT " ROLLOUT_COLUMNS " FROM rollouts WHERE id = $1")
+X(ROLLOUT_BY_NAME, MAIN, "SELECT " ROLLOUT_COLUMNS " FROM rollouts WHERE name = $1")
+X(ROLLOUT_PUT, MAIN,
+  "UPDATE rollouts SET target = $1, state = $2, reason = $3, urgency = $4, budget = $5, "
+  "in_flight_window = $6, started = $7, finished = $8, phase = $9, etag = etag + 1 WHERE id = $10")
+X(ROLLOUT_LIST, MAIN, "SELECT " ROLLOUT_COLUMNS " FROM rollouts WHERE id > $1 ORDER BY id LIMIT $2")
+X(ROLLOUT_BY_RELEASE, MAIN,
+  "SELECT " ROLLOUT_COLUMNS " FROM rollouts WHERE release = $1 AND id > $2 ORDER BY id LIMIT $3")
+X(ROLLOUT_COUNT, MAIN,
+  "UPDATE rollouts SET total = total + $1, planned = planned + $2, in_flight = in_flight + $3, "
+  "deferred = deferred + $4, failed = failed + $5, succeeded = succeeded + $6, "
+  "timed_out = timed_out + $7, ended = ended + $8 WHERE id = $9")
+X(ROLLOUT_RESERVE, MAIN,
+  "UPDATE rollouts SET in_flight = in_flight + 1 WHERE id = $1 AND state = 'running' AND "
+  "((in_flight_window = 0 AND failed + in_flight < budget) OR "
+  "(in_flight_window > 0 AND budget > 0 AND in_flight < in_flight_window AND failed <= budget))")
+X(PHASE_ADD, MAIN,
+  "INSERT INTO phases (rollout, number, percent, count, filter, success_percent, soak_s, "
+  "timeout_s, total, done, failed, succeeded, opened, closed) "
+  "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)")
+X(PHASE_LIST, MAIN,
+  "SELECT rollout, number, percent, count, filter, success_percent, soak_s, timeout_s, total, "
+  "done, failed, succeeded, opened, closed FROM phases WHERE rollout = $1 ORDER BY number LIMIT $2")
+X(PHASE_PUT, MAIN,
+  "UPDATE phases SET total = $1, done = $2, failed = $3, succeeded = $4, opened = $5, closed = $6 "
+  "WHERE rollout = $7 AND number = $8")
+
+/* Jobs, idempotency, audit */
+X(JOB_ADD, MAIN,
+  "INSERT INTO jobs (kind, ref, cursor, done, total, state, made_by, result, created, finished) "
+  "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)")
+X(JOB_GET, MAIN, "SELECT " JOB_COLUMNS " FROM jobs WHERE id = $1")
+X(JOB_PUT, MAIN,
+  "UPDATE jobs SET cursor = $1, done = $2, total = $3, result = $4, finished = $5 WHERE id = $6")
+X(JOB_PUT_STATE, MAIN, "UPDATE jobs SET state = $1 WHERE id = $2 AND state <> $3")
+X(JOB_NEXT, MAIN,
+  "SELECT " JOB_COLUMNS " FROM jobs WHERE state = 'running' ORDER BY id LIMIT 1")
+X(JOB_LIST, MAIN, "SELECT " JOB_COLUMNS " FROM jobs WHERE id > $1 ORDER BY id LIMIT $2")
+X(IDEMPOTENCY_GET, MAIN,
+  "SELECT request, status, body FROM idempotency WHERE who = $1 AND key = $2")
+X(IDEMPOTENCY_PUT, MAIN,
+  "INSERT INTO idempotency (who, key, request, status, body, at) VALUES ($1, $2, $3, $4, $5, $6)")
+X(IDEMPOTENCY_SWEEP, MAIN,
+  "DELETE FROM idempotency WHERE id IN "
+  "(SELECT id FROM idempotency ORDER BY id LIMIT $1) AND at < $2")
+X(AUDIT_HEAD, MAIN, "SELECT id, hash FROM audit ORDER BY id DESC LIMIT 1")
+X(AUDIT_ADD, MAIN,
+  "INSERT INTO audit (id, at, who, verb, object, detail, prev, hash) "
+  "VALUES ($1, $2, $3, $4, $5, $6, $7, $8)")
+X(AUDIT_LIST, MAIN, "SELECT " AUDIT_COLUMNS " FROM audit WHERE id > $1 ORDER BY id LIMIT $2")

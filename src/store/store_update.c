@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: ISC */
+/* SPDX-FileCopyrightText: The Fettle authors */
+#include "store/rows.h"
+#include "store/sql.h"
+
+static void update_read(struct sql *q, struct update *u)
+{
+	*u = (struct update){ 0 };
+	u->id = sql_get_int(q);
+	u->dev = sql_get_int(q);
+	u->rollout = sql_get_int(q);
+	u->release = sql_get_int(q);
+	sql_get_word(q, update_state_parse, &u->state);
+	u->urgency = (enum urgency)sql_get_int(q);
+	sql_get_word(q, failure_parse, &u->failure);
+	u->attempt = (uint8_t)sql_get_int(q);
+	u->deferrals = (uint8_t)sql_get_int(q);
+	u->charged = sql_get_bool(q);
+	u->reserved = sql_get_bool(q);
+	u->manifest_fetched = sql_get_bool(q);
+	u->late = sql_get_bool(q);
+	u->progress = (uint8_t)sql_get_int(q);
+	sql_get_u64(q, &u->offer_boot);
+	u->track_due = sql_get_int(q);
+	u->track_deadline = sql_get_int(q);
+	u->not_before = sql_get_int(q);
+	u->not_after = sql_get_int(q);
+	sql_get_text(q, u->reason, sizeof(u->reason));
+	u->created = sql_get_int(q);
+	u->changed = sql_get_int(q);
+}
+
+int store_update_add(struct store *st, struct update *u, struct err *e)
+{
+	struct sql q;
+
+	sql_begin(&q, st, STMT_UPDATE_ADD, e);
+	sql_int(&q, u->dev);
+	sql_int_or_null(&q, u->rollout != 0, u->rollout);
+	sql_int(&q, u->release);
+	sql_text(&q, update_state_word(u->state));
+	sql_int(&q, !update_state_terminal(u->state));
+	sql_int(&q, u->urgency);
+	sql_text(&q, failure_word(u->failure));
+	sql_int(&q, u->attempt);
+	sql_int(&q, u->deferrals);
+	sql_int(&q, u->charged);
+	sql_int(&q, u->reserved);
+	sql_int(&q, u->manifest_fetched);
+	sql_int(&q, u->late);
+	sql_int(&q, u->progress);
+	sql_u64(&q, u->offer_boot);
+	sql_int(&q, u->track_due);
+	sql_int(&q, u->track_deadline);
+	sql_int(&q, u->not_before);
+	sql_int(&q, u->not_after);
+	sql_text(&q, u->reason);
+	sql_int(&q, u->created);
+	sql_int(&q, u->changed);
+	return sql_insert(&q, &u->id);
+}
+
+static int update_one(struct store *st, enum statement id, int64_t key, struct update *out,
+		      struct err *e)
+{
+	struct sql q;
+
+	sql_begin(&q, st, id, e);
+	sql_int(&q, key);
+	return STORE_ONE(&q, out, update_read);
+}
+
+int store_update_get(struct store *st, int64_t id, struct update *out, struct err *e)
+{
+	return update_one(st, STMT_UPDATE_GET, id, out, e);
+}
+
+int store_update_open(struct store *st, int64_t dev, struct update *out, struct err *e)
+{
+	return update_one(st, STMT_UPDATE_OPEN, dev, out, e);
+}
+
+int store_update_latest(struct store *st, int64_t dev, struct update *out, struct err *e)
+{
+	return update_one(st, STMT_UPDATE_LATEST, dev, out, e);
+}
+
+int store_update_of(struct store *st, int64_t dev, int64_t rollout, struct update *out,
+		    struct err *e)
+{
+	struct sql q;
+
+	sql_begin(&q, st, STMT_UPDATE_OF, e);
+	sql_int(&q, dev);
+	sql_int(&q, rollout);
+	return STORE_ONE(&q, out, update_read);
+}
+
+/* What is indexed, as the row has it now. */
+struct keys {
+	enum update_state state;
+	int64_t urgency, track_due;
+};
+
+static int keys_get(struct store *st, int64_t id, struct keys *k, struct err *e)
+{
+	struct sql q;
+
+	sql_begin(&q, st, STMT_UPDATE_KEYS, e);
+	sql_int(&q, id);
+	int found = sql_row(&q);
+	if (found == 1) {
+		sql_get_word(&q, update_state_parse, &k->state);
+		k->urgency = sql_get_int(&q);
+		k->track_due = sql_get_int(&q);
+	}
+	if (sql_end(&q) != 0)
+		return -1;
+	return found ? 0 : err_set(e, ERR_NOT_FOUND, "no such update");
+}
+
+static int put_plain(struct store *st, const struct update *u, struct err *e)
+{
+	struct sql q;
+
+	sql_begin(&q, st, STMT_UPDATE_PUT, e);
+	sql_text(&q, failure_word(u->failure));
+	sql_int(&q, u->attempt);
+	sql_int(&q, u->deferrals);
+	sql_int(&q, u->charged);
+	sql_int(&q, u->reserved);
+	sql_int(&q, u->manifest_fetched);
+	sql_int(&q, u->late);
+	sql_int(&q, u->progress);
+	sql_u64(&q, u->offer_boot);
+	sql_int(&q, u->track_deadline);
+	sql_int(&q, u->not_before);
+	sql_int(&q, u->not_after);
+	sql_text(&q, u->reason);
+	sql_int(&q, u->changed);
+	sql_int(&q, u->id);
+	return sql_run(&q);
+}
+
+static int put_due(struct store *st, const struct update *u, struct err *e)
+{
+	struct sql q;
+
+	sql_begin(&q, st, STMT_UPDATE_PUT_DUE, e);
+	sql_int(&q, u->track_due);
+	sql_int(&q, u->id);
+	return sql_run(&q);
+}
+
+static int put_state(struct store *st, const struct update *u, const struct keys *old,
+		     struct err *e)
+{
+	bool open = !update_state_terminal(u->state);
+	bool more =
+		open == update_state_terminal(old->state) || old->urgency != (int64_t)u->urgency;
+	struct sql q;
+
+	sql_begin(&q, st, more ? STMT_UPDATE_PUT_OPEN : STMT_UPDATE_PUT_STATE, e);
+	sql_text(&q, update_state_word(u->state));
+	if (more) {
+		sql_int(&q, open);
+		sql_int(&q, u->urgency);
+	}
+	sql_int(&q, u->id);
+	return sql_run(&q);
+}
+
+static int put_changed(struct store *st, const struct update *u, const struct keys *old,
+		       struct err *e)
+{
+	if (put_plain(st, u, e) != 0)
+		return -1;
+	if (old->track_due != u->track_due && put_due(st, u, e) != 0)
+		return -1;
+	if ((old->state != u->state || old->urgency != (int64_t)u->urgency) &&
+	    put_state(st, u, old, e) != 0)
+		return -1;
+	return 0;
+}
+
+int store_update_put(struct store *st, const struct update *u, struct err *e)
+{
+	struct keys old = { 0 };
+	bool own;
+
+	if (keys_get(st, u->id, &old, e) != 0)
+		return -1;
+	if (store_atomic_begin(st, &own, e) != 0)
+		return -1;
+	return store_atomic_end(st, own, put_changed(st, u, &old, e), e);
+}
+
+int store_update_progress(struct store *st, int64_t id, uint8_t progress, bool manifest_fetched,
+			  struct err *e)
+{
+	struct sql q;
+
+	sql_begin(&q, st, STMT_UPDATE_PROGRESS, e);
+	sql_int(&q, progress);
+	sql_int(&q, manifest_fetched);
+	sql_int(&q, id);
+	return store_expect_one(sql_changed(&q), "update", e);
+}
+
+int store_update_list(struct store *st, int64_t rollout, int64_t dev, int64_t after, int limit,
+		      struct update *out, struct err *e)
+{
+	enum statement id = rollout && dev ? STMT_UPDATE_LIST_BOTH
+			    : rollout	   ? STMT_UPDATE_LIST_ROLLOUT
+			    : dev	   ? STMT_UPDATE_LIST_DEV
+					   : STMT_UPDATE_LIST;
+	struct sql q;
+
+	sql_begin(&q, st, id, e);
+	if (dev)
+		sql_int(&q, dev);
+	if (rollout)
+		sql_int(&q, rollout);
+	sql_int(&q, after);
+	sql_int(&q, limit);
+	return STORE_LIST(&q, limit, out, update_read);
+}
+
+int store_update_by_state(struct store *st, int64_t rollout, enum update_state s, int64_t after,
+			  int limit, struct update *out, struct err *e)
+{
+	struct sql q;
+
+	sql_begin(&q, st, STMT_UPDATE_BY_STATE, e);
+	sql_int(&q, rollout);
+	sql_text(&q, update_state_word(s));
+	sql_int(&q, after);
+	sql_int(&q, limit);
+	return STORE_LIST(&q, limit, out, update_read);
+}
+
+int store_update_due(struct store *st, int64_t track, int limit, struct update *out, struct err *e)
+{
+	struct sql q;
+
+	sql_begin(&q, st, STMT_UPDATE_DUE, e);
+	sql_int(&q, track);
+	sql_int(&q, limit);
+	return STORE_LIST(&q, limit, out, update_read);
+}
+
+int store_update_next_due(struct store *st, int64_t *track, struct err *e)
+{
+	struct sql q;
+
+	sql_begin(&q, st, STMT_UPDATE_NEXT_DUE, e);
+	int found = sql_row(&q);
+	if (found == 1)
+		*track = sql_get_int(&q);
+	return sql_end(&q) == 0 ? found : -1;
+}
