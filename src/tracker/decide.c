@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: ISC */
+/* SPDX-FileCopyrightText: The Fettle authors */
+#include <inttypes.h>
+
+#include "tracker/internal.h"
+
+static int64_t seconds_until(int64_t then, int64_t now)
+{
+	return then > now ? (then - now + 999) / 1000 : 0;
+}
+
+/* The latest a deferral may last from now: the class's longest, but not past the deadline. 0: none. */
+static int64_t latest_s(const struct tracker *tk, const struct update *u)
+{
+	const struct strategy *s = &tk->policy->strategy[u->urgency];
+	int64_t latest = s->defer_max_s;
+
+	if (s->defer_count >= 0 && u->deferrals >= s->defer_count)
+		return 0;
+	if (u->track_deadline > 0) {
+		int64_t left = (u->track_deadline - tk->now.track) / 1000;
+		if (left < latest)
+			latest = left;
+	}
+	return latest > 0 ? latest : 0;
+}
+
+/* What the state says now, for a new decision and for one that was heard before. */
+static void describe(const struct tracker *tk, const struct update *u, struct decision_answer *out)
+{
+	out->state = u->state;
+	out->fetch = update_state_in_flight(u->state);
+	if (u->state == UPDATE_DEFERRED)
+		out->granted_s = seconds_until(u->track_due, tk->now.track);
+}
+
+static int accept(struct tracker *tk, struct update *u, const char *cause, struct err *e)
+{
+	if (u->state == UPDATE_DEFERRED) {
+		/* it gave its slot back when it deferred */
+		int got = u->rollout > 0 ? store_rollout_reserve(tk->st, u->rollout, e) : 1;
+		if (got <= 0)
+			return got < 0 ? -1 : err_set(e, ERR_BUSY, "no slot is free at the moment");
+		u->reserved = u->rollout > 0;
+		if (update_apply(tk, u, EVENT_OFFER, FAILURE_NONE, cause, e) < 0)
+			return -1;
+	}
+	return update_apply(tk, u, EVENT_ACCEPTED, FAILURE_NONE, cause, e);
+}
+
+/*
+ * Granted as asked where that is within the limits, else put off until the latest
+ * allowed and told so; with no deferral left the offer stands.
+ */
+static int defer(struct tracker *tk, struct update *u, const struct decision *c, const char *cause,
+		 struct decision_answer *out, struct err *e)
+{
+	int64_t latest = latest_s(tk, u);
+	int64_t asked = c->until_s > 0 ? c->until_s : tk->policy->strategy[u->urgency].contact_interval_s;
+	int64_t granted = asked < latest ? asked : latest;
+
+	out->latest_s = asked > latest ? latest : 0;
+	if (latest == 0)
+		return 0;
+	u->track_due = tk->now.track + granted * 1000;
+	u->not_before = tk->now.wall + granted * 1000;
+	return update_apply(tk, u, EVENT_DEFERRED, FAILURE_NONE, cause, e);
+}
+
+static int decide(struct tracker *tk, struct update *u, const struct decision *c,
+		  struct decision_answer *out, struct err *e)
+{
+	static const char *const words[] = { "accepted", "deferred", "rejected" };
+	char cause[REASON_TEXT];
+
+	cause_format(cause, sizeof(cause), "the device %s%s%s", words[c->kind],
+		     c->reason[0] ? ": " : "", c->reason);
+	switch (c->kind) {
+	case DECISION_ACCEPT:
+		return accept(tk, u, cause, e);
+	case DECISION_DEFER:
+		return defer(tk, u, c, cause, out, e);
+	case DECISION_REJECT:
+		return update_apply(tk, u, EVENT_REJECTED, FAILURE_NONE, cause, e);
+	}
+	return err_set(e, ERR_INVALID, "decision: accept, defer or reject");
+}
+
+/* A decision is about an offer: one that was taken back, or never made, has nothing to decide. */
+static int check_open(const struct update *u, struct err *e)
+{
+	if (u->state == UPDATE_PLANNED || update_state_terminal(u->state))
+		return err_set(e, ERR_CONFLICT, "update %" PRId64 " is %s: there is no offer to decide",
+			       u->id, update_state_word(u->state));
+	return 0;
+}
+
+int offer_decide(struct tracker *tk, const struct device *d, const struct decision *c,
+		 struct decision_answer *out, struct err *e)
+{
+	struct device_live live;
+	struct update u;
+
+	*out = (struct decision_answer){ .duplicate = false };
+	if (registry_live(tk, d->dev, &live, e) < 0)
+		return -1;
+	int found = store_update_get(tk->st, c->update, &u, e);
+	if (found < 0)
+		return -1;
+	if (found == 0 || u.dev != d->dev)
+		return err_set(e, ERR_NOT_FOUND, "there is no update %" PRId64 " for this device",
+			       c->update);
+	int fresh = registry_dedup(&live, c->boot, c->counter, e);
+	if (fresh < 0)
+		return -1;
+	out->duplicate = fresh == 0;
+	if (fresh > 0) {
+		live.last_seen = tk->now.wall;
+		if (u.offer_boot == 0)
+			u.offer_boot = c->boot;
+		if (check_open(&u, e) < 0 || decide(tk, &u, c, out, e) < 0 ||
+		    store_live_put(tk->st, &live, e) < 0)
+			return -1;
+	}
+	describe(tk, &u, out);
+	return 0;
+}

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: ISC */
+/* SPDX-FileCopyrightText: The Fettle authors */
+#ifndef FETTLE_TRACKER_INTERNAL_H
+#define FETTLE_TRACKER_INTERNAL_H
+
+#include "tracker/tracker.h"
+
+/* What the files of tracker/ share; nobody else includes it. */
+
+#define IMAGES_MAX (COMPONENTS_MAX * 2)
+#define QUEUE_MAX 16
+#define BUDGET_OPEN INT64_MAX	/* while creating: the budget becomes the number of targets */
+
+/* ---- cause.c ---- */
+/* Text that may be cut to fit: causes and reasons quote devices and operators. */
+void cause_copy(char *dst, size_t cap, const char *text);
+void cause_format(char *dst, size_t cap, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+
+/* ---- update.c ---- */
+/* Tell the device's observers to look again. */
+int update_notify(struct tracker *tk, int64_t dev, struct err *e);
+/* Sum of what the release's images weigh. */
+int update_size(struct tracker *tk, int64_t release, uint64_t *size, struct err *e);
+/* The device's open updates, first the one that runs, then by urgency and age. Number, or -1. */
+int update_queue(struct tracker *tk, int64_t dev, struct update out[QUEUE_MAX], struct err *e);
+
+/* ---- registry.c ---- */
+/* The device's live row; where there is none yet, nothing is known of it. */
+int registry_live(struct tracker *tk, int64_t dev, struct device_live *out, struct err *e);
+/* When to come again, spread: sooner while u (may be NULL) waits. */
+int64_t registry_ask_again(const struct tracker *tk, const struct device *d, const struct update *u);
+void registry_status(struct device_live *l, const struct device_live *reported);
+int registry_components(struct tracker *tk, const struct device *d, const struct component *c, int n,
+			struct err *e);
+
+/* ---- rollout.c, phase.c ---- */
+/* Called with the counters' move of one update: pauses, finishes and opens phases. */
+int rollout_moved(struct tracker *tk, int64_t id, const struct counts *c, bool unreserved,
+		  const char *cause, struct err *e);
+int rollout_set_state(struct tracker *tk, struct rollout *r, enum rollout_state s,
+		      const char *reason, struct err *e);
+/* total and done: how many joined, and ended, in the open phase; failed, succeeded: likewise. */
+int phase_moved(struct tracker *tk, int64_t rollout, int total, int done, int failed, int succeeded,
+		struct err *e);
+/* May one more device join the open phase? Opens the next phase when the last is done. 1/0/-1 */
+int phase_admits(struct tracker *tk, struct rollout *r, bool joined, bool looking,
+		 char value[REASON_TEXT], struct err *e);
+int phase_check(const struct rollout_spec *s, struct err *e);
+
+/* ---- gates.c ---- */
+struct look {			/* what the gates of one update are judged by */
+	struct tracker *tk;
+	const struct device *d;
+	const struct device_live *live;
+	const struct update *u;
+	bool looking;		/* true: nothing may be written */
+	struct rollout rollout;
+	struct release release;
+	struct manifest manifest;
+	struct manifest_image images[IMAGES_MAX];
+	int n_images;
+};
+int gates_load(struct look *g, struct err *e);
+/* First closed gate: 0 with its name and value; 1 all open; -1. */
+int gates_pass(struct look *g, const char **name, char value[REASON_TEXT], struct err *e);
+int gates_list(struct look *g, struct gate *out, int limit, struct err *e);
+
+/* ---- installed.c ---- */
+enum installed { INSTALLED_UNKNOWN, INSTALLED_NEW, INSTALLED_OLD };
+/* What the reported components say of a release: all of its images' components new, or some not. */
+enum installed installed_judge(const struct component *c, int n, const struct release *r,
+			       const struct manifest_image *images, int n_images);
+/* Put what a boot tells on the device's updates. new_boot: the first words after a restart. */
+int installed_conclude(struct tracker *tk, const struct device *d, uint64_t boot,
+		       const struct component *c, int n, const char *cause, struct err *e);
+/* Largest sequence among the components; false when none has one. */
+bool installed_sequence(const struct component *c, int n, uint64_t *out);
+
+/* ---- trust.c, derive.c ---- */
+struct verified {
+	struct anchor anchor;
+	enum alg alg;
+};
+/* Some anchor in force verifies; 0, or -1 ERR_VERIFY and why. Looks at no byte inside the manifest. */
+int trust_verify(struct tracker *tk, const struct suit_manifest *m, struct verified *out, struct err *e);
+/* An anchor of this vendor in force verifies. */
+int trust_verify_vendor(struct tracker *tk, const struct suit_manifest *m, const struct uuid *vendor,
+			struct verified *out, struct err *e);
+bool anchor_in_force(const struct anchor *a, const struct now *now);
+int derive_manifest(struct tracker *tk, struct slice bytes, const struct suit_manifest *s,
+		    const struct verified *v, struct manifest *m, struct err *e);
+int derive_images(const struct suit_manifest *s, const struct policy *p,
+		  struct manifest_image *images, int limit, int *n, struct err *e);
+/* The request path a URI is served under; 1, or 0: it has none that can be served. */
+int route_path(const char *uri, char dst[URI_TEXT]);
+
+/* ---- jobs ---- */
+enum step { STEP_MORE, STEP_DONE, STEP_ERROR };
+struct job_kind {
+	const char *kind;
+	enum step (*step)(struct tracker *tk, struct job *j, struct err *e);
+};
+enum step rollout_create_step(struct tracker *tk, struct job *j, struct err *e);
+enum step rollout_notify_step(struct tracker *tk, struct job *j, struct err *e);
+enum step rollout_cancel_step(struct tracker *tk, struct job *j, struct err *e);
+enum step release_withdraw_step(struct tracker *tk, struct job *j, struct err *e);
+enum step anchor_revoke_step(struct tracker *tk, struct job *j, struct err *e);
+int job_start(struct tracker *tk, const char *kind, int64_t ref, struct job *out, struct err *e);
+
+#endif

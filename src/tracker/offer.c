@@ -1,0 +1,330 @@
+/* SPDX-License-Identifier: ISC */
+/* SPDX-FileCopyrightText: The Fettle authors */
+#include <inttypes.h>
+#include <string.h>
+
+#include "tracker/internal.h"
+
+struct ask {			/* one GET of update */
+	struct tracker *tk;
+	const struct device *d;
+	struct device_live live;
+	bool may_write;
+	struct update queue[QUEUE_MAX];
+	int n;
+	struct err *why;
+};
+
+static int nothing(struct ask *q, const char *gate, const char *value)
+{
+	err_set(q->why, ERR_CONFLICT, "%s: %s", gate, value);
+	return 0;
+}
+
+static struct look look_at(struct ask *q, struct update *u)
+{
+	return (struct look){ .tk = q->tk, .d = q->d, .live = &q->live, .u = u,
+			      .looking = !q->may_write };
+}
+
+static int64_t seconds_until(int64_t then, int64_t now)
+{
+	return then > now ? (then - now + 999) / 1000 : 0;
+}
+
+static void fill(const struct ask *q, const struct look *g, struct offer *out)
+{
+	const struct now *now = &q->tk->now;
+
+	out->update = *g->u;
+	out->release = g->release;
+	out->manifest = g->manifest;
+	memcpy(out->images, g->images, (size_t)g->n_images * sizeof(out->images[0]));
+	out->n_images = g->n_images;
+	out->not_before_s = seconds_until(g->u->not_before, now->wall);
+	out->not_after_s = seconds_until(g->u->not_after, now->wall);
+	out->deadline_s = seconds_until(g->u->track_deadline, now->track);
+}
+
+/* ---- an update that runs: the same offer again ---- */
+
+static bool before_installing(enum update_state s)
+{
+	return s >= UPDATE_OFFERED && s < UPDATE_INSTALLING;
+}
+
+static bool expired(const struct tracker *tk, const struct manifest *m)
+{
+	return m->use_before > 0 && tk->now.wall_trusted && tk->now.wall >= m->use_before;
+}
+
+/* The release may not be offered any more: whoever has not begun to install is called back. */
+static int call_back(struct ask *q, struct update *u, const struct look *g, const struct err *why,
+		     struct err *e)
+{
+	enum update_event ev = expired(q->tk, &g->manifest) ? EVENT_EXPIRE : EVENT_CANCEL;
+	char cause[REASON_TEXT];
+
+	cause_format(cause, sizeof(cause), "release %s: %s", g->release.name, why->text);
+	if (q->may_write && update_apply(q->tk, u, ev, FAILURE_NONE, cause, e) < 0)
+		return -1;
+	return nothing(q, "verification", cause);
+}
+
+static int repeat(struct ask *q, struct update *u, struct offer *out, struct err *e)
+{
+	struct err why = { .code = ERR_NONE };
+	struct look g = look_at(q, u);
+
+	if (u->state > UPDATE_INSTALLING)
+		return nothing(q, "update", "the device restarts, its report is awaited");
+	if (gates_load(&g, e) < 0)
+		return -1;
+	if (before_installing(u->state) && !release_offerable(q->tk, &g.release, &why))
+		return call_back(q, u, &g, &why, e);
+	fill(q, &g, out);
+	return 1;
+}
+
+/* ---- updates that wait ---- */
+
+/* What no wait will help: end it, so that the rollout can finish. 1 ended, 0 not. */
+static int end_hopeless(struct ask *q, struct update *u, const struct look *g, struct err *e)
+{
+	struct component c[COMPONENTS_MAX];
+	char cause[REASON_TEXT];
+
+	if (!q->may_write)
+		return 0;
+	if (expired(q->tk, &g->manifest))
+		return update_apply(q->tk, u, EVENT_EXPIRE, FAILURE_NONE, "the manifest has expired",
+				    e) < 0 ? -1 : 1;
+	if (g->d->has_floor && g->release.sequence < g->d->floor_sequence) {
+		cause_format(cause, sizeof(cause), "the device is at sequence %" PRIu64,
+			     g->d->floor_sequence);
+		return update_apply(q->tk, u, EVENT_SUPERSEDE, FAILURE_NONE, cause, e) < 0 ? -1 : 1;
+	}
+	/* after an attempt only another boot's word counts */
+	if (u->state != UPDATE_PLANNED || (u->attempt > 1 && u->offer_boot == q->live.boot))
+		return 0;
+	int n = store_components_list(q->tk->st, u->dev, c, e);
+	if (n <= 0 || installed_judge(c, n, &g->release, g->images, g->n_images) != INSTALLED_NEW)
+		return n < 0 ? -1 : 0;
+	return update_apply(q->tk, u, EVENT_CONFIRMED, FAILURE_NONE, "installed already", e) < 0 ? -1 : 1;
+}
+
+/* The slot first, durably in the same transaction, then the offer. */
+static int make_offer(struct ask *q, struct update *u, struct look *g, struct offer *out,
+		      struct err *e)
+{
+	struct tracker *tk = q->tk;
+
+	if (u->rollout > 0) {
+		int got = store_rollout_reserve(tk->st, u->rollout, e);
+		if (got <= 0)
+			return got < 0 ? -1 : nothing(q, "budget", "no slot is free");
+		u->reserved = true;
+	}
+	u->offer_boot = q->live.boot;
+	u->not_before = 0;
+	if (update_apply(tk, u, EVENT_OFFER, FAILURE_NONE, "the device asked", e) < 0)
+		return -1;
+	if ((!q->d->has_floor || g->release.sequence > q->d->floor_sequence) &&
+	    store_device_floor(tk->st, q->d->dev, g->release.sequence, e) < 0)
+		return -1;
+	fill(q, g, out);
+	return 1;
+}
+
+/* 1 offered, 0 not this one (why says which gate), -1. */
+static int consider(struct ask *q, struct update *u, struct offer *out, struct err *e)
+{
+	struct look g = look_at(q, u);
+	char value[REASON_TEXT];
+	const char *name;
+
+	if (gates_load(&g, e) < 0)
+		return -1;
+	int ended = end_hopeless(q, u, &g, e);
+	if (ended != 0)
+		return ended < 0 ? -1 : nothing(q, "update", u->reason);
+	int open = gates_pass(&g, &name, value, e);
+	if (open <= 0)
+		return open < 0 ? -1 : nothing(q, name, value);
+	if (!q->may_write)
+		return nothing(q, "update", "one waits: ask for it");
+	return make_offer(q, u, &g, out, e);
+}
+
+/* ---- several for one device ---- */
+
+static bool same_class(const struct release *a, const struct release *b)
+{
+	return memcmp(a->vendor_id.b, b->vendor_id.b, UUID_SIZE) == 0 &&
+	       a->class_id.set == b->class_id.set &&
+	       (a->class_id.set ? memcmp(a->class_id.b, b->class_id.b, UUID_SIZE) == 0
+				: strcmp(a->model, b->model) == 0);
+}
+
+/* Of two that wait for the same components the higher sequence wins, with the higher urgency. */
+static int supersede_pair(struct ask *q, struct update *a, struct update *b, struct err *e)
+{
+	struct release ra, rb;
+
+	if (update_state_in_flight(a->state) || update_state_terminal(a->state) ||
+	    update_state_terminal(b->state))
+		return 0;
+	if (store_release_get(q->tk->st, a->release, &ra, e) <= 0 ||
+	    store_release_get(q->tk->st, b->release, &rb, e) <= 0)
+		return -1;
+	if (!same_class(&ra, &rb) || ra.sequence >= rb.sequence ||
+	    !release_offerable(q->tk, &rb, NULL))
+		return 0;
+	char cause[REASON_TEXT];
+	cause_format(cause, sizeof(cause), "release %s is newer", rb.name);
+	if (update_apply(q->tk, a, EVENT_SUPERSEDE, FAILURE_NONE, cause, e) < 0)
+		return -1;
+	if (a->urgency >= b->urgency)
+		return 0;
+	b->urgency = a->urgency;
+	return store_update_put(q->tk->st, b, e);
+}
+
+static int supersede(struct ask *q, struct err *e)
+{
+	for (int i = 0; i < q->n; i++)
+		for (int k = 0; k < q->n; k++)
+			if (i != k && supersede_pair(q, &q->queue[i], &q->queue[k], e) < 0)
+				return -1;
+	return 0;
+}
+
+/* A critical one may take the place of what has not begun to install. 1 it did, *out is its offer. */
+static int preempt(struct ask *q, struct offer *out, struct err *e)
+{
+	struct update *running = &q->queue[0];
+	struct update *next = q->n > 1 ? &q->queue[1] : NULL;
+	struct look g = look_at(q, next), r = look_at(q, running);
+	char value[REASON_TEXT];
+	const char *name;
+
+	if (!next || !q->may_write || running->urgency == URGENCY_CRITICAL ||
+	    next->urgency != URGENCY_CRITICAL || next->state != UPDATE_PLANNED ||
+	    !before_installing(running->state))
+		return 0;
+	if (gates_load(&g, e) < 0 || gates_load(&r, e) < 0)
+		return -1;
+	int open = gates_pass(&g, &name, value, e);
+	if (open <= 0)
+		return open;
+	bool newer = same_class(&g.release, &r.release) && g.release.sequence > r.release.sequence;
+	if (update_apply(q->tk, running, newer ? EVENT_SUPERSEDE : EVENT_RETURN, FAILURE_NONE,
+			 "a critical update goes first", e) < 0)
+		return -1;
+	return make_offer(q, next, &g, out, e);
+}
+
+static int answer(struct ask *q, struct offer *out, struct err *e)
+{
+	struct err first = { .code = ERR_NONE };
+	int result = 0;
+
+	if (update_state_in_flight(q->queue[0].state)) {
+		result = preempt(q, out, e);
+		return result != 0 ? result : repeat(q, &q->queue[0], out, e);
+	}
+	if (q->may_write && q->n > 1 && supersede(q, e) < 0)
+		return -1;
+	for (int i = 0; i < q->n && result == 0; i++) {
+		if (update_state_terminal(q->queue[i].state))
+			continue;
+		result = consider(q, &q->queue[i], out, e);
+		if (result == 0 && first.code == ERR_NONE && q->why)
+			first = *q->why;
+	}
+	if (result == 0 && first.code != ERR_NONE)
+		*q->why = first;
+	return result;
+}
+
+/* Come back when the wait is over, if that is sooner than the next contact. */
+static int64_t when_to_ask(const struct ask *q)
+{
+	const struct update *u = &q->queue[0];
+	int64_t usual = registry_ask_again(q->tk, q->d, u);
+	bool waits = u->not_before != 0 && u->track_due > q->tk->now.track &&
+		     !update_state_in_flight(u->state);
+	int64_t wait = waits ? seconds_until(u->track_due, q->tk->now.track) : usual;
+
+	return wait < usual && wait > 0 ? wait : usual;
+}
+
+int offer_get(struct tracker *tk, const struct device *d, bool looking, struct offer *out,
+	      int64_t *ask_again_s, struct err *why, struct err *e)
+{
+	struct ask q = { .tk = tk, .d = d, .may_write = looking, .why = why };
+	struct update u;
+
+	*ask_again_s = registry_ask_again(tk, d, NULL);
+	int found = store_update_open(tk->st, d->dev, &u, e);
+	if (found <= 0)
+		return found < 0 ? -1 : nothing(&q, "update", "none is planned");
+	q.n = update_queue(tk, d->dev, q.queue, e);
+	if (q.n <= 0 || registry_live(tk, d->dev, &q.live, e) < 0)
+		return q.n == 0 ? nothing(&q, "update", "none is planned") : -1;
+	int result = answer(&q, out, e);
+	*ask_again_s = when_to_ask(&q);
+	return result;
+}
+
+/* ---- what an offer entitles to ---- */
+
+static int running(struct tracker *tk, int64_t dev, struct update *u, struct err *e)
+{
+	int found = store_update_open(tk->st, dev, u, e);
+
+	if (found > 0 && !update_state_in_flight(u->state))
+		return 0;
+	return found;
+}
+
+int offer_manifest_fetched(struct tracker *tk, int64_t dev, struct err *e)
+{
+	struct update u;
+	int found = running(tk, dev, &u, e);
+
+	if (found <= 0 || u.manifest_fetched)
+		return found < 0 ? -1 : 0;
+	return store_update_progress(tk->st, u.id, u.progress, true, e);
+}
+
+int offer_grants_object(struct tracker *tk, int64_t dev, const struct digest *object, struct err *e)
+{
+	struct manifest_image images[IMAGES_MAX];
+	struct release r;
+	struct update u;
+
+	int found = running(tk, dev, &u, e);
+	if (found > 0)
+		found = store_release_get(tk->st, u.release, &r, e);
+	if (found <= 0)
+		return found;
+	if (u.state < UPDATE_INSTALLING && !release_offerable(tk, &r, NULL))
+		return 0;
+	if (digest_eq(&r.manifest, object))
+		return 1;
+	int n = store_manifest_images(tk->st, &r.manifest, images, IMAGES_MAX, e);
+	for (int i = 0; i < n; i++)
+		if (digest_eq(&images[i].digest, object))
+			return 1;
+	return n < 0 ? -1 : 0;
+}
+
+int offer_route(struct tracker *tk, int64_t dev, const char *path, struct digest *object,
+		struct err *e)
+{
+	struct update u;
+	int found = running(tk, dev, &u, e);
+
+	return found <= 0 ? found : store_route_of_release(tk->st, u.release, path, object, e);
+}

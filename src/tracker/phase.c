@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: ISC */
+/* SPDX-FileCopyrightText: The Fettle authors */
+#include <inttypes.h>
+#include <string.h>
+
+#include "tracker/internal.h"
+
+#define PHASES_MAX 16
+
+/*
+ * Phases open one after the other, so whoever joins or ends now belongs to the
+ * open one. The last phase takes all that is left, whatever its size says.
+ */
+int phase_check(const struct rollout_spec *s, struct err *e)
+{
+	if (s->n_phases < 0 || s->n_phases > PHASES_MAX)
+		return err_set(e, ERR_INVALID, "a rollout has at most %d phases", PHASES_MAX);
+	for (int i = 0; i < s->n_phases; i++) {
+		const struct phase *p = &s->phases[i];
+		bool last = i == s->n_phases - 1;
+
+		if (p->filter[0])
+			return err_set(e, ERR_UNSUPPORTED, "phase %d: phases go by percent or count", i + 1);
+		if (p->percent < 0 || p->percent > 100 || p->count < 0 || p->soak_s < 0 ||
+		    p->timeout_s < 0 || p->success_percent < 0 || p->success_percent > 100 ||
+		    p->soak_s > POLICY_SECONDS_MAX || p->timeout_s > POLICY_SECONDS_MAX)
+			return err_set(e, ERR_INVALID, "phase %d: a value is out of its range", i + 1);
+		if (p->percent > 0 && p->count > 0)
+			return err_set(e, ERR_INVALID, "phase %d: percent or count, not both", i + 1);
+		if (!last && p->percent == 0 && p->count == 0)
+			return err_set(e, ERR_INVALID, "phase %d: percent or count is missing", i + 1);
+	}
+	return 0;
+}
+
+/* 1 with the open phase, 0: the rollout has none, all may join. */
+static int open_phase(struct tracker *tk, const struct rollout *r, struct phase *out, bool *last,
+		      struct err *e)
+{
+	struct phase p[PHASES_MAX];
+	int n = store_phase_list(tk->st, r->id, p, PHASES_MAX, e);
+
+	for (int i = 0; i < n; i++) {
+		if (p[i].number == r->phase) {
+			*out = p[i];
+			*last = i == n - 1;
+			return 1;
+		}
+	}
+	return n < 0 ? -1 : 0;
+}
+
+int phase_moved(struct tracker *tk, int64_t rollout, int total, int done, int failed, int succeeded,
+		struct err *e)
+{
+	struct rollout r;
+	struct phase p;
+	bool last;
+
+	int found = store_rollout_get(tk->st, rollout, &r, e);
+	if (found <= 0 || r.phase == 0)
+		return found < 0 ? -1 : 0;
+	found = open_phase(tk, &r, &p, &last, e);
+	if (found <= 0)
+		return found;
+	p.total += total;
+	p.done += done;
+	p.failed += failed;
+	p.succeeded += succeeded;
+	return store_phase_put(tk->st, &p, e);
+}
+
+/* How many may join this phase. */
+static int64_t size_of(const struct phase *p, const struct rollout *r)
+{
+	if (p->count > 0)
+		return p->count;
+	int64_t whole = r->total / 100 * p->percent, rest = r->total % 100 * p->percent;
+	return whole + (rest + 99) / 100;
+}
+
+/* Silence counts as failure: what is not done when the time is up has not succeeded. */
+static bool timed_out(const struct phase *p, const struct now *now)
+{
+	return p->timeout_s > 0 && now->wall_trusted && now->wall >= p->opened + p->timeout_s * 1000;
+}
+
+static bool over(const struct phase *p, const struct rollout *r, const struct now *now)
+{
+	return timed_out(p, now) ||
+	       (p->done >= p->total && (p->total >= size_of(p, r) || r->planned == 0));
+}
+
+static bool enough(const struct phase *p)
+{
+	int64_t wanted = p->success_percent > 0 ? p->success_percent : 100;
+
+	return p->succeeded * 100 >= wanted * p->total;
+}
+
+static int close_phase(struct tracker *tk, struct rollout *r, struct phase *p, struct err *e)
+{
+	char reason[REASON_TEXT];
+
+	if (!enough(p)) {
+		cause_format(reason, sizeof(reason),
+			     "phase %" PRId64 ": %" PRId64 " of %" PRId64 " succeeded, %" PRId64
+			     " %% are asked for", p->number, p->succeeded, p->total,
+			     p->success_percent > 0 ? p->success_percent : 100);
+		return rollout_set_state(tk, r, ROLLOUT_PAUSED, reason, e);
+	}
+	p->closed = tk->now.wall;
+	if (store_phase_put(tk->st, p, e) < 0)
+		return -1;
+	r->phase++;
+	struct phase next;
+	bool last;
+	int found = open_phase(tk, r, &next, &last, e);
+	if (found <= 0)
+		return found;
+	next.opened = tk->now.wall;
+	if (store_phase_put(tk->st, &next, e) < 0 || store_rollout_put(tk->st, r, e) < 0)
+		return -1;
+	struct job job;
+	return job_start(tk, "rollout-notify", r->id, &job, e);
+}
+
+/* 1 the phase has ended and its soak too, 0 not yet. p->closed is when the last of it ended. */
+static int ripe(struct tracker *tk, const struct rollout *r, struct phase *p, bool looking,
+		struct err *e)
+{
+	if (!over(p, r, &tk->now))
+		return 0;
+	if (p->soak_s == 0)
+		return 1;
+	if (p->closed == 0) {
+		p->closed = tk->now.wall;
+		if (!looking && store_phase_put(tk->st, p, e) < 0)
+			return -1;
+	}
+	return tk->now.wall_trusted && tk->now.wall >= p->closed + p->soak_s * 1000 ? 1 : 0;
+}
+
+int phase_admits(struct tracker *tk, struct rollout *r, bool joined, bool looking,
+		 char value[REASON_TEXT], struct err *e)
+{
+	struct phase p;
+	bool last;
+
+	for (;;) {
+		int found = open_phase(tk, r, &p, &last, e);
+		if (found <= 0) {
+			cause_format(value, REASON_TEXT, "no phases");
+			return found < 0 ? -1 : 1;
+		}
+		cause_format(value, REASON_TEXT, "phase %" PRId64 ": %" PRId64 " of %" PRId64
+			     " joined, %" PRId64 " done, %" PRId64 " succeeded", p.number, p.total,
+			     last ? r->total : size_of(&p, r), p.done, p.succeeded);
+		if (last || joined || (p.total < size_of(&p, r) && !timed_out(&p, &tk->now)))
+			return 1;
+		int ready = ripe(tk, r, &p, looking, e);
+		if (ready <= 0 || looking)
+			return ready < 0 ? -1 : 0;
+		int64_t number = r->phase;
+		if (close_phase(tk, r, &p, e) < 0)
+			return -1;
+		if (r->phase == number)
+			return 0;
+	}
+}

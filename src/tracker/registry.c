@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: ISC */
+/* SPDX-FileCopyrightText: The Fettle authors */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "tracker/internal.h"
+
+/* ---- idempotence of what devices say ---- */
+
+#define WINDOW 64
+
+static int note_counter(struct boot_record *b, uint64_t counter, struct err *e)
+{
+	if (counter > b->high) {
+		uint64_t shift = counter - b->high;
+		b->window = shift >= WINDOW ? 1 : b->window << shift | 1;
+		b->high = counter;
+		return 1;
+	}
+	uint64_t back = b->high - counter;
+	if (back >= WINDOW)
+		return err_set(e, ERR_CONFLICT, "counter %" PRIu64 " is too far below %" PRIu64
+			       " to tell whether it is new", counter, b->high);
+	uint64_t bit = UINT64_C(1) << back;
+	if (b->window & bit)
+		return 0;
+	b->window |= bit;
+	return 1;
+}
+
+int registry_dedup(struct device_live *l, uint64_t boot, uint64_t counter, struct err *e)
+{
+	for (int i = 0; i < l->n_boots; i++)
+		if (l->boots[i].boot == boot)
+			return note_counter(&l->boots[i], counter, e);
+	if (l->n_boots < BOOTS_KEPT)
+		l->n_boots++;
+	memmove(&l->boots[1], &l->boots[0], (size_t)(l->n_boots - 1) * sizeof(l->boots[0]));
+	l->boots[0] = (struct boot_record){ .boot = boot, .high = counter, .window = 1 };
+	l->boot = boot;
+	return 1;
+}
+
+/* ---- assigned and reported ---- */
+
+/*
+ * What enrolment left open the device fills once. After that a differing report
+ * changes nothing: it is held, to be shown.
+ */
+struct pins {
+	struct device *d;
+	bool changed;
+	char held[REASON_TEXT];
+};
+
+static void hold(struct pins *p, const char *what, const char *reported)
+{
+	char text[REASON_TEXT];
+
+	cause_format(text, sizeof(text), "%s%s%s %s reported", p->held, p->held[0] ? ", " : "", what,
+		     reported);
+	cause_copy(p->held, sizeof(p->held), text);
+}
+
+static void pin_text(struct pins *p, const char *what, char *assigned, const char *reported)
+{
+	if (reported[0] == '\0' || strcmp(assigned, reported) == 0)
+		return;
+	if (assigned[0] == '\0') {
+		text_copy(assigned, NAME_TEXT, reported);
+		p->changed = true;
+	} else {
+		hold(p, what, reported);
+	}
+}
+
+static void pin_uuid(struct pins *p, const char *what, struct uuid *assigned,
+		     const struct uuid *reported)
+{
+	char text[UUID_TEXT];
+
+	if (!reported->set)
+		return;
+	if (!assigned->set) {
+		*assigned = *reported;
+		p->changed = true;
+	} else if (memcmp(assigned->b, reported->b, UUID_SIZE) != 0) {
+		uuid_text(text, reported);
+		hold(p, what, text);
+	}
+}
+
+static void pin_mode(struct pins *p, enum mode reported)
+{
+	struct device *d = p->d;
+
+	/* fixed at registration: who says nothing asks by itself */
+	if (d->mode == MODE_UNSET) {
+		d->mode = reported == MODE_UNSET ? MODE_CLIENT : reported;
+		p->changed = true;
+	} else if (reported != MODE_UNSET && reported != d->mode) {
+		hold(p, "mode", mode_word(reported));
+	}
+}
+
+static bool pin_all(struct device *d, const struct registration *r)
+{
+	struct pins p = { .d = d };
+
+	pin_mode(&p, r->mode);
+	pin_uuid(&p, "vendor_id", &d->vendor_id, &r->vendor_id);
+	pin_uuid(&p, "class_id", &d->class_id, &r->class_id);
+	pin_text(&p, "manufacturer", d->manufacturer, r->manufacturer);
+	pin_text(&p, "model", d->model, r->model);
+	pin_text(&p, "parent", d->parent, r->parent);
+	if (!d->registered) {
+		d->registered = true;
+		p.changed = true;
+	}
+	if (strcmp(d->held, p.held) != 0) {
+		text_copy(d->held, sizeof(d->held), p.held);
+		p.changed = true;
+	}
+	return p.changed;
+}
+
+static int keep_device(struct tracker *tk, struct device *d, const struct registration *r,
+		       bool *created, struct err *e)
+{
+	bool changed = pin_all(d, r);
+
+	*created = d->dev == 0;
+	if (!*created && !changed)
+		return 0;
+	d->changed = tk->now.wall;
+	if (!*created)
+		return store_device_put(tk->st, d, e);
+	d->created = tk->now.wall;
+	if (store_device_add(tk->st, d, e) < 0)
+		return -1;
+	return audit_note(tk, "device.first-contact", d->id, e, "mode %s", mode_word(d->mode));
+}
+
+static int keep_attributes(struct tracker *tk, int64_t dev, const struct registration *r,
+			   struct err *e)
+{
+	for (int i = 0; i < r->n_attributes; i++)
+		if (store_attr_put(tk->st, dev, true, r->attributes[i].name, &r->attributes[i].v, e) < 0)
+			return -1;
+	return 0;
+}
+
+int registry_live(struct tracker *tk, int64_t dev, struct device_live *out, struct err *e)
+{
+	if (store_live_get(tk->st, dev, out, e) < 0)
+		return -1;
+	if (out->n_boots == 0 && out->last_seen == 0)
+		out->battery = out->free_flash = out->free_ram = -1;
+	out->dev = dev;
+	return 0;
+}
+
+void registry_status(struct device_live *l, const struct device_live *reported)
+{
+	text_copy(l->service, sizeof(l->service), reported->service);
+	l->service_until = reported->service_until;
+	l->battery = reported->battery;
+	l->free_flash = reported->free_flash;
+	l->free_ram = reported->free_ram;
+}
+
+int registry_components(struct tracker *tk, const struct device *d, const struct component *c, int n,
+			struct err *e)
+{
+	uint64_t sequence = 0;
+
+	if (n < 0)
+		return 0;
+	if (store_components_put(tk->st, d->dev, c, n, NULL, e) < 0)
+		return -1;
+	if (!installed_sequence(c, n, &sequence) || (d->has_floor && sequence <= d->floor_sequence))
+		return 0;
+	return store_device_floor(tk->st, d->dev, sequence, e);
+}
+
+int64_t registry_ask_again(const struct tracker *tk, const struct device *d, const struct update *u)
+{
+	int64_t interval = d->contact_interval_s > 0 ? d->contact_interval_s
+						     : tk->policy->contact_interval_s;
+
+	if (u && tk->policy->strategy[u->urgency].contact_interval_s < interval)
+		interval = tk->policy->strategy[u->urgency].contact_interval_s;
+	return policy_spread_s(interval, d->dev, tk->now.wall);
+}
+
+static int ask_again(struct tracker *tk, const struct device *d, int64_t *out, struct err *e)
+{
+	struct update u;
+	int found = store_update_open(tk->st, d->dev, &u, e);
+
+	*out = registry_ask_again(tk, d, found > 0 ? &u : NULL);
+	return found < 0 ? -1 : 0;
+}
+
+/* What holds of the device now: not told by an older boot's words that come late. */
+static int keep_current(struct tracker *tk, struct device *d, const struct registration *r,
+			struct err *e)
+{
+	if (keep_attributes(tk, d->dev, r, e) < 0 ||
+	    registry_components(tk, d, r->components, r->n_components, e) < 0)
+		return -1;
+	return installed_conclude(tk, d, r->boot, r->components, r->n_components,
+				  "registration after a restart", e);
+}
+
+int registry_register(struct tracker *tk, struct device *d, const struct registration *r,
+		      const struct evidence *ev, bool *created, int64_t *ask_again_s, struct err *e)
+{
+	struct device_live live = { .battery = -1, .free_flash = -1, .free_ram = -1 };
+
+	*created = false;
+	if (d->dev > 0 && registry_live(tk, d->dev, &live, e) < 0)
+		return -1;
+	int fresh = registry_dedup(&live, r->boot, r->counter, e);
+	if (fresh <= 0)
+		return fresh < 0 ? -1 : ask_again(tk, d, ask_again_s, e);
+	if (keep_device(tk, d, r, created, e) < 0)
+		return -1;
+	bool current = live.boot == r->boot;
+	live.dev = d->dev;
+	live.last_seen = tk->now.wall;
+	if (ev)
+		memcpy(live.ip, ev->ip, sizeof(live.ip));
+	if (current && r->has_port)
+		live.endpoint_port = r->port;
+	if (current)
+		registry_status(&live, &r->status);
+	if (store_live_put(tk->st, &live, e) < 0 || (current && keep_current(tk, d, r, e) < 0))
+		return -1;
+	return ask_again(tk, d, ask_again_s, e);
+}

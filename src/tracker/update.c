@@ -1,0 +1,281 @@
+/* SPDX-License-Identifier: ISC */
+/* SPDX-FileCopyrightText: The Fettle authors */
+#include <string.h>
+
+#include "base/log.h"
+#include "base/text.h"
+#include "tracker/internal.h"
+
+int update_notify(struct tracker *tk, int64_t dev, struct err *e)
+{
+	struct device d;
+	int found = store_device_by_dev(tk->st, dev, &d, e);
+
+	if (found > 0)
+		effects_notify(tk->fx, dev, d.id);
+	return found < 0 ? -1 : 0;
+}
+
+int update_size(struct tracker *tk, int64_t release, uint64_t *size, struct err *e)
+{
+	struct manifest_image images[IMAGES_MAX];
+	struct release r;
+
+	*size = 0;
+	int found = store_release_get(tk->st, release, &r, e);
+	if (found <= 0)
+		return found;
+	int n = store_manifest_images(tk->st, &r.manifest, images, IMAGES_MAX, e);
+	for (int i = 0; i < n; i++)
+		if (__builtin_add_overflow(*size, images[i].size, size))
+			*size = UINT64_MAX;
+	return n < 0 ? -1 : 0;
+}
+
+static bool before(const struct update *a, const struct update *b)
+{
+	bool runs_a = a->state != UPDATE_PLANNED, runs_b = b->state != UPDATE_PLANNED;
+
+	if (runs_a != runs_b)
+		return runs_a;
+	return a->urgency != b->urgency ? a->urgency < b->urgency : a->id < b->id;
+}
+
+static void insert(struct update *queue, int *n, const struct update *u)
+{
+	int at = *n;
+
+	while (at > 0 && before(u, &queue[at - 1]))
+		at--;
+	if (at == QUEUE_MAX)
+		return;
+	int behind = (*n < QUEUE_MAX ? *n : QUEUE_MAX - 1) - at;
+	memmove(&queue[at + 1], &queue[at], (size_t)behind * sizeof(*queue));
+	queue[at] = *u;
+	if (*n < QUEUE_MAX)
+		*n += 1;
+}
+
+int update_queue(struct tracker *tk, int64_t dev, struct update out[QUEUE_MAX], struct err *e)
+{
+	struct update page[QUEUE_MAX];
+	int64_t after = 0;
+	int n = 0, got;
+
+	do {
+		got = store_update_list(tk->st, 0, dev, after, QUEUE_MAX, page, e);
+		for (int i = 0; i < got; i++) {
+			if (!update_state_terminal(page[i].state))
+				insert(out, &n, &page[i]);
+			after = page[i].id;
+		}
+	} while (got == QUEUE_MAX);
+	return got < 0 ? -1 : n;
+}
+
+/* How often an attempt that failed so is worth repeating, at most. */
+static const uint8_t repeats[FAILURE_COUNT] = {
+	[FAILURE_NONE] = UINT8_MAX,
+	[FAILURE_DOWNLOAD] = UINT8_MAX,
+	[FAILURE_SIGNATURE] = 0,	/* the same bytes will not verify later */
+	[FAILURE_DIGEST] = 1,		/* once: a bit may have fallen over on the way */
+	[FAILURE_INCOMPATIBLE] = 0,
+	[FAILURE_SPACE] = UINT8_MAX,
+	[FAILURE_POWER] = UINT8_MAX,
+	[FAILURE_INSTALL] = UINT8_MAX,
+	[FAILURE_BOOT] = 1,
+	[FAILURE_TIMEOUT] = UINT8_MAX,
+	[FAILURE_OTHER] = UINT8_MAX,
+};
+
+static bool retries_last(const struct tracker *tk, const struct update *u, enum failure f)
+{
+	return u->attempt <= tk->policy->strategy[u->urgency].retries && u->attempt <= repeats[f] &&
+	       u->attempt < UINT8_MAX;
+}
+
+/* An attempt that ends while retries last is not the update's end. */
+static enum update_event settle_event(const struct tracker *tk, const struct update *u,
+				      enum update_event ev, enum failure f)
+{
+	bool over = ev == EVENT_FAILED || ev == EVENT_TIMEOUT;
+
+	if (over && update_state_in_flight(u->state) && retries_last(tk, u, f))
+		return EVENT_RETRY;
+	return ev;
+}
+
+/* The budget's failures: a device is charged once, until it succeeds. */
+static bool charged_after(const struct update *u, enum update_state to)
+{
+	if (to == UPDATE_SUCCEEDED)
+		return false;
+	if (to == UPDATE_FAILED || to == UPDATE_ROLLED_BACK)
+		return true;
+	return u->charged || (to == UPDATE_TIMED_OUT && u->manifest_fetched);
+}
+
+static int64_t wait_ms(const struct tracker *tk, const struct update *u, enum update_event ev,
+		       uint64_t size)
+{
+	if (u->state == UPDATE_PLANNED && ev == EVENT_RETRY)
+		return policy_backoff_ms(&tk->policy->strategy[u->urgency], u->attempt - 1);
+	if (u->state == UPDATE_PLANNED)
+		return policy_timeout_ms(tk->policy, UPDATE_OFFERED, u->urgency, 0);
+	return policy_timeout_ms(tk->policy, u->state, u->urgency, size);
+}
+
+/* When something must happen next. A deferral's end is its caller's to set. */
+static int arm(struct tracker *tk, struct update *u, enum update_event ev, struct err *e)
+{
+	uint64_t size = 0;
+
+	if (update_state_terminal(u->state)) {
+		u->track_due = 0;
+		return 0;
+	}
+	if (u->state != UPDATE_DEFERRED) {
+		if (u->state == UPDATE_DOWNLOADING && update_size(tk, u->release, &size, e) < 0)
+			return -1;
+		int64_t wait = wait_ms(tk, u, ev, size);
+		u->track_due = tk->now.track + wait;
+		u->not_before = ev == EVENT_RETRY && wait > 0 ? tk->now.wall + wait : 0;
+	}
+	effects_wake(tk->fx);
+	return 0;
+}
+
+/* The deadline runs from the start of the rollout, however long the device was away. */
+static int set_deadline(struct tracker *tk, struct update *u, struct err *e)
+{
+	int64_t span = tk->policy->strategy[u->urgency].deadline_s * 1000;
+	struct rollout r = { .started = 0 };
+
+	if (u->track_deadline > 0 || span == 0)
+		return 0;
+	if (u->rollout && store_rollout_get(tk->st, u->rollout, &r, e) < 0)
+		return -1;
+	int64_t gone = r.started > 0 && r.started < tk->now.wall ? tk->now.wall - r.started : 0;
+	u->track_deadline = tk->now.track + span - gone;
+	if (u->track_deadline < 1)
+		u->track_deadline = 1;
+	return 0;
+}
+
+/* Has it taken part in the rollout: was it ever past planned? */
+static bool joined(enum update_state s, const struct update *u)
+{
+	return s != UPDATE_PLANNED || u->attempt > 1 || u->deferrals > 0;
+}
+
+struct change {
+	enum update_state from;
+	struct transition t;
+	enum update_event ev;
+	bool was_charged, was_reserved, was_joined;
+	const char *cause;
+};
+
+static void enter(struct tracker *tk, struct update *u, const struct change *c, enum failure f)
+{
+	u->state = c->t.to;
+	u->charged = charged_after(u, c->t.to);
+	u->reserved = update_state_in_flight(c->t.to);
+	u->late = c->t.late;
+	u->changed = tk->now.wall;
+	if (c->ev == EVENT_RETRY)
+		u->attempt++;
+	if (c->t.to == UPDATE_DEFERRED && c->ev == EVENT_DEFERRED && u->deferrals < UINT8_MAX)
+		u->deferrals++;
+	if (c->t.to == UPDATE_PLANNED || c->t.to == UPDATE_SUCCEEDED)
+		u->progress = c->t.to == UPDATE_SUCCEEDED ? 100 : 0;
+	if (c->ev == EVENT_FAILED || c->ev == EVENT_TIMEOUT || c->ev == EVENT_RETRY ||
+	    c->t.to == UPDATE_ROLLED_BACK)
+		u->failure = f;
+	else if (c->t.to == UPDATE_SUCCEEDED)
+		u->failure = FAILURE_NONE;
+	cause_copy(u->reason, sizeof(u->reason), c->cause);
+}
+
+static int write_history(struct tracker *tk, const struct update *u, const struct change *c,
+			 struct err *e)
+{
+	struct history h = { .update = u->id, .dev = u->dev, .from = c->from, .to = c->t.to,
+			     .inferred = c->t.inferred, .late = c->t.late, .at = tk->now.wall };
+
+	cause_copy(h.cause, sizeof(h.cause), c->cause);
+	log_debug("update=%lld dev=%lld %s -> %s cause=\"%s\"", (long long)u->id, (long long)u->dev,
+		  update_state_word(c->from), update_state_word(c->t.to), log_safe(c->cause));
+	return store_history_add(tk->st, &h, e);
+}
+
+static int moved(bool was, bool is)
+{
+	return (is ? 1 : 0) - (was ? 1 : 0);
+}
+
+static int count_phase(struct tracker *tk, const struct update *u, const struct change *c,
+		       const struct counts *n, struct err *e)
+{
+	/* what leaves the queue without ever having been offered took no part */
+	if (!c->was_joined && update_state_terminal(u->state) && !update_event_is_fact(c->ev))
+		return 0;
+	int total = moved(c->was_joined, joined(u->state, u));
+	if (total == 0 && n->ended == 0 && n->failed == 0 && n->succeeded == 0)
+		return 0;
+	return phase_moved(tk, u->rollout, total, n->ended, n->failed, n->succeeded, e);
+}
+
+static int count(struct tracker *tk, const struct update *u, const struct change *c, struct err *e)
+{
+	if (u->rollout == 0)
+		return 0;
+
+	struct counts n = state_counts(c->from, c->t.to, c->was_charged, u->charged);
+	bool ahead = c->was_reserved && !update_state_in_flight(c->from);
+	if (ahead)	/* store_rollout_reserve counted it already */
+		n.in_flight--;
+	struct rollout_delta d = {
+		.planned = n.planned, .in_flight = n.in_flight, .deferred = n.deferred,
+		.failed = n.failed, .succeeded = n.succeeded, .timed_out = n.timed_out,
+		.ended = n.ended,
+	};
+	bool any = n.planned || n.in_flight || n.deferred || n.failed || n.succeeded ||
+		   n.timed_out || n.ended;
+	if (!any && !ahead)
+		return 0;
+	if (any && store_rollout_count(tk->st, u->rollout, &d, e) < 0)
+		return -1;
+	if (count_phase(tk, u, c, &n, e) < 0)
+		return -1;
+	return rollout_moved(tk, u->rollout, &n, n.in_flight > 0, c->cause, e);
+}
+
+/* The server took something back, or ended it, that the device may hold. */
+static bool concerns_device(const struct change *c)
+{
+	return !update_event_is_fact(c->ev) && update_state_in_flight(c->from);
+}
+
+int update_apply(struct tracker *tk, struct update *u, enum update_event ev, enum failure f,
+		 const char *cause, struct err *e)
+{
+	struct change c = { .from = u->state, .was_charged = u->charged,
+			    .was_reserved = u->reserved, .was_joined = joined(u->state, u),
+			    .cause = cause };
+
+	c.ev = settle_event(tk, u, ev, f);
+	if (!state_next(u->state, c.ev, &c.t))
+		return err_set(e, ERR_CONFLICT, "update %lld is %s: %s is not possible",
+			       (long long)u->id, update_state_word(u->state), update_event_word(ev));
+	/* a failure told after the attempt was given up says nothing new */
+	if (c.t.none || (c.from == UPDATE_PLANNED && c.ev == EVENT_FAILED && u->attempt > 1))
+		return 0;
+	enter(tk, u, &c, f);
+	if (c.ev == EVENT_OFFER && set_deadline(tk, u, e) < 0)
+		return -1;
+	if (arm(tk, u, c.ev, e) < 0 || store_update_put(tk->st, u, e) < 0 ||
+	    write_history(tk, u, &c, e) < 0 || count(tk, u, &c, e) < 0)
+		return -1;
+	return concerns_device(&c) ? update_notify(tk, u->dev, e) : 0;
+}
