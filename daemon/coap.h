@@ -5,7 +5,7 @@
 
 #include "daemon/front.h"
 
-/* The CoAP adapter (libcoap behind it): two contexts, UDP and DTLS. */
+/* The CoAP adapter: an endpoint of its own for plain UDP, libcoap behind DTLS. */
 #define COAP_LISTEN_MAX 8
 #define COAP_TRUSTED_MAX 16
 
@@ -29,6 +29,8 @@ void coap_server_free(struct coap_server *cs);
 /* Descriptors to poll (libcoap's epoll sets, its timers inside): fills up to limit, returns how many. */
 int coap_server_fds(struct coap_server *cs, int *fds, int limit);
 void coap_server_io(struct coap_server *cs);	/* any of them is readable */
+/* The keys process was started anew: its new channel, taken over. */
+void coap_server_set_keys(struct coap_server *cs, int keys_fd);
 /* Own timers (separate responses, Observe, dedup expiry): call every 250 ms or so. */
 void coap_server_tick(struct coap_server *cs);
 

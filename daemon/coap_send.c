@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: ISC */
+/* SPDX-FileCopyrightText: The Fettle authors */
+#include "daemon/coap_internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/*
+ * Bytes to a peer. Over DTLS the library retransmits what must be confirmed; on
+ * plain UDP it is done here (RFC 7252 4.2).
+ */
+#define CONFIRMABLES_MAX 4096u
+#define ACK_TIMEOUT_MS 2000
+#define RETRANSMIT_MAX 4u
+
+uint16_t peer_mid(struct coap_peer *p)
+{
+	return p->dtls ? dtls_mid(p) : p->next_mid++;
+}
+
+void peer_send(struct coap_peer *p, const struct wire_out *o, bool stable)
+{
+	if (p->dtls)
+		dtls_send(p, o);
+	else
+		udp_send(p->cs->udp, &p->addr, o, stable);
+}
+
+void peer_send_empty(struct coap_peer *p, enum wire_type t, uint16_t mid)
+{
+	struct wire_out *o = &p->cs->out;
+
+	wire_begin(o, t, 0, mid, NULL, 0);
+	wire_end(o, slice_of(NULL, 0));
+	peer_send(p, o, false);
+}
+
+void confirmable_free(struct confirmable *c)
+{
+	link_del(&c->all);
+	*c->at = c->next;
+	if (c->next)
+		c->next->at = c->at;
+	c->peer->cs->n_confirmables--;
+	free(c);
+}
+
+bool confirmable_add(struct coap_peer *p, const struct wire_out *o, uint16_t mid)
+{
+	struct coap_server *cs = p->cs;
+	struct confirmable *c;
+
+	if (p->dtls || cs->n_confirmables >= CONFIRMABLES_MAX)
+		return false;
+	c = calloc(1, sizeof(*c) + wire_size(o));
+	if (!c)
+		return false;
+	memcpy(c->bytes, o->head, o->n);
+	if (o->payload.n)
+		memcpy(c->bytes + o->n, o->payload.p, o->payload.n);
+	c->n = wire_size(o);
+	c->mid = mid;
+	c->peer = p;
+	/* between ACK_TIMEOUT and 1.5 times that: ACK_RANDOM_FACTOR */
+	c->wait = ACK_TIMEOUT_MS + (int64_t)((mid * 2654435761u) >> 22);
+	c->due = cs->now + c->wait;
+	c->next = p->confirmables;
+	c->at = &p->confirmables;
+	if (c->next)
+		c->next->at = &c->next;
+	p->confirmables = c;
+	link_add(&cs->confirmables, &c->all);
+	cs->n_confirmables++;
+	return true;
+}
+
+void confirmable_settle(struct coap_peer *p, uint16_t mid, bool ok)
+{
+	struct confirmable *c = p->confirmables;
+
+	while (c && c->mid != mid)
+		c = c->next;
+	if (!c)
+		return;
+	confirmable_free(c);
+	/* who answers at its address is there */
+	if (ok && p->proven_until < p->cs->now + PROVEN_MS)
+		p->proven_until = p->cs->now + PROVEN_MS;
+	observer_settled(p, mid, ok);
+}
+
+void confirmables_tick(struct coap_server *cs)
+{
+	struct link *next;
+
+	for (struct link *l = cs->confirmables.next; l != &cs->confirmables; l = next) {
+		struct confirmable *c = LINK_OF(l, struct confirmable, all);
+
+		next = l->next;
+		if (c->due > cs->now)
+			continue;
+		/* never a second time to an address whose proof is old */
+		if (c->tries++ == RETRANSMIT_MAX || c->peer->proven_until <= cs->now) {
+			confirmable_settle(c->peer, c->mid, false);
+			continue;
+		}
+		c->wait *= 2;
+		c->due = cs->now + c->wait;
+		udp_send_bytes(cs->udp, &c->peer->addr, slice_of(c->bytes, c->n));
+	}
+}
