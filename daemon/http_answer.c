@@ -52,27 +52,13 @@ void http_answer_drop(struct http_conn *c)
 	c->response_shared = false;
 }
 
-/* Never called: the answers it stands in for have no body on the wire. */
-static ssize_t no_body(void *cls, uint64_t at, char *dst, size_t max)
-{
-	(void)cls;
-	(void)at;
-	(void)dst;
-	(void)max;
-	return MHD_CONTENT_READER_END_OF_STREAM;
-}
-
-static struct MHD_Response *make(const struct http_conn *c, const struct response *rs)
+static struct MHD_Response *make(const struct response *rs)
 {
 	union {
 		const uint8_t *in;
 		void *out;
 	} body = { .in = rs->body.p };
 
-	/* the core made no body because none was wanted: "Content-Length: 0" would be a lie */
-	if (c->head && rs->status == 200 && rs->body.n == 0)
-		return MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, 1024, no_body, NULL,
-							 NULL);
 	if (rs->status == 204 || rs->status == 304 || rs->body.n == 0)
 		return MHD_create_response_from_buffer(0, NULL, MHD_RESPMEM_PERSISTENT);
 	return MHD_create_response_from_buffer(rs->body.n, body.out, MHD_RESPMEM_MUST_COPY);
@@ -149,7 +135,7 @@ void http_answer(struct http_conn *c, const struct response *rs)
 		return;
 	}
 	c->status = rs->status;
-	c->response = make(c, rs);
+	c->response = make(rs);
 	if (c->response)
 		add_headers(c, rs);
 	else

@@ -251,7 +251,11 @@ static void take_method(struct http_conn *c, const char *method)
 	if (c->rq.method == METHOD_COUNT)
 		refuse(c, 501, "this method is not spoken here");
 	c->head = c->rq.method == METHOD_HEAD;
-	c->rq.want_body = !c->head;
+	/*
+	 * HEAD too: Content-Length and the Upload fields are made from the body, which MHD then
+	 * leaves out. Without it MHD would say "Content-Length: 0", or end a chunked body.
+	 */
+	c->rq.want_body = true;
 	if (c->head)
 		c->rq.method = METHOD_GET;
 	if (c->rq.method != METHOD_GET && c->f.cross_site)

@@ -15,8 +15,6 @@ struct call {
 	size_t *size;
 };
 
-#define UPLOADS "/api/v1/uploads/"
-
 enum MHD_Result http_handler_queue(struct http_conn *c)
 {
 	if (!c->response)
@@ -72,9 +70,6 @@ static enum MHD_Result dispatch(struct http_conn *c)
 		http_object_serve(c, &g);
 		return c->cut ? MHD_NO : http_handler_queue(c);
 	}
-	/* the header fields of an upload are made from the body of its resource */
-	if (c->head && slice_starts(c->rq.path, UPLOADS))
-		c->rq.want_body = true;
 	c->rq.body = buf_slice(&c->body);
 	if (front_submit(f, &c->rq, on_reply, c) != 0)
 		return answer_now(c, 503, "too many requests at once");
