@@ -1,0 +1,488 @@
+/* SPDX-License-Identifier: ISC */
+/* SPDX-FileCopyrightText: The Fettle authors */
+#include "daemon/core_loop.h"
+
+#include <event2/event.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/text.h"
+#include "codec/crypto.h"
+#include "daemon/core_internal.h"
+#include "daemon/sysint.h"
+
+#ifndef PACKAGE_VERSION
+#define PACKAGE_VERSION "0.1.0"
+#endif
+#ifndef FETTLE_PKGDATADIR
+#define FETTLE_PKGDATADIR "/usr/share/fettle"
+#endif
+
+#define OPENAPI_MAX (1 << 20)
+
+struct loop {
+	struct core core;
+	struct event_base *base;
+	struct event *parent, *timer;
+	struct event *readable[LANE_COUNT], *writable[LANE_COUNT];
+};
+
+/* ---- SHA-256 for the store ---- */
+
+static void *hash_begin(void)
+{
+	return sha256_new();
+}
+
+static int hash_add(void *h, struct slice s)
+{
+	return sha256_add(h, s);
+}
+
+static int hash_end(void *h, struct digest *out)
+{
+	int rc = sha256_end(h, out);
+
+	sha256_free(h);
+	return rc;
+}
+
+static void hash_drop(void *h)
+{
+	sha256_free(h);
+}
+
+/* ---- lanes ---- */
+
+static void lane_close(struct loop *lp, struct core_lane *l)
+{
+	struct core *c = &lp->core;
+
+	if (lp->readable[l->lane])
+		event_free(lp->readable[l->lane]);
+	if (lp->writable[l->lane])
+		event_free(lp->writable[l->lane]);
+	lp->readable[l->lane] = lp->writable[l->lane] = NULL;
+	channel_free(l->ch);
+	l->ch = NULL;
+	l->greeted = l->readable = l->more = l->broken = false;
+	l->sessions = c->stats.sessions[l->lane] = 0;
+	object_set_clear(&l->objects);
+	core_upload_reset(l);
+	service_lane_reset(c->service, l->lane);
+}
+
+static void on_readable(evutil_socket_t fd, short what, void *ctx)
+{
+	struct core_lane *l = ctx;
+
+	(void)fd;
+	(void)what;
+	l->readable = true;
+}
+
+static void on_writable(evutil_socket_t fd, short what, void *ctx)
+{
+	(void)fd;
+	(void)what;
+	(void)ctx;	/* waking up is all: the turn flushes */
+}
+
+/* The parent brings a socket to a new front; with it the old one's sessions, grants and uploads end. */
+static void lane_open(struct loop *lp, struct core_lane *l, int fd)
+{
+	struct err e = { 0 };
+
+	if (l->ch)
+		lane_close(lp, l);
+	if (channel_new(fd, CORE_OUT_MAX, &l->ch, &e) != 0) {
+		close(fd);
+		log_error("lane %d: %s", (int)l->lane, e.text);
+		return;
+	}
+	lp->readable[l->lane] = event_new(lp->base, channel_fd(l->ch), EV_READ | EV_PERSIST, on_readable, l);
+	lp->writable[l->lane] = event_new(lp->base, channel_fd(l->ch), EV_WRITE, on_writable, l);
+	if (!lp->readable[l->lane] || !lp->writable[l->lane] || event_add(lp->readable[l->lane], NULL) != 0) {
+		log_error("lane %d: no memory", (int)l->lane);
+		lane_close(lp, l);
+	}
+}
+
+/* A front says which lane it thinks it is: it must be the one its socket is for. */
+static int greet(struct core_lane *l, struct slice body, struct err *e)
+{
+	struct rd r = rd_init(body);
+	uint8_t lane = rd_u8(&r);
+	uint32_t pid = rd_u32(&r);
+
+	if (!rd_done(&r) || lane != l->lane || l->greeted)
+		return err_set(e, ERR_FORBIDDEN, "forged greeting: lane %u on lane %d", lane, (int)l->lane);
+	l->greeted = true;
+	log_debug("lane %d: front is pid %u", (int)l->lane, pid);
+	ipc_end(channel_out(l->ch), ipc_begin(channel_out(l->ch), FRAME_READY));
+	return 0;
+}
+
+static int take_frame(struct core *c, struct core_lane *l, enum frame_type t, struct slice body, struct err *e)
+{
+	if (t == FRAME_HELLO)
+		return greet(l, body, e);
+	if (!l->greeted)
+		return err_set(e, ERR_MALFORMED, "frame %d before the greeting", (int)t);
+	if (t == FRAME_BATCH)
+		return core_batch_run(c, l, body, e);
+	if (t >= FRAME_UPLOAD_OPEN && t <= FRAME_UPLOAD_ABORT)
+		return core_upload_frame(c, l, t, body, e);
+	if (t == FRAME_PONG && body.n == 0)
+		return 0;
+	return err_set(e, ERR_MALFORMED, "frame %d is not a front's to send", (int)t);
+}
+
+/* At most one frame of a lane a turn, so that lanes and work take turns. */
+static void lane_turn(struct core *c, struct core_lane *l)
+{
+	struct err e = { 0 };
+	struct slice body;
+	enum frame_type t;
+	int rc;
+
+	if (!l->ch || l->broken || channel_pending(l->ch) > CORE_OUT_BUSY)
+		return;
+	rc = channel_next(l->ch, &t, &body, &e);
+	if (rc == 0 && l->readable) {
+		l->readable = false;
+		rc = channel_read(l->ch, &e);
+		if (rc > 0)
+			rc = channel_next(l->ch, &t, &body, &e);
+	}
+	l->more = rc > 0;
+	if (rc > 0)
+		rc = take_frame(c, l, t, body, &e) == 0 ? 1 : -1;
+	if (rc >= 0)
+		return;
+	if (e.code == ERR_GONE)
+		log_info("lane %d: %s", (int)l->lane, e.text);
+	else
+		log_error("lane %d is closed: %s", (int)l->lane, log_safe(e.text));
+	l->broken = true;
+}
+
+static void lane_flush(struct loop *lp, struct core_lane *l)
+{
+	struct err e = { 0 };
+
+	if (l->ch && !l->broken && channel_write(l->ch, &e) != 0) {
+		log_error("lane %d is closed: %s", (int)l->lane, e.text);
+		l->broken = true;
+	}
+	if (l->ch && l->broken)
+		lane_close(lp, l);	/* the parent sees the front end and starts another */
+	else if (l->ch && channel_want_write(l->ch))
+		(void)event_add(lp->writable[l->lane], NULL);
+}
+
+/* ---- parent ---- */
+
+static void dump(const struct core *c)
+{
+	log_notice("state: batches=%" PRIu64 " requests=%" PRIu64 " commits=%" PRIu64 " commit_us_max=%" PRIu64
+		   " busy=%" PRIu64 " prepare=%u track=%" PRId64 " trusted=%d trouble=%d",
+		   c->stats.batches, c->stats.requests, c->stats.commits, c->stats.commit_us_max,
+		   c->stats.refused_busy, c->n_prepare, c->now.track, c->now.wall_trusted, c->trouble);
+	for (unsigned i = 0; i < LANE_COUNT; i++)
+		log_notice("state: lane=%u front=%d sessions=%" PRIu64 " objects=%u", i, c->lanes[i].ch != NULL,
+			   c->lanes[i].sessions, c->lanes[i].objects.n);
+}
+
+static void parent_event(struct loop *lp, const struct child_event *ev)
+{
+	struct core *c = &lp->core;
+
+	switch (ev->type) {
+	case CHILD_STOP:
+		c->stopping = true;
+		break;
+	case CHILD_PEER:
+		if (ev->arg < LANE_COUNT)
+			lane_open(lp, &c->lanes[ev->arg], ev->fd);
+		else
+			close(ev->fd);
+		break;
+	case CHILD_SWITCH:
+		break;	/* what the core takes from the configuration needs a restart or came with the link */
+	case CHILD_DUMP:
+		dump(c);
+		break;
+	case CHILD_GONE:
+		c->stopping = true;
+		c->status = EX_UNAVAILABLE;
+		break;
+	}
+}
+
+static void on_parent(evutil_socket_t fd, short what, void *ctx)
+{
+	struct loop *lp = ctx;
+	struct child_event ev;
+
+	(void)fd;
+	(void)what;
+	while (!lp->core.stopping && child_link_next(lp->core.link, &ev) > 0)
+		parent_event(lp, &ev);
+}
+
+static void on_timer(evutil_socket_t fd, short what, void *ctx)
+{
+	(void)fd;
+	(void)what;
+	(void)ctx;	/* waking up is all */
+}
+
+/* ---- the loop ---- */
+
+static bool turn(struct loop *lp)
+{
+	struct core *c = &lp->core;
+	bool more = core_work(c);
+
+	for (unsigned i = 0; i < LANE_COUNT && !c->stopping; i++) {
+		lane_turn(c, &c->lanes[i]);
+		more |= c->lanes[i].more;
+	}
+	/* when stopping for a failed fsync, what is queued was committed before it */
+	for (unsigned i = 0; i < LANE_COUNT; i++)
+		lane_flush(lp, &c->lanes[i]);
+	return more;
+}
+
+static void run(struct loop *lp)
+{
+	bool more = false;
+
+	while (!lp->core.stopping) {
+		int64_t wait = core_work_wait_ms(&lp->core);
+		struct timeval tv = { .tv_sec = wait / 1000, .tv_usec = wait % 1000 * 1000 };
+
+		if (!more && evtimer_add(lp->timer, &tv) != 0)
+			more = true;
+		if (event_base_loop(lp->base, EVLOOP_ONCE | (more ? EVLOOP_NONBLOCK : 0)) < 0) {
+			log_error("event loop failed");
+			lp->core.status = EX_OSERR;
+			return;
+		}
+		more = turn(lp);
+	}
+}
+
+/* ---- start and stop ---- */
+
+static int open_store(struct core *c, struct err *e)
+{
+	static const struct store_hash hash = { hash_begin, hash_add, hash_end, hash_drop };
+	const struct config *cfg = &c->link->cfg;
+	struct store_options o = {
+		.dir = cfg->server.data_dir, .cache_bytes = (int64_t)cfg->server.cache_size,
+	};
+
+	if (store_open(&o, &c->store, e) != 0)
+		return -1;
+	store_set_hash(c->store, &hash);
+	return 0;
+}
+
+/* What keys answers unknown identities from: made once, and then the same for ever. */
+static int ensure_psk_secret(struct core *c, struct err *e)
+{
+	uint8_t secret[32];
+	size_t n;
+	int rc = store_meta_get_blob(c->store, "psk_secret", secret, sizeof(secret), &n, e);
+
+	if (rc == 0) {
+		random_bytes(secret, sizeof(secret));
+		rc = store_batch_begin(c->store, e);
+		if (rc == 0)
+			rc = store_meta_put_blob(c->store, "psk_secret", slice_of(secret, sizeof(secret)), e);
+		if (rc == 0)
+			rc = store_batch_commit(c->store, e);
+		if (rc != 0)
+			store_batch_abandon(c->store);
+	}
+	explicit_bzero(secret, sizeof(secret));
+	return rc < 0 ? -1 : 0;
+}
+
+static int start_clock(struct core *c, struct err *e)
+{
+	struct core_clock_reading r = {
+		.wall = clock_wall_ms(), .mono = clock_mono_ms(), .synchronised = clock_is_synchronised(),
+	};
+	int64_t track = 1, wall = 0;
+
+	if (store_meta_get_int(c->store, "track", &track, e) < 0 ||
+	    store_meta_get_int(c->store, "track_wall", &wall, e) < 0)
+		return -1;
+	core_clock_start(&c->clock, track, wall, &r);
+	if (!c->clock.trusted)
+		log_warn("the wall clock is below the last committed time: windows, deadlines and expiry wait");
+	core_time(c);
+	return 0;
+}
+
+/* A full disk is no reason not to serve what can be read; a failed fsync is. */
+static int first_work(struct core *c, struct err *e)
+{
+	if ((core_persist(c, e) < 0 || core_schedule(c, e) < 0) && e->code != ERR_FULL)
+		return -1;
+	c->jobs = true;	/* those a crash left behind */
+	return 0;
+}
+
+static char *read_openapi(void)
+{
+	struct stat st;
+	char *text = NULL;
+	int fd = open(FETTLE_PKGDATADIR "/schema/openapi.yaml", O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return NULL;	/* the route says there is none */
+	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size > 0 && st.st_size < OPENAPI_MAX)
+		text = calloc(1, (size_t)st.st_size + 1);
+	if (text && read(fd, text, (size_t)st.st_size) != st.st_size) {
+		free(text);
+		text = NULL;
+	}
+	close(fd);
+	return text;
+}
+
+static int start_service(struct core *c, struct err *e)
+{
+	const struct config *cfg = &c->link->cfg;
+	struct service_options o = {
+		.store = c->store, .own_uid = getuid(), .quota_staged = cfg->limits.upload_quota,
+		.image_max = cfg->limits.image_max, .sessions_max = (unsigned)cfg->limits.sessions,
+		.version = PACKAGE_VERSION,
+	};
+
+	c->openapi = read_openapi();
+	o.openapi = c->openapi;
+	if (service_new(&o, &c->service, e) != 0 || service_reload_policy(c->service, e) != 0)
+		return -1;
+	service_set_stats(c->service, &c->stats);
+	return 0;
+}
+
+static int enter_sandbox(struct core *c, struct err *e)
+{
+	struct digest warm;
+	bool landlocked;
+
+	/* the crypto library reads its configuration at first use: before the files are out of reach */
+	if (sha256_once(slice_str(""), &warm) != 0)
+		return err_set(e, ERR_INTERNAL, "SHA-256 does not work");
+	if (sysint_sandbox_files(c->link->cfg.server.data_dir, true, &landlocked, e) != 0)
+		return -1;
+	if (!landlocked)
+		log_info("this kernel has no Landlock: files are guarded by user and unit alone");
+	return 0;
+}
+
+static int init_memory(struct core *c, struct err *e)
+{
+	c->arena = ARENA_INIT(CORE_ARENA);
+	c->effects = calloc(CORE_EFFECTS_MAX, sizeof(*c->effects));
+	if (!c->effects || core_batch_init(&c->batch, e) != 0)
+		return err_set(e, ERR_NO_MEMORY, "no memory");
+	for (unsigned i = 0; i < LANE_COUNT; i++) {
+		c->lanes[i].lane = (enum lane)i;
+		if (object_set_init(&c->lanes[i].objects, (uint32_t)c->link->cfg.limits.objects, e) != 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int init_loop(struct loop *lp, struct err *e)
+{
+	lp->base = event_base_new();
+	if (lp->base) {
+		lp->parent = event_new(lp->base, lp->core.link->fd, EV_READ | EV_PERSIST, on_parent, lp);
+		lp->timer = evtimer_new(lp->base, on_timer, lp);
+	}
+	if (!lp->parent || !lp->timer || event_add(lp->parent, NULL) != 0)
+		return err_set(e, ERR_NO_MEMORY, "event loop");
+	return 0;
+}
+
+static int start(struct loop *lp, struct err *e)
+{
+	struct core *c = &lp->core;
+
+	if (init_memory(c, e) != 0 || init_loop(lp, e) != 0)
+		return -1;
+	if (open_store(c, e) != 0 || ensure_psk_secret(c, e) != 0 || start_clock(c, e) != 0 ||
+	    start_service(c, e) != 0)
+		return -1;
+	if (enter_sandbox(c, e) != 0)
+		return -1;
+	c->persist_at = clock_mono_ms() + CORE_PERSIST_MS;
+	c->sweep_at = clock_mono_ms() + CORE_SWEEP_MS;
+	return first_work(c, e);
+}
+
+static void finish(struct loop *lp)
+{
+	struct core *c = &lp->core;
+	struct err e = { 0 };
+
+	for (unsigned i = 0; i < LANE_COUNT; i++) {
+		if (c->lanes[i].ch)
+			lane_close(lp, &c->lanes[i]);
+		object_set_free(&c->lanes[i].objects);
+	}
+	if (c->store && c->service && c->status == 0) {
+		if (core_persist(c, &e) != 0)
+			log_error("tracker time: %s", e.text);
+		(void)store_checkpoint(c->store, true);
+	}
+	service_free(c->service);
+	store_close(c->store);
+	core_batch_free(&c->batch);
+	arena_free(&c->arena);
+	free(c->effects);
+	free(c->openapi);
+	if (lp->parent)
+		event_free(lp->parent);
+	if (lp->timer)
+		event_free(lp->timer);
+	if (lp->base)
+		event_base_free(lp->base);
+}
+
+int core_main(struct child_link *link)
+{
+	struct loop *lp = calloc(1, sizeof(*lp));
+	struct err e = { 0 };
+	int status;
+
+	if (!lp) {
+		log_error("no memory");
+		return EX_OSERR;
+	}
+	lp->core.link = link;
+	if (start(lp, &e) != 0) {
+		log_error("start: %s", e.text);
+		lp->core.status = e.code == ERR_UNSUPPORTED ? EX_DATAERR : EX_IOERR;
+	} else if (child_link_ready(link) == 0) {
+		run(lp);
+	}
+	status = lp->core.status;
+	finish(lp);
+	free(lp);
+	return status;
+}

@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: ISC */
+/* SPDX-FileCopyrightText: The Fettle authors */
+#include <string.h>
+#include <sysexits.h>
+
+#include "base/log.h"
+#include "daemon/core_internal.h"
+
+/*
+ * What happens between batches: the schedule, one slice of a job, a checkpoint,
+ * cached copies, tracker time. Each is its own transaction of at most a slice, and one
+ * round of all of them stands between two batches of a busy front.
+ */
+
+void core_time(struct core *c)
+{
+	struct core_clock_reading r = {
+		.wall = clock_wall_ms(), .mono = clock_mono_ms(), .synchronised = clock_is_synchronised(),
+	};
+	bool was = c->clock.trusted;
+
+	c->now = core_clock_now(&c->clock, &r);
+	if (was != c->clock.trusted)
+		log_warn(was ? "the wall clock went wrong: windows, deadlines and expiry wait"
+			     : "the wall clock is trusted again");
+}
+
+void core_store_failed(struct core *c, const char *what, const struct err *e)
+{
+	if (store_must_stop(c->store)) {
+		/* after a failed fsync nothing the kernel says about that file proves anything */
+		log_error("%s: %s: nothing is acknowledged any more, the core exits", what, e->text);
+		c->stopping = true;
+		c->status = EX_IOERR;
+		return;
+	}
+	if (!c->trouble)
+		log_error("%s: %s: writes are refused until they work again", what, e->text);
+	else
+		log_debug("%s: %s", what, e->text);
+	c->trouble = true;
+}
+
+void core_store_works(struct core *c)
+{
+	if (c->trouble)
+		log_notice("writes work again");
+	c->trouble = false;
+}
+
+/* ---- transactions of the core's own ---- */
+
+static int begin(struct core *c, struct err *e)
+{
+	core_time(c);
+	effects_clear(&c->fx);
+	arena_reset(&c->arena);
+	return store_batch_begin(c->store, e);
+}
+
+/* rc of the work; effects follow the commit. */
+static int end(struct core *c, int rc, struct err *e)
+{
+	bool dirty;
+
+	arena_reset(&c->arena);
+	if (rc < 0) {
+		store_batch_abandon(c->store);
+		effects_clear(&c->fx);
+		return -1;
+	}
+	dirty = store_batch_dirty(c->store);
+	if (store_batch_commit(c->store, e) != 0) {
+		store_batch_abandon(c->store);
+		effects_clear(&c->fx);
+		return -1;
+	}
+	if (dirty) {
+		core_clock_committed(&c->clock, c->now.wall);
+		core_store_works(c);
+	}
+	core_effects_keep(c);
+	core_effects_send(c);
+	return rc;
+}
+
+int core_schedule(struct core *c, struct err *e)
+{
+	int64_t next = 0;
+	int rc;
+
+	if (begin(c, e) != 0)
+		return -1;
+	rc = service_schedule(c->service, &c->now, &c->arena, &c->fx, CORE_SCHEDULE_LIMIT, &next, e);
+	/* before end(): an effect of the pass may ask for the next one at once */
+	if (rc >= 0)
+		c->schedule_track = next;
+	return end(c, rc, e);
+}
+
+static int run_job(struct core *c, struct err *e)
+{
+	int rc;
+
+	if (begin(c, e) != 0)
+		return -1;
+	rc = service_jobs(c->service, &c->now, &c->arena, &c->fx, CORE_SLICE_US, e);
+	/* before end(): an effect may announce another one */
+	c->jobs = rc > 0;
+	return end(c, rc, e);
+}
+
+int core_persist(struct core *c, struct err *e)
+{
+	int64_t accepted = 0;
+	int rc;
+
+	if (begin(c, e) != 0)
+		return -1;
+	rc = store_meta_put_int(c->store, "track", c->now.track, e);
+	if (rc == 0 && c->now.wall_trusted)
+		rc = store_meta_put_int(c->store, "track_wall", c->now.wall, e);
+	/* `fettle doctor --accept-clock` leaves the operator's word there */
+	if (rc == 0 && !c->now.wall_trusted &&
+	    store_meta_get_int(c->store, "clock_accepted", &accepted, e) == 1) {
+		struct core_clock_reading r = { .wall = c->now.wall, .mono = clock_mono_ms() };
+		core_clock_accept(&c->clock, &r);
+		rc = store_meta_put_int(c->store, "track_wall", c->now.wall, e);
+		log_notice("the wall clock is trusted on an operator's word");
+	}
+	return end(c, rc, e);
+}
+
+/* ---- one round ---- */
+
+static void prepare_one(struct core *c)
+{
+	struct err e = { 0 };
+	int rc;
+
+	if (c->n_prepare == 0)
+		return;
+	rc = store_object_prepare(c->store, &c->prepare[0], CORE_SLICE_US, &e);
+	if (rc == 0)
+		return;
+	if (rc < 0 && e.code != ERR_NOT_FOUND)
+		log_warn("cached copy: %s", e.text);
+	c->n_prepare--;
+	memmove(c->prepare, c->prepare + 1, c->n_prepare * sizeof(c->prepare[0]));
+}
+
+static void sweep(struct core *c, int64_t now)
+{
+	struct err e = { 0 };
+
+	if (now < c->sweep_at)
+		return;
+	c->sweep_at = now + CORE_SWEEP_MS;
+	if (store_cache_trim(c->store, 16, &e) < 0)
+		log_warn("cache: %s", e.text);
+	if (store_upload_sweep(c->store, c->now.wall - CORE_UPLOAD_AGE_MS, 4, &e) < 0)
+		core_store_failed(c, "sweeping uploads", &e);
+	c->jobs = true;	/* a job resumed or left behind is found at the latest now */
+}
+
+static bool schedule_due(const struct core *c)
+{
+	return c->schedule_track != 0 && c->schedule_track <= c->now.track;
+}
+
+static void timed_work(struct core *c, int64_t now)
+{
+	struct err e = { 0 };
+
+	if (now < c->retry_at)
+		return;
+	if (schedule_due(c) && core_schedule(c, &e) < 0)
+		goto failed;
+	if (c->jobs && run_job(c, &e) < 0)
+		goto failed;
+	if (now >= c->persist_at) {
+		c->persist_at = now + CORE_PERSIST_MS;
+		if (core_persist(c, &e) < 0)
+			goto failed;
+	}
+	return;
+failed:
+	c->retry_at = now + CORE_RETRY_MS;
+	core_store_failed(c, "work between batches", &e);
+}
+
+bool core_work(struct core *c)
+{
+	int64_t now = clock_mono_ms();
+
+	core_time(c);
+	timed_work(c, now);
+	if (!c->stopping)
+		(void)store_checkpoint(c->store, false);
+	if (store_must_stop(c->store) && !c->stopping) {
+		struct err e = { .code = ERR_IO, .text = "checkpoint failed" };
+		core_store_failed(c, "checkpoint", &e);
+	}
+	prepare_one(c);
+	sweep(c, now);
+	if (now < c->retry_at)
+		return c->n_prepare > 0;
+	return c->jobs || c->n_prepare > 0 || schedule_due(c);
+}
+
+int64_t core_work_wait_ms(const struct core *c)
+{
+	int64_t wait = c->persist_at - clock_mono_ms();
+
+	if (c->schedule_track != 0 && c->schedule_track - c->now.track < wait)
+		wait = c->schedule_track - c->now.track;
+	if (wait < 1)
+		return 1;
+	return wait < 1000 ? wait : 1000;
+}
