@@ -21,7 +21,8 @@ static int become_device(struct call *c, int64_t dev, int64_t credential, struct
 
 	if (rc < 0)
 		return -1;
-	if (rc == 0 || c->device.disabled)
+	/* with a credential or without one: a device is served in the one way it was enrolled for */
+	if (rc == 0 || c->device.disabled || (c->device.auth == AUTH_NONE) != (credential == 0))
 		return refuse(e);
 	c->who.role = ROLE_DEVICE;
 	c->who.dev = dev;

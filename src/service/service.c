@@ -231,7 +231,9 @@ void service_request(struct service *sv, enum lane lane, const struct request *r
 	bool overflow = oc->fx && oc->fx->overflow;
 
 	call_init(&c, sv, lane, rq, now, a, rs, oc);
-	*keep = run(&c, &e) == 0;
+	bool answered = run(&c, &e) == 0;
+
+	*keep = answered && rs->status < 400;
 	if (*keep)
 		return;
 	/* what is rolled back has no consequences */
@@ -240,7 +242,8 @@ void service_request(struct service *sv, enum lane lane, const struct request *r
 		oc->fx->overflow = overflow;
 	}
 	oc->has_grant = false;
-	problem_fill(&c, &e, rs);
+	if (!answered)
+		problem_fill(&c, &e, rs);
 }
 
 static struct tracker system_tracker(struct service *sv, const struct now *now, struct arena *a,

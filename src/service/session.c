@@ -145,7 +145,7 @@ static bool admit_psk(struct service *sv, struct session *s, const struct now *n
 		rc = 0;
 	if (rc < 0)
 		log_error("admit: %s", e.text);
-	if (rc != 1 || d.disabled)
+	if (rc != 1 || d.disabled || d.auth == AUTH_NONE)
 		return false;
 	s->dev = cr.dev;
 	s->credential = cr.id;

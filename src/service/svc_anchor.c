@@ -69,7 +69,7 @@ static int read_vendor(struct anchor *a, struct err *e)
 	return 0;
 }
 
-int read_time(struct doc_reader *r, const char *key, int64_t *wall_ms)
+static int read_time(struct doc_reader *r, const char *key, int64_t *wall_ms)
 {
 	char text[TEXT_TIME_SIZE + 8];
 

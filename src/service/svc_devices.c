@@ -214,13 +214,25 @@ int svc_devices_show(struct call *c, struct err *e)
 	return fresh ? reply_empty(c, 304) : reply_device(c, 200, e);
 }
 
+/* A device with a credential is never served without it: they must go first. */
+static int check_auth(struct call *c, enum device_auth was, struct err *e)
+{
+	if (c->device.auth == was || c->device.auth != AUTH_NONE)
+		return 0;
+	int n = store_credential_usable(c->tk.st, c->device.dev, c->tk.now.wall, e);
+	if (n > 0)
+		return err_set(e, ERR_CONFLICT, "auth: the device has %d credentials in force", n);
+	return n < 0 ? -1 : 0;
+}
+
 int svc_devices_edit(struct call *c, struct err *e)
 {
 	bool fresh, was_disabled = c->device.disabled;
 	enum device_auth auth = c->device.auth;
 
 	if (check_version(c, &fresh, e) != 0 ||
-	    device_read_assigned(c, c->body, &c->device, false, e) != 0)
+	    device_read_assigned(c, c->body, &c->device, false, e) != 0 ||
+	    check_auth(c, auth, e) != 0)
 		return -1;
 	c->device.changed = c->tk.now.wall;
 	if (store_device_put(c->tk.st, &c->device, e) != 0 ||

@@ -1,0 +1,339 @@
+/* SPDX-License-Identifier: ISC */
+/* SPDX-FileCopyrightText: The Fettle authors */
+#include <inttypes.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "service/svc.h"
+
+#define PHASES_MAX 16
+
+/* A rollout is no device: a scoped asker has to do with those it made, whose target its scope bounds. */
+static bool own_rollout(const struct call *c, const struct rollout *r)
+{
+	return !c->scope || strcmp(r->by, c->who.name) == 0;
+}
+
+static int load(struct call *c, struct rollout *r, struct err *e)
+{
+	char text[NAME_TEXT];
+	int64_t id;
+	int rc = 0;
+
+	if (hole_text(c, 0, text, sizeof(text), e) != 0)
+		return -1;
+	if (text_i64(slice_str(text), &id) == 0 && id > 0)
+		rc = store_rollout_get(c->tk.st, id, r, e);
+	if (rc == 0)
+		rc = store_rollout_by_name(c->tk.st, text, r, e);
+	if (rc == 1)
+		rc = own_rollout(c, r);
+	return found_or(rc, e, "rollout");
+}
+
+static void put_counters(struct arena *a, struct doc *d, const struct rollout *r)
+{
+	doc_add_int(a, d, "total", r->total);
+	doc_add_int(a, d, "planned", r->planned);
+	doc_add_int(a, d, "in_flight", r->in_flight);
+	doc_add_int(a, d, "deferred", r->deferred);
+	doc_add_int(a, d, "failed", r->failed);
+	doc_add_int(a, d, "succeeded", r->succeeded);
+	doc_add_int(a, d, "timed_out", r->timed_out);
+	doc_add_int(a, d, "ended", r->ended);
+}
+
+static void put_rollout(struct call *c, struct doc *d, const struct rollout *r)
+{
+	struct arena *a = c->tk.a;
+	struct release rel;
+	bool named = store_release_get(c->tk.st, r->release, &rel, NULL) == 1;
+
+	doc_add_int(a, d, "id", r->id);
+	doc_add_text(a, d, "name", r->name);
+	doc_add_text(a, d, "release", named ? rel.name : NULL);
+	doc_add_text(a, d, "target", r->target);
+	doc_add_text(a, d, "state", rollout_state_word(r->state));
+	doc_add_text(a, d, "reason", r->reason[0] ? r->reason : NULL);
+	doc_add_text(a, d, "urgency", urgency_word(r->urgency));
+	if (r->budget == INT64_MAX)	/* as many as targets: not counted yet */
+		doc_add_null(a, d, "budget");
+	else
+		doc_add_int(a, d, "budget", r->budget);
+	doc_add_int(a, d, "in_flight_window", r->in_flight_window);
+	put_counters(a, doc_map(a, d, "counters"), r);
+	doc_add_int(a, d, "phase", r->phase);
+	doc_add_text(a, d, "by", r->by);
+	doc_add_time(a, d, "created", r->created);
+	doc_add_time(a, d, "started", r->started);
+	doc_add_time(a, d, "finished", r->finished);
+}
+
+static int put_phases(struct call *c, struct doc *d, int64_t rollout, struct err *e)
+{
+	struct phase *v = arena_alloc(c->tk.a, sizeof(*v) * PHASES_MAX);
+	struct arena *a = c->tk.a;
+
+	if (!v)
+		return err_set(e, ERR_NO_MEMORY, "no memory for the phases");
+	int n = store_phase_list(c->tk.st, rollout, v, PHASES_MAX, e);
+	struct doc *list = doc_array(a, d, "phases");
+	for (int i = 0; i < n; i++) {
+		struct doc *m = doc_map(a, list, NULL);
+
+		doc_add_int(a, m, "number", v[i].number);
+		if (v[i].percent)
+			doc_add_int(a, m, "percent", v[i].percent);
+		if (v[i].count)
+			doc_add_int(a, m, "count", v[i].count);
+		if (v[i].filter[0])
+			doc_add_text(a, m, "filter", v[i].filter);
+		doc_add_int(a, m, "success_percent", v[i].success_percent);
+		doc_add_int(a, m, "soak_s", v[i].soak_s);
+		doc_add_int(a, m, "timeout_s", v[i].timeout_s);
+		doc_add_int(a, m, "total", v[i].total);
+		doc_add_int(a, m, "done", v[i].done);
+		doc_add_int(a, m, "failed", v[i].failed);
+		doc_add_int(a, m, "succeeded", v[i].succeeded);
+		doc_add_time(a, m, "opened", v[i].opened);
+		doc_add_time(a, m, "closed", v[i].closed);
+	}
+	return n < 0 ? -1 : 0;
+}
+
+static int put_whole(struct call *c, struct doc *d, const struct rollout *r, struct err *e)
+{
+	put_rollout(c, d, r);
+	if (etag_of_version(&c->rs->etag, "rollout", r->id, r->etag) != 0)
+		return err_set(e, ERR_NO_MEMORY, "SHA-256 is not to be had");
+	return put_phases(c, d, r->id, e);
+}
+
+static int reply_rollout(struct call *c, uint16_t status, const struct rollout *r, struct err *e)
+{
+	struct doc *d = doc_map(c->tk.a, NULL, NULL);
+
+	if (put_whole(c, d, r, e) != 0)
+		return -1;
+	return reply_doc(c, status, d, e);
+}
+
+/* The job that goes with it: rollout members, then "job". */
+static int reply_with_job(struct call *c, const struct rollout *r, const struct job *j,
+			  struct err *e)
+{
+	struct doc *d = doc_map(c->tk.a, NULL, NULL);
+
+	if (put_whole(c, d, r, e) != 0)
+		return -1;
+	if (j->id)
+		doc_put_job(c, doc_map(c->tk.a, d, "job"), j);
+	return reply_doc(c, j->id ? 202 : 200, d, e);
+}
+
+static int read_phase(const struct doc *d, struct phase *p, struct err *e)
+{
+	static const char *const members[] = { "percent", "count", "filter", "success_percent",
+					       "soak_s", "timeout_s", NULL };
+	struct doc_reader r;
+
+	doc_read_init(&r, d, e);
+	doc_only(&r, members);
+	doc_opt_int(&r, "percent", 1, 100, &p->percent);
+	doc_opt_int(&r, "count", 1, INT32_MAX, &p->count);
+	doc_opt_text(&r, "filter", p->filter, sizeof(p->filter));
+	doc_opt_int(&r, "success_percent", 0, 100, &p->success_percent);
+	doc_opt_int(&r, "soak_s", 0, 366 * 86400, &p->soak_s);
+	doc_opt_int(&r, "timeout_s", 0, 366 * 86400, &p->timeout_s);
+	return doc_read_end(&r);
+}
+
+static int read_phases(struct doc_reader *r, struct rollout_spec *s)
+{
+	const struct doc *list = doc_opt_array(r, "phases");
+
+	if (!list)
+		return r->failed ? -1 : 0;
+	for (const struct doc *d = list->v.c.first; d; d = d->next) {
+		if (s->n_phases == PHASES_MAX)
+			return err_set(r->e, ERR_INVALID, "phases: more than %d", PHASES_MAX);
+		if (read_phase(d, &s->phases[s->n_phases], r->e) != 0)
+			return err_prefix(r->e, "phases[%d]", s->n_phases);
+		s->n_phases++;
+	}
+	return 0;
+}
+
+static int read_release(struct call *c, struct rollout_spec *s, struct err *e)
+{
+	const struct doc *d = doc_get(c->body, "release");
+	char text[NAME_TEXT];
+	struct release r;
+
+	if (d && d->type == DOC_INT)
+		(void)text_format(text, sizeof(text), "%" PRId64, d->v.i);
+	else if (!d || d->type != DOC_TEXT || text_copy_slice(text, sizeof(text), d->v.s) != 0)
+		return err_set(e, ERR_INVALID, "release: its name or number");
+	if (release_of_text(c, text, &r, e) != 0)
+		return -1;
+	s->release = r.id;
+	return 0;
+}
+
+/* The asker's scope becomes part of the target, for good. */
+static int bound_target(struct call *c, struct rollout_spec *s, struct err *e)
+{
+	char both[FILTER_TEXT];
+
+	if (!c->scope)
+		return 0;
+	if (text_format(both, sizeof(both), "(%s) and (%s)", s->target, c->who.scope) != 0)
+		return err_set(e, ERR_TOO_LARGE, "target: too long together with the scope of %s",
+			       c->who.name);
+	return text_copy(s->target, sizeof(s->target), both);
+}
+
+static int read_spec(struct call *c, struct rollout_spec *s, struct err *e)
+{
+	static const char *const members[] = { "name", "release", "target", "budget", "in_flight",
+					       "phases", NULL };
+	struct doc_reader r;
+
+	memset(s, 0, sizeof(*s));
+	s->budget = -1;
+	doc_read_init(&r, c->body, e);
+	doc_only(&r, members);
+	doc_need_text(&r, "name", s->name, sizeof(s->name));
+	doc_need_text(&r, "target", s->target, sizeof(s->target));
+	doc_opt_int(&r, "budget", 0, INT32_MAX, &s->budget);
+	doc_opt_int(&r, "in_flight", 0, INT32_MAX, &s->in_flight);
+	if (read_phases(&r, s) != 0 || doc_read_end(&r) != 0)
+		return -1;
+	return read_release(c, s, e) == 0 ? bound_target(c, s, e) : -1;
+}
+
+static int dry_run(struct call *c, const struct rollout_spec *s, struct err *e)
+{
+	struct doc *d = doc_map(c->tk.a, NULL, NULL);
+	int64_t devices = 0;
+	bool exact = false;
+
+	if (rollout_dry_run(&c->tk, s, &devices, &exact, e) != 0)
+		return -1;
+	doc_add_int(c->tk.a, d, "devices", devices);
+	doc_add_bool(c->tk.a, d, "exact", exact);
+	return reply_doc(c, 200, d, e);
+}
+
+int svc_rollout_add(struct call *c, struct err *e)
+{
+	struct rollout_spec *s = arena_alloc(c->tk.a, sizeof(*s));
+	struct job job = { 0 };
+	struct rollout r;
+
+	if (!s)
+		return err_set(e, ERR_NO_MEMORY, "no memory for the rollout");
+	if (read_spec(c, s, e) != 0)
+		return -1;
+	if (query_flag(c, "dry_run"))
+		return dry_run(c, s, e);
+	if (rollout_create(&c->tk, s, &r, &job, e) != 0 ||
+	    reply_location(c, e, "/api/v1/rollouts/%" PRId64, r.id) != 0)
+		return -1;
+	return reply_with_job(c, &r, &job, e);
+}
+
+int svc_rollout_list(struct call *c, struct err *e)
+{
+	struct rollout *rows = arena_alloc(c->tk.a, sizeof(*rows) * PAGE_ROWS);
+	struct page p;
+	int want;
+
+	if (!rows || page_begin(&p, c, e) != 0)
+		return rows ? -1 : err_set(e, ERR_NO_MEMORY, "no memory for the page");
+	while ((want = page_want(&p)) > 0) {
+		int n = store_rollout_list(c->tk.st, p.after, want, rows, e);
+
+		if (n < 0)
+			return -1;
+		for (int i = 0; i < n; i++)
+			if (own_rollout(c, &rows[i]))
+				put_rollout(c, page_item(&p), &rows[i]);
+		if (!page_step(&p, want, n, n ? rows[n - 1].id : 0))
+			break;
+	}
+	return page_end(&p, e);
+}
+
+int svc_rollout_show(struct call *c, struct err *e)
+{
+	struct rollout r;
+
+	if (load(c, &r, e) != 0)
+		return -1;
+	return reply_rollout(c, 200, &r, e);
+}
+
+/* If-Match against the rollout's version, for verbs. */
+static int load_for_verb(struct call *c, struct rollout *r, char reason[REASON_TEXT], struct err *e)
+{
+	static const char *const members[] = { "reason", NULL };
+	struct doc_reader rd;
+	struct etag tag;
+	bool fresh;
+
+	reason[0] = '\0';
+	if (c->body) {
+		doc_read_init(&rd, c->body, e);
+		doc_only(&rd, members);
+		doc_opt_text(&rd, "reason", reason, REASON_TEXT);
+		if (doc_read_end(&rd) != 0)
+			return -1;
+	}
+	if (load(c, r, e) != 0)
+		return -1;
+	if (etag_of_version(&tag, "rollout", r->id, r->etag) != 0)
+		return err_set(e, ERR_NO_MEMORY, "SHA-256 is not to be had");
+	return etag_check(c, &tag, &fresh, e);
+}
+
+int svc_rollout_start(struct call *c, struct err *e)
+{
+	char reason[REASON_TEXT];
+	struct rollout r;
+
+	if (load_for_verb(c, &r, reason, e) || rollout_start(&c->tk, &r, e))
+		return -1;
+	return reply_rollout(c, 200, &r, e);
+}
+
+int svc_rollout_pause(struct call *c, struct err *e)
+{
+	char reason[REASON_TEXT];
+	struct rollout r;
+
+	if (load_for_verb(c, &r, reason, e) || rollout_pause(&c->tk, &r, reason, e))
+		return -1;
+	return reply_rollout(c, 200, &r, e);
+}
+
+int svc_rollout_resume(struct call *c, struct err *e)
+{
+	char reason[REASON_TEXT];
+	struct rollout r;
+
+	if (load_for_verb(c, &r, reason, e) || rollout_resume(&c->tk, &r, e))
+		return -1;
+	return reply_rollout(c, 200, &r, e);
+}
+
+int svc_rollout_abort(struct call *c, struct err *e)
+{
+	char reason[REASON_TEXT];
+	struct job job = { 0 };
+	struct rollout r;
+
+	if (load_for_verb(c, &r, reason, e) || rollout_abort(&c->tk, &r, reason, &job, e))
+		return -1;
+	return reply_with_job(c, &r, &job, e);
+}
