@@ -1,0 +1,348 @@
+/* SPDX-License-Identifier: ISC */
+/* SPDX-FileCopyrightText: The Fettle authors */
+#include <check.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <sqlite3.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "codec/crypto.h"
+#include "store/internal.h"
+#include "store_util.h"
+
+static struct bed b;
+
+static void setup(void)
+{
+	bed_make(&b);
+}
+
+static void teardown(void)
+{
+	bed_remove(&b);
+}
+
+static int64_t pragma(enum database db, const char *sql)
+{
+	sqlite3_stmt *s = NULL;
+	int64_t v;
+
+	ck_assert_int_eq(sqlite3_prepare_v2(b.st->db[db], sql, -1, &s, NULL), SQLITE_OK);
+	ck_assert_int_eq(sqlite3_step(s), SQLITE_ROW);
+	v = sqlite3_column_int64(s, 0);
+	sqlite3_finalize(s);
+	return v;
+}
+
+START_TEST(test_settings)
+{
+	for (int i = 0; i < DB_COUNT; i++) {
+		enum database db = (enum database)i;
+		ck_assert_int_eq(pragma(db, "PRAGMA synchronous"), 2);
+		ck_assert_int_eq(pragma(db, "PRAGMA foreign_keys"), 1);
+		ck_assert_int_eq(pragma(db, "PRAGMA trusted_schema"), 0);
+		ck_assert_int_eq(pragma(db, "PRAGMA cell_size_check"), 1);
+		ck_assert_int_eq(pragma(db, "PRAGMA mmap_size"), 0);
+		ck_assert_int_eq(pragma(db, "PRAGMA wal_autocheckpoint"), 0);
+		ck_assert_int_eq(pragma(db, "PRAGMA auto_vacuum"), 2);
+		ck_assert_int_eq(pragma(db, "PRAGMA user_version"), 1);
+	}
+	ck_assert_int_eq(pragma(DB_MAIN, "PRAGMA page_size"), 4096);
+	ck_assert_int_eq(pragma(DB_IMAGES, "PRAGMA page_size"), 16384);
+	ck_assert_int_eq(pragma(DB_MAIN, "PRAGMA application_id"), 0x4665746c);
+	ck_assert_int_eq(pragma(DB_IMAGES, "PRAGMA application_id"), 0x46657469);
+	ck_assert_int_eq(store_schema_version(), 1);
+	ok(store_quick_check(b.st, e));
+}
+END_TEST
+
+START_TEST(test_files_are_private)
+{
+	static const char *const names[] = { "fettle.db", "fettle.db-wal", "images.db" };
+	struct stat sb;
+	char path[128];
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		bed_path(&b, path, sizeof(path), names[i]);
+		ck_assert_int_eq(stat(path, &sb), 0);
+		ck_assert_int_eq(sb.st_mode & 0777, 0600);
+	}
+	/* the log stays when the store is closed, so that its directory entry is durable once */
+	bed_close(&b);
+	bed_path(&b, path, sizeof(path), "fettle.db-wal");
+	ck_assert_int_eq(stat(path, &sb), 0);
+	bed_open(&b);
+}
+END_TEST
+
+static struct digest file_digest(const char *name)
+{
+	static uint8_t bytes[4 << 20];
+	struct digest d;
+	char path[128];
+
+	bed_path(&b, path, sizeof(path), name);
+	int fd = open(path, O_RDONLY);
+	ssize_t n = read(fd, bytes, sizeof(bytes));
+	close(fd);
+	ck_assert_int_gt(n, 0);
+	sha256_once(slice_of(bytes, (size_t)n), &d);
+	return d;
+}
+
+START_TEST(test_newer_is_refused_untouched)
+{
+	static const struct {
+		const char *file, *sql;
+	} rows[] = {
+		{ "fettle.db", "PRAGMA user_version = 99" },
+		{ "images.db", "PRAGMA user_version = 99" },
+		{ "fettle.db", "PRAGMA user_version = 1; PRAGMA application_id = 7" },
+	};
+	struct store_options o = { .dir = b.dir };
+	struct store *st;
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		bed_close(&b);
+		bed_sql(&b, rows[i].file, rows[i].sql);
+		struct digest before = file_digest(rows[i].file);
+		for (int read_only = 0; read_only < 2; read_only++) {
+			o.read_only = read_only;
+			refuses(store_open(&o, &st, e), ERR_UNSUPPORTED);
+			ck_assert_ptr_null(st);
+		}
+		struct digest after = file_digest(rows[i].file);
+		ck_assert(digest_eq(&before, &after));
+		bed_sql(&b, rows[i].file, "PRAGMA user_version = 1");
+		bed_sql(&b, rows[i].file,
+			rows[i].file[0] == 'f' ? "PRAGMA application_id = 0x4665746c"
+					       : "PRAGMA application_id = 0x46657469");
+		bed_open(&b);
+	}
+}
+END_TEST
+
+START_TEST(test_read_only)
+{
+	struct store_options o = { .dir = b.dir, .read_only = true };
+	struct store *st;
+	struct device d;
+	int64_t dev = make_device(b.st, "one");
+
+	ok(store_open(&o, &st, e));
+	ck_assert_int_eq(store_device_get(st, "one", &d, &b.e), 1);
+	ck_assert_int_eq(d.dev, dev);
+	refuses(store_device_put(st, &d, e), ERR_FORBIDDEN);
+	/* it sees what is committed later */
+	make_device(b.st, "two");
+	ck_assert_int_eq(store_device_get(st, "two", &d, &b.e), 1);
+	store_close(st);
+	/* a directory without a store */
+	o.dir = "/nonexistent";
+	refuses(store_open(&o, &st, e), ERR_IO);
+}
+END_TEST
+
+/* A child writes and acknowledges through a pipe until it is killed; what it told must be there. */
+static void writer(int out)
+{
+	struct store_options o = { .dir = b.dir };
+	struct store *st;
+	struct err e;
+
+	if (store_open(&o, &st, &e) != 0)
+		_exit(1);
+	for (int64_t i = 1;; i++) {
+		if (store_batch_begin(st, &e) != 0)
+			_exit(2);
+		for (int k = 0; k < 20; k++) {
+			store_handler_begin(st);
+			if (store_meta_put_int(st, "counter", i * 20 + k, &e) != 0 ||
+			    store_handler_end(st, true, &e) != 0)
+				_exit(3);
+		}
+		if (store_batch_commit(st, &e) != 0)
+			_exit(4);
+		store_checkpoint(st, i % 7 == 0);
+		if (write(out, &i, sizeof(i)) != sizeof(i))
+			_exit(5);
+	}
+}
+
+START_TEST(test_killed)
+{
+	int64_t last = 0, told, v;
+
+	bed_close(&b);
+	for (int round = 0; round < 12; round++) {
+		int fds[2], status;
+		ck_assert_int_eq(pipe(fds), 0);
+		pid_t pid = fork();
+		if (pid == 0)
+			writer(fds[1]);
+		close(fds[1]);
+		usleep(20000 + (useconds_t)(round * 7919 % 30000));
+		kill(pid, SIGKILL);
+		while (read(fds[0], &told, sizeof(told)) == sizeof(told))
+			last = told;
+		close(fds[0]);
+		ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+		ck_assert(WIFSIGNALED(status));
+		bed_open(&b);
+		ck_assert_int_eq(store_meta_get_int(b.st, "counter", &v, &b.e), 1);
+		ck_assert_int_ge(v, last * 20 + 19);
+		/* whole batches or nothing */
+		ck_assert_int_eq(v % 20, 19);
+		ok(store_quick_check(b.st, e));
+		bed_close(&b);
+		last = 0;
+	}
+	bed_open(&b);
+}
+END_TEST
+
+START_TEST(test_checkpoint)
+{
+	struct err e;
+
+	for (int i = 0; i < 60; i++) {
+		char id[16];
+		ck_assert_int_eq(store_batch_begin(b.st, &e), 0);
+		for (int k = 0; k < 50; k++) {
+			snprintf(id, sizeof(id), "d%d-%d", i, k);
+			make_device(b.st, id);
+		}
+		ck_assert_int_eq(store_batch_commit(b.st, &e), 0);
+		ck_assert_int_lt(store_checkpoint(b.st, false), 1000);
+	}
+	ck_assert_int_eq(store_checkpoint(b.st, true), 0);
+	/* a log that was copied whole is started over, not grown */
+	make_device(b.st, "after");
+	ck_assert_int_lt(b.st->wal_pages[DB_MAIN], 100);
+}
+END_TEST
+
+/* What a plan may not do: walk a whole table. */
+static bool plan_scans(sqlite3 *db, const char *text)
+{
+	char *sql = sqlite3_mprintf("EXPLAIN QUERY PLAN %s", text);
+	sqlite3_stmt *s = NULL;
+	bool scans = false;
+
+	ck_assert_msg(sqlite3_prepare_v2(db, sql, -1, &s, NULL) == SQLITE_OK, "%s", text);
+	while (sqlite3_step(s) == SQLITE_ROW) {
+		const char *detail = (const char *)sqlite3_column_text(s, 3);
+		/* in order of the key until the LIMIT, or a few rows made on the way */
+		if (strncmp(detail, "SCAN", 4) == 0 && !strstr(detail, "USING") &&
+		    !strstr(detail, "chain"))
+			scans = true;
+		if (strstr(detail, "USE TEMP B-TREE"))
+			scans = scans || !strstr(text, "WHERE");
+	}
+	sqlite3_finalize(s);
+	sqlite3_free(sql);
+	return scans;
+}
+
+START_TEST(test_every_statement_has_a_plan)
+{
+	/* walk a key from one end and stop at LIMIT, or a table that has few rows */
+	static const char *const walks[] = { "DEVICE_LAST", "AUDIT_HEAD", "IDEMPOTENCY_SWEEP",
+					     "UPLOAD_TOTAL", "UPLOAD_OLD" };
+
+	for (int i = 0; i < STMT_COUNT; i++) {
+		const struct statement_text *t = &store_statements[i];
+		bool allowed = false;
+		for (size_t k = 0; k < sizeof(walks) / sizeof(walks[0]); k++)
+			allowed = allowed || strcmp(walks[k], t->name) == 0;
+		if (strncmp(t->text, "BEGIN", 5) == 0 || strstr(t->text, "SAVEPOINT") ||
+		    strncmp(t->text, "COMMIT", 6) == 0)
+			continue;
+		ck_assert_msg(allowed || !plan_scans(b.st->db[t->db], t->text), "%s scans", t->name);
+	}
+}
+END_TEST
+
+/* $1 $2 ... first appear in ascending order, since SQLite numbers them by appearance. */
+START_TEST(test_parameters_ascend)
+{
+	for (int i = 0; i < STMT_COUNT; i++) {
+		const char *s = store_statements[i].text;
+		long high = 0;
+		while ((s = strchr(s, '$'))) {
+			long n = strtol(++s, NULL, 10);
+			ck_assert_msg(n <= high + 1, "%s", store_statements[i].name);
+			high = n > high ? n : high;
+		}
+	}
+}
+END_TEST
+
+static int index_writes(const char *text)
+{
+	char *sql = sqlite3_mprintf("EXPLAIN %s", text);
+	sqlite3_stmt *s = NULL;
+	uint64_t stored = 0;	/* cursors on the file; the others are of lists in CHECKs */
+	int n = 0;
+
+	ck_assert_int_eq(sqlite3_prepare_v2(b.st->db[DB_MAIN], sql, -1, &s, NULL), SQLITE_OK);
+	while (sqlite3_step(s) == SQLITE_ROW) {
+		const char *op = (const char *)sqlite3_column_text(s, 1);
+		uint64_t cursor = UINT64_C(1) << (sqlite3_column_int(s, 2) & 63);
+		if (strcmp(op, "OpenWrite") == 0)
+			stored |= cursor;
+		if ((strcmp(op, "IdxInsert") == 0 || strcmp(op, "IdxDelete") == 0) &&
+		    (stored & cursor))
+			n++;
+	}
+	sqlite3_finalize(s);
+	sqlite3_free(sql);
+	return n;
+}
+
+START_TEST(test_reports_move_no_index)
+{
+	static const enum statement still[] = { STMT_LIVE_PUT, STMT_UPDATE_PROGRESS,
+						STMT_UPDATE_PUT, STMT_HISTORY_ADD,
+						STMT_HISTORY_LINK, STMT_ROLLOUT_COUNT,
+						STMT_ROLLOUT_RESERVE, STMT_DEVICE_PUT,
+						STMT_DEVICE_FLOOR };
+
+	for (size_t i = 0; i < sizeof(still) / sizeof(still[0]); i++)
+		ck_assert_msg(index_writes(store_statements[still[i]].text) == 0, "%s",
+			      store_statements[still[i]].name);
+	/* the measure does measure */
+	ck_assert_int_gt(index_writes(store_statements[STMT_UPDATE_PUT_STATE].text), 0);
+	ck_assert_int_gt(index_writes(store_statements[STMT_UPDATE_PUT_DUE].text), 0);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("store_open");
+	TCase *tc = tcase_create("open");
+
+	tcase_set_timeout(tc, 60);
+	tcase_add_checked_fixture(tc, setup, teardown);
+	tcase_add_test(tc, test_settings);
+	tcase_add_test(tc, test_files_are_private);
+	tcase_add_test(tc, test_newer_is_refused_untouched);
+	tcase_add_test(tc, test_read_only);
+	tcase_add_test(tc, test_killed);
+	tcase_add_test(tc, test_checkpoint);
+	tcase_add_test(tc, test_every_statement_has_a_plan);
+	tcase_add_test(tc, test_parameters_ascend);
+	tcase_add_test(tc, test_reports_move_no_index);
+	suite_add_tcase(s, tc);
+
+	SRunner *r = srunner_create(s);
+	srunner_run_all(r, CK_NORMAL);
+	int failed = srunner_ntests_failed(r);
+	srunner_free(r);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
