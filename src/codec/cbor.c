@@ -211,10 +211,16 @@ enum cbor_kind cbor_peek(struct cbor_reader *c)
 }
 
 static const char *const kind_names[] = {
-	[CBOR_NONE] = "nothing", [CBOR_UINT] = "an unsigned number",
-	[CBOR_NINT] = "a negative number", [CBOR_BYTES] = "a byte string",
-	[CBOR_TEXT] = "a text", [CBOR_ARRAY] = "an array", [CBOR_MAP] = "a map",
-	[CBOR_TAG] = "a tag", [CBOR_BOOL] = "a boolean", [CBOR_NULL] = "null",
+	[CBOR_NONE] = "nothing",
+	[CBOR_UINT] = "an unsigned number",
+	[CBOR_NINT] = "a negative number",
+	[CBOR_BYTES] = "a byte string",
+	[CBOR_TEXT] = "a text",
+	[CBOR_ARRAY] = "an array",
+	[CBOR_MAP] = "a map",
+	[CBOR_TAG] = "a tag",
+	[CBOR_BOOL] = "a boolean",
+	[CBOR_NULL] = "null",
 };
 
 static void advance(struct cbor_reader *c, size_t n)
@@ -298,7 +304,7 @@ static uint64_t children(const struct cbor_item *it)
 	if (it->kind == CBOR_ARRAY)
 		return it->n;
 	if (it->kind == CBOR_MAP)
-		return 2 * it->n;	/* cannot overflow: n is at most half the input */
+		return 2 * it->n; /* cannot overflow: n is at most half the input */
 	return it->kind == CBOR_TAG;
 }
 
@@ -385,7 +391,11 @@ static void put_head(struct buf *b, uint8_t major, uint64_t n)
 {
 	size_t size = shortest_head(n);
 	uint8_t *p = buf_extend(b, size);
-	uint8_t info = size == 1 ? (uint8_t)n : size == 2 ? 24 : size == 3 ? 25 : size == 5 ? 26 : 27;
+	uint8_t info = size == 1   ? (uint8_t)n
+		       : size == 2 ? 24
+		       : size == 3 ? 25
+		       : size == 5 ? 26
+				   : 27;
 
 	if (!p)
 		return;

@@ -33,7 +33,7 @@ enum cbor_kind {
 
 struct cbor_item {
 	enum cbor_kind kind;
-	uint64_t n;		/* value; -1-n for NINT; length; members (pairs in a map); tag; bool */
+	uint64_t n;		/* value; -1-n for NINT; length; members or pairs; tag; bool */
 	struct slice s;		/* BYTES, TEXT */
 	size_t whole;		/* bytes of the head, and of the string behind it */
 };

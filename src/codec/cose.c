@@ -218,8 +218,9 @@ int cose_sign1_make(const struct key *k, enum alg a, struct slice payload, bool 
 	if (protected.failed || tbs.failed)
 		err_set(e, ERR_NO_MEMORY, "no memory for a signature");
 	else if (key_sign(k, a, buf_slice(&tbs), &sig, e) == 0)
-		rc = put_sign1(out, k, buf_slice(&protected), payload, detached, buf_slice(&sig)) ?
-			     err_set(e, ERR_NO_MEMORY, "no memory for a signature") : 0;
+		rc = put_sign1(out, k, buf_slice(&protected), payload, detached, buf_slice(&sig))
+			     ? err_set(e, ERR_NO_MEMORY, "no memory for a signature")
+			     : 0;
 	buf_free(&tbs);
 	buf_free(&sig);
 	buf_free(&protected);

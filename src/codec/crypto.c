@@ -74,8 +74,8 @@ int hmac_sha256(struct slice key, struct slice data, struct digest *out)
 	const void *k = key.n ? (const void *)key.p : "";
 	unsigned n = 0;
 
-	if (key.n > INT_MAX ||
-	    !HMAC(EVP_sha256(), k, (int)key.n, data.p, data.n, out->b, &n) || n != DIGEST_SIZE)
+	if (key.n > INT_MAX || !HMAC(EVP_sha256(), k, (int)key.n, data.p, data.n, out->b, &n) ||
+	    n != DIGEST_SIZE)
 		return -1;
 	return 0;
 }
@@ -102,13 +102,13 @@ int uuid_v5(const uint8_t ns[UUID_SIZE], struct slice name, struct uuid *out)
 static const struct {
 	enum alg alg;
 	const char *name;
-	const char *md;		/* of digest algorithms */
+	const char *md; /* of digest algorithms */
 } algs[] = {
-	{ ALG_NONE, "none", NULL },	  { ALG_ES256, "ES256", NULL },
-	{ ALG_ES384, "ES384", NULL },	  { ALG_ES512, "ES512", NULL },
-	{ ALG_EDDSA, "EdDSA", NULL },	  { ALG_ESP256, "ESP256", NULL },
-	{ ALG_ESP384, "ESP384", NULL },	  { ALG_ESP512, "ESP512", NULL },
-	{ ALG_ED25519, "Ed25519", NULL }, { ALG_SHA256, "SHA-256", "SHA256" },
+	{ ALG_NONE, "none", NULL },	     { ALG_ES256, "ES256", NULL },
+	{ ALG_ES384, "ES384", NULL },	     { ALG_ES512, "ES512", NULL },
+	{ ALG_EDDSA, "EdDSA", NULL },	     { ALG_ESP256, "ESP256", NULL },
+	{ ALG_ESP384, "ESP384", NULL },	     { ALG_ESP512, "ESP512", NULL },
+	{ ALG_ED25519, "Ed25519", NULL },    { ALG_SHA256, "SHA-256", "SHA256" },
 	{ ALG_SHA384, "SHA-384", "SHA384" }, { ALG_SHA512, "SHA-512", "SHA512" },
 };
 #define N_ALGS (sizeof(algs) / sizeof(algs[0]))

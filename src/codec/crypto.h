@@ -50,10 +50,15 @@ int key_id(const struct key *k, struct digest *out);
 void key_free(struct key *k);
 bool key_fits_alg(const struct key *k, enum alg a);
 /* COSE form: ECDSA is r||s fixed width. */
-int key_verify(const struct key *k, enum alg a, struct slice data, struct slice sig, struct err *e);
+int key_verify(const struct key *k, enum alg a, struct slice data, struct slice sig,
+	       struct err *e);
 int key_sign(const struct key *k, enum alg a, struct slice data, struct buf *sig, struct err *e);
 
-/* Self-signed certificate for labs and the demo (CN=localhost, SAN localhost + loopback addresses). */
-int crypto_self_signed(const struct key *k, const char *name, int days, struct buf *pem, struct err *e);
+/*
+ * Self-signed certificate for labs and the demo: CN is name (NULL: localhost), SAN that,
+ * localhost and the loopback addresses. name is a host name, days 1 to 36500.
+ */
+int crypto_self_signed(const struct key *k, const char *name, int days, struct buf *pem,
+		       struct err *e);
 
 #endif

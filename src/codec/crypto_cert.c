@@ -63,7 +63,7 @@ static int set_serial(X509 *cert)
 	int ok;
 
 	random_bytes(serial, sizeof(serial));
-	serial[0] = (serial[0] & 0x7f) | 0x40;	/* positive and never short */
+	serial[0] = (serial[0] & 0x7f) | 0x40; /* positive and never short */
 	bn = BN_bin2bn(serial, sizeof(serial), NULL);
 	ok = bn && BN_to_ASN1_INTEGER(bn, X509_get_serialNumber(cert));
 	BN_free(bn);
@@ -77,8 +77,8 @@ static int fill(X509 *cert, const struct key *k, const char *name, int days)
 	if (X509_set_version(cert, X509_VERSION_3) != 1 || set_serial(cert) ||
 	    !X509_gmtime_adj(X509_getm_notBefore(cert), -3600) ||
 	    !X509_time_adj_ex(X509_getm_notAfter(cert), days, 0, NULL) ||
-	    X509_NAME_add_entry_by_txt(subject, "CN", MBSTRING_ASC, (const unsigned char *)name,
-				       -1, -1, 0) != 1 ||
+	    X509_NAME_add_entry_by_txt(subject, "CN", MBSTRING_ASC, (const unsigned char *)name, -1,
+				       -1, 0) != 1 ||
 	    X509_set_issuer_name(cert, subject) != 1 || X509_set_pubkey(cert, k->pkey) != 1)
 		return -1;
 	return add_extensions(cert, name);

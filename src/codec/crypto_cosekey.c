@@ -50,7 +50,7 @@ static void read_member(struct cbor_reader *c, int64_t label, struct cose_key *k
 		k->d = cbor_take_bytes(c);
 		break;
 	default:
-		cbor_take_raw(c);	/* kid, key_ops and whatever else a key may carry */
+		cbor_take_raw(c); /* kid, key_ops and whatever else a key may carry */
 	}
 }
 

@@ -72,7 +72,7 @@ static bool is_consistent(EVP_PKEY *pkey, enum key_kind kind, bool has_private)
 	bool ok;
 
 	if (kind == KEY_ED25519)
-		return true;	/* the public half is derived from the private one */
+		return true; /* the public half is derived from the private one */
 	ctx = EVP_PKEY_CTX_new_from_pkey(NULL, pkey, NULL);
 	ok = ctx && EVP_PKEY_public_check(ctx) == 1 &&
 	     (!has_private || EVP_PKEY_pairwise_check(ctx) == 1);

@@ -7,7 +7,7 @@
 
 #include "codec/crypto_internal.h"
 
-#define COORDINATE_MAX 66	/* P-521 */
+#define COORDINATE_MAX 66 /* P-521 */
 #define ECDSA_DER_MAX (2 * (COORDINATE_MAX + 3) + 4)
 #define ED25519_SIGNATURE 64
 
@@ -17,8 +17,8 @@ bool key_fits_alg(const struct key *k, enum alg a)
 		enum alg alg;
 		enum key_kind kind;
 	} fits[] = {
-		{ ALG_ES256, KEY_P256 },  { ALG_ESP256, KEY_P256 },   { ALG_ES384, KEY_P384 },
-		{ ALG_ESP384, KEY_P384 }, { ALG_ES512, KEY_P521 },    { ALG_ESP512, KEY_P521 },
+		{ ALG_ES256, KEY_P256 },    { ALG_ESP256, KEY_P256 },	  { ALG_ES384, KEY_P384 },
+		{ ALG_ESP384, KEY_P384 },   { ALG_ES512, KEY_P521 },	  { ALG_ESP512, KEY_P521 },
 		{ ALG_EDDSA, KEY_ED25519 }, { ALG_ED25519, KEY_ED25519 },
 	};
 

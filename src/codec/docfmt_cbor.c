@@ -98,9 +98,9 @@ static void decode_number(struct decoder *d, struct doc *node)
 static enum doc_type type_of(struct cbor_reader *c)
 {
 	static const enum doc_type types[] = {
-		[CBOR_NONE] = DOC_NULL, [CBOR_UINT] = DOC_INT, [CBOR_NINT] = DOC_INT,
+		[CBOR_NONE] = DOC_NULL,	  [CBOR_UINT] = DOC_INT,  [CBOR_NINT] = DOC_INT,
 		[CBOR_BYTES] = DOC_BYTES, [CBOR_TEXT] = DOC_TEXT, [CBOR_ARRAY] = DOC_ARRAY,
-		[CBOR_MAP] = DOC_MAP, [CBOR_TAG] = DOC_NULL, [CBOR_BOOL] = DOC_BOOL,
+		[CBOR_MAP] = DOC_MAP,	  [CBOR_TAG] = DOC_NULL,  [CBOR_BOOL] = DOC_BOOL,
 		[CBOR_NULL] = DOC_NULL,
 	};
 	enum cbor_kind k = cbor_peek(c);

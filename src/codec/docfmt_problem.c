@@ -108,7 +108,7 @@ static void decode_standard(struct cbor_reader *c, struct arena *a, struct doc *
 			return;
 		}
 	}
-	cbor_take_raw(c);	/* base-uri, base-lang and what may come later */
+	cbor_take_raw(c); /* base-uri, base-lang and what may come later */
 }
 
 /* Move what the custom entry holds into the document itself. */

@@ -46,9 +46,8 @@ static int decode_array(struct decoder *d, struct doc *array, json_t *v)
 	size_t i;
 	json_t *member;
 
-	json_array_foreach(v, i, member)
-		if (!decode_value(d, array, (struct slice){ 0 }, member))
-			return -1;
+	json_array_foreach(v, i, member) if (!decode_value(d, array, (struct slice){ 0 },
+							   member)) return -1;
 	return 0;
 }
 
@@ -60,7 +59,8 @@ static int decode_object(struct decoder *d, struct doc *map, json_t *v)
 	if (json_object_size(v) > DOCFMT_MEMBERS_MAX)
 		return err_set(d->e, ERR_TOO_LARGE, "JSON object with more than %d members",
 			       DOCFMT_MEMBERS_MAX);
-	json_object_foreach(v, name, member) {
+	json_object_foreach(v, name, member)
+	{
 		if (name[0] == '\0')
 			return err_set(d->e, ERR_MALFORMED, "JSON member with an empty name");
 		if (!decode_value(d, map, slice_str(name), member))
@@ -83,7 +83,7 @@ static enum doc_type type_of(const json_t *v)
 	case JSON_TRUE:
 	case JSON_FALSE:
 		return DOC_BOOL;
-	case JSON_REAL:		/* refused by the caller */
+	case JSON_REAL: /* refused by the caller */
 	case JSON_NULL:
 		return DOC_NULL;
 	}
@@ -162,8 +162,9 @@ int json_decode(struct slice bytes, struct arena *a, const struct doc **out, str
 /* Shortest escapes of RFC 8259 section 7. */
 static void put_text(struct buf *out, struct slice s)
 {
-	static const char short_form[] = { ['\b'] = 'b', ['\t'] = 't', ['\n'] = 'n',
-					   ['\f'] = 'f', ['\r'] = 'r' };
+	static const char short_form[] = {
+		['\b'] = 'b', ['\t'] = 't', ['\n'] = 'n', ['\f'] = 'f', ['\r'] = 'r'
+	};
 	size_t start = 0;
 
 	buf_add_u8(out, '"');
@@ -195,7 +196,7 @@ static void put_hex(struct buf *out, struct slice s)
 		out->failed = true;
 		return;
 	}
-	p = buf_extend(out, n + 1);	/* text_hex() ends with a NUL */
+	p = buf_extend(out, n + 1); /* text_hex() ends with a NUL */
 	if (!p)
 		return;
 	text_hex((char *)p, s.p, s.n);

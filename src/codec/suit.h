@@ -58,7 +58,7 @@ struct suit_manifest {
 	bool tagged;
 	/* authentication */
 	enum alg digest_alg;
-	struct slice digest;		/* of the manifest with its bstr header: the manifest's identity */
+	struct slice digest;	/* of the manifest with its bstr header: the manifest's identity */
 	struct slice signatures[SUIT_SIGNATURES_MAX];	/* COSE_Sign1_Tagged bytes */
 	uint8_t n_signatures;
 	struct slice digest_bytes;	/* SUIT_Digest as serialised: the detached payload */
@@ -82,7 +82,8 @@ struct suit_manifest {
 	uint64_t use_before;		/* epoch seconds, exclusive */
 	bool has_not_before;
 	uint64_t not_before;		/* wait event 5 */
-	int64_t time_of_day_local, day_of_week_local, time_of_day_utc, day_of_week_utc;	/* -1: none */
+	int64_t time_of_day_local, day_of_week_local;	/* seconds, 0 Sunday; -1: none */
+	int64_t time_of_day_utc, day_of_week_utc;
 	bool has_battery;
 	uint64_t battery_mwh;
 	bool needs_authorization;	/* command 27 */
@@ -97,15 +98,17 @@ struct suit_manifest {
  */
 int suit_open(struct slice envelope, struct suit_manifest *m, struct err *e);
 /* Verify one of the signatures by one key; 0 and *alg_used, or ERR_VERIFY/ERR_UNSUPPORTED. */
-int suit_verify_key(const struct suit_manifest *m, const struct key *k, enum alg *alg_used, struct err *e);
+int suit_verify_key(const struct suit_manifest *m, const struct key *k, enum alg *alg_used,
+		    struct err *e);
 /*
  * Read the manifest inside, check severed members and integrated payloads
  * against their digests, run the abstract machine (reference: manifest-37,
  * update-management). Call only after a signature verified, or to inspect.
  */
 int suit_parse(struct slice envelope, struct suit_manifest *m, struct err *e);
-/* Everything in it for people, as text lines. */
-int suit_print(struct slice envelope, const struct suit_manifest *m, struct buf *out, struct err *e);
+/* Everything in it for people, as text lines; no control characters pass. */
+int suit_print(struct slice envelope, const struct suit_manifest *m, struct buf *out,
+	       struct err *e);
 
 /* Making one: an author's side, used by fettle manifest create. */
 struct suit_create_image {
@@ -127,7 +130,7 @@ struct suit_create {
 	bool has_use_before;
 	uint64_t use_before;
 };
-/* An envelope with no signature, or with one when k is not NULL (alg by key; fully-specified numbers). */
+/* An envelope without signature, or with one by k (the fully-specified algorithm of its kind). */
 int suit_create(const struct suit_create *c, const struct key *k, struct buf *out, struct err *e);
 /* Add one more signature to an envelope. */
 int suit_sign(struct slice envelope, const struct key *k, struct buf *out, struct err *e);

@@ -13,7 +13,8 @@
 #define SEQUENCE_MAX 16384
 
 static const uint8_t namespace_dns[UUID_SIZE] = {
-	0x6b, 0xa7, 0xb8, 0x10, 0x9d, 0xad, 0x11, 0xd1, 0x80, 0xb4, 0x00, 0xc0, 0x4f, 0xd4, 0x30, 0xc8,
+	0x6b, 0xa7, 0xb8, 0x10, 0x9d, 0xad, 0x11, 0xd1,
+	0x80, 0xb4, 0x00, 0xc0, 0x4f, 0xd4, 0x30, 0xc8,
 };
 
 int suit_vendor_uuid(const char *domain, struct uuid *out)
@@ -395,7 +396,7 @@ static int list_blocks(struct slice envelope, struct slice blocks[SUIT_SIGNATURE
 	cbor_begin(&c, members.m[ENVELOPE_AUTH].content, e);
 	n = cbor_take_array(&c);
 	cbor_take_bytes(&c);
-	if (n > SUIT_SIGNATURES_MAX)	/* the digest counts: one place is left */
+	if (n > SUIT_SIGNATURES_MAX) /* the digest counts: one place is left */
 		cbor_fail(&c, ERR_TOO_LARGE, "no room for more than %d signatures",
 			  SUIT_SIGNATURES_MAX);
 	for (uint64_t i = 1; i < n && !c.failed; i++)

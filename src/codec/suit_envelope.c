@@ -9,13 +9,17 @@
 static const struct {
 	int64_t key;
 	bool known;
-	const char *layout;	/* why it is not spoken here */
+	const char *layout; /* why it is not spoken here */
 } envelope_keys[] = {
 	{ 1, false, "layout of draft-ietf-suit-manifest-13 or older (delegation)" },
 	{ ENVELOPE_AUTH, true, NULL },
 	{ ENVELOPE_MANIFEST, true, NULL },
-	{ 7, false, LAYOUT_OLD }, { 8, false, LAYOUT_OLD }, { 9, false, LAYOUT_OLD },
-	{ 10, false, LAYOUT_OLD }, { 11, false, LAYOUT_OLD }, { 12, false, LAYOUT_OLD },
+	{ 7, false, LAYOUT_OLD },
+	{ 8, false, LAYOUT_OLD },
+	{ 9, false, LAYOUT_OLD },
+	{ 10, false, LAYOUT_OLD },
+	{ 11, false, LAYOUT_OLD },
+	{ 12, false, LAYOUT_OLD },
 	{ 13, false, LAYOUT_OLD },
 	{ MANIFEST_COSWID, true, NULL },
 	{ MANIFEST_DEPENDENCY_RESOLUTION, true, NULL },
@@ -31,9 +35,10 @@ static int check_key(struct cbor_reader *c, int64_t key)
 	for (size_t i = 0; i < sizeof(envelope_keys) / sizeof(envelope_keys[0]); i++) {
 		if (envelope_keys[i].key != key)
 			continue;
-		return envelope_keys[i].known ? 0 :
-			cbor_fail(c, ERR_UNSUPPORTED, "%s: envelope member %lld",
-				  envelope_keys[i].layout, (long long)key);
+		return envelope_keys[i].known
+			       ? 0
+			       : cbor_fail(c, ERR_UNSUPPORTED, "%s: envelope member %lld",
+					   envelope_keys[i].layout, (long long)key);
 	}
 	return cbor_fail(c, ERR_UNSUPPORTED, "unknown envelope member %lld", (long long)key);
 }
@@ -117,14 +122,17 @@ int suit_digest_read(struct slice bytes, enum alg *alg, struct slice *digest, st
 
 	cbor_begin(&c, bytes, e);
 	if (cbor_peek(&c) == CBOR_TAG)
-		cbor_fail(&c, ERR_UNSUPPORTED, "layout of draft-ietf-suit-manifest-11 or older "
+		cbor_fail(&c, ERR_UNSUPPORTED,
+			  "layout of draft-ietf-suit-manifest-11 or older "
 			  "(the digest travels inside the signature)");
 	if (cbor_take_array(&c) != 2)
 		cbor_fail(&c, ERR_MALFORMED, "SUIT_Digest is not an array of 2");
 	number = cbor_take_int(&c);
 	if (number > 0 && number <= 8)
-		cbor_fail(&c, ERR_UNSUPPORTED, "layout of draft-ietf-suit-manifest-12 or older "
-			  "(digest algorithm %d)", (int)number);
+		cbor_fail(&c, ERR_UNSUPPORTED,
+			  "layout of draft-ietf-suit-manifest-12 or older "
+			  "(digest algorithm %d)",
+			  (int)number);
 	else if (number < INT16_MIN || number > INT16_MAX)
 		cbor_fail(&c, ERR_UNSUPPORTED, "digest algorithm %lld", (long long)number);
 	*digest = cbor_take_bytes(&c);
@@ -158,7 +166,7 @@ static void read_block(struct cbor_reader *c, struct suit_manifest *m)
 		return;
 	}
 	if (cbor_take_tag(&inner) != 18)
-		return;		/* Sign, Mac, Mac0: nothing this side can check */
+		return; /* Sign, Mac, Mac0: nothing this side can check */
 	if (m->n_signatures == SUIT_SIGNATURES_MAX)
 		cbor_fail(c, ERR_TOO_LARGE, "more than %d signatures", SUIT_SIGNATURES_MAX);
 	else
@@ -212,7 +220,8 @@ int suit_verify_key(const struct suit_manifest *m, const struct key *k, enum alg
 		if (cose_sign1_parse(m->signatures[i], &c, &why) == 0) {
 			if (!key_fits_alg(k, c.alg))
 				continue;
-			if (cose_sign1_verify(&c, m->digest_bytes, (struct slice){ 0 }, k, &why) == 0) {
+			if (cose_sign1_verify(&c, m->digest_bytes, (struct slice){ 0 }, k, &why) ==
+			    0) {
 				*alg_used = c.alg;
 				return 0;
 			}

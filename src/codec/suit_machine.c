@@ -17,7 +17,7 @@ struct machine {
 	struct suit_manifest *m;
 	struct worlds *w;
 	unsigned commands, depth;
-	uint32_t selected;	/* components, by bit */
+	uint32_t selected; /* components, by bit */
 	bool shared;
 	bool index_set;
 };
@@ -215,8 +215,8 @@ static void do_copy_params(struct machine *mc, struct cbor_reader *c)
 
 struct command {
 	uint8_t number;
-	uint8_t needs;		/* parameter that must have a value, 0: none */
-	bool shared;		/* allowed in the shared sequence */
+	uint8_t needs; /* parameter that must have a value, 0: none */
+	bool shared; /* allowed in the shared sequence */
 	void (*run)(struct machine *mc, struct cbor_reader *c);
 };
 
@@ -278,8 +278,9 @@ static void run_command(struct machine *mc, struct cbor_reader *c)
 	if (++mc->commands > SUIT_COMMANDS_MAX)
 		cbor_fail(c, ERR_TOO_LARGE, "more than %d commands", SUIT_COMMANDS_MAX);
 	else if (!mc->index_set && number != COMMAND_SET_INDEX &&
-		 number != COMMAND_OVERRIDE_MULTIPLE)	/* names its components itself */
-		cbor_fail(c, ERR_INVALID, "a sequence for several components must start with "
+		 number != COMMAND_OVERRIDE_MULTIPLE) /* names its components itself */
+		cbor_fail(c, ERR_INVALID,
+			  "a sequence for several components must start with "
 			  "set-component-index");
 	else if (number < 0)
 		run_custom(mc, c, number);
@@ -328,7 +329,7 @@ static int run_section(struct machine *mc, struct slice bytes, const char *name,
 
 static const struct {
 	uint8_t member;
-	bool images;		/* what it fetches or installs is an image of the release */
+	bool images; /* what it fetches or installs is an image of the release */
 	const char *name;
 } sections[] = {
 	{ MANIFEST_PAYLOAD_FETCH, true, "payload-fetch" },

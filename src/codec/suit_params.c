@@ -23,7 +23,7 @@ static void read_uuid(struct cbor_reader *c, struct uuid *out)
 		return;
 	}
 	if (out->set)
-		return;		/* the first one stands for the manifest */
+		return; /* the first one stands for the manifest */
 	memcpy(out->b, s.p, UUID_SIZE);
 	out->set = true;
 }
@@ -237,7 +237,7 @@ static void read_wait_event(struct cbor_reader *c, int64_t event, struct suit_ma
 	case 1:
 		read_priority(c, m, NULL);
 		break;
-	case 2:			/* power and network: their values are not defined yet */
+	case 2: /* power and network: their values are not defined yet */
 	case 3:
 		cbor_take_int(c);
 		break;
@@ -290,23 +290,23 @@ static const struct {
 	uint8_t number;
 	void (*read)(struct cbor_reader *c, struct suit_manifest *m, struct suit_params *p);
 } params[] = {
-	{ PARAM_VENDOR, read_vendor },	       { PARAM_CLASS, read_class },
-	{ PARAM_DIGEST, read_digest },	       { PARAM_USE_BEFORE, read_use_before },
-	{ PARAM_SLOT, read_slot },	       { PARAM_STRICT_ORDER, read_bool },
-	{ PARAM_SOFT_FAILURE, read_bool },     { PARAM_SIZE, read_size },
-	{ PARAM_CONTENT, read_content },       { PARAM_ENCRYPTION, read_bytes },
-	{ PARAM_URI, read_uri },	       { PARAM_SOURCE, read_source },
-	{ PARAM_INVOKE_ARGS, read_bytes },     { PARAM_DEVICE, read_device },
-	{ PARAM_FETCH_ARGS, read_bytes },      { PARAM_BATTERY, read_battery },
-	{ PARAM_PRIORITY, read_priority },     { PARAM_VERSION, read_version },
-	{ PARAM_WAIT, read_wait },	       { PARAM_METADATA, read_bytes },
+	{ PARAM_VENDOR, read_vendor },	   { PARAM_CLASS, read_class },
+	{ PARAM_DIGEST, read_digest },	   { PARAM_USE_BEFORE, read_use_before },
+	{ PARAM_SLOT, read_slot },	   { PARAM_STRICT_ORDER, read_bool },
+	{ PARAM_SOFT_FAILURE, read_bool }, { PARAM_SIZE, read_size },
+	{ PARAM_CONTENT, read_content },   { PARAM_ENCRYPTION, read_bytes },
+	{ PARAM_URI, read_uri },	   { PARAM_SOURCE, read_source },
+	{ PARAM_INVOKE_ARGS, read_bytes }, { PARAM_DEVICE, read_device },
+	{ PARAM_FETCH_ARGS, read_bytes },  { PARAM_BATTERY, read_battery },
+	{ PARAM_PRIORITY, read_priority }, { PARAM_VERSION, read_version },
+	{ PARAM_WAIT, read_wait },	   { PARAM_METADATA, read_bytes },
 };
 
 static void read_one(struct cbor_reader *c, int64_t number, struct suit_manifest *m,
 		     struct suit_params *p)
 {
 	if (number < 0) {
-		cbor_take_raw(c);	/* the vendor's own */
+		cbor_take_raw(c); /* the vendor's own */
 		return;
 	}
 	for (size_t i = 0; i < sizeof(params) / sizeof(params[0]); i++) {

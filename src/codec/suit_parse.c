@@ -86,7 +86,7 @@ static int unsever(struct suit_member *in_manifest, const struct suit_member *in
 	if (suit_digest_read(in_manifest->raw, &alg, &digest, e))
 		return err_prefix(e, "manifest member %u", number);
 	if (!in_envelope->present)
-		return 0;	/* severed and gone: nothing to look at */
+		return 0; /* severed and gone: nothing to look at */
 	(void)text_format(what, sizeof(what), "severed member %u", number);
 	if (suit_digest_check(alg, digest, in_envelope->raw, what, e))
 		return -1;

@@ -9,7 +9,9 @@ static void put_safe(struct buf *b, struct slice s)
 {
 	for (size_t i = 0; i < s.n; i++)
 		buf_add_u8(b, s.p[i] < 0x20 || s.p[i] == 0x7f ||
-			      (s.p[i] == 0xc2 && i + 1 < s.n && s.p[i + 1] < 0xa0) ? '?' : s.p[i]);
+					      (s.p[i] == 0xc2 && i + 1 < s.n && s.p[i + 1] < 0xa0)
+				      ? '?'
+				      : s.p[i]);
 }
 
 static void line_text(struct buf *b, const char *label, struct slice s)
@@ -55,7 +57,7 @@ static void line_time(struct buf *b, const char *label, uint64_t seconds, const 
 {
 	char text[TEXT_TIME_SIZE] = "";
 
-	if (seconds <= INT64_C(253402300799))	/* the year 9999 */
+	if (seconds <= INT64_C(253402300799)) /* the year 9999 */
 		text_time(text, (int64_t)seconds * 1000);
 	buf_printf(b, "%-22s %llu %s%s\n", label, (unsigned long long)seconds, text, note);
 }

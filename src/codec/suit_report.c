@@ -5,8 +5,14 @@
 enum { TAG_ENCRYPT0 = 16, TAG_MAC0 = 17, TAG_SIGN1 = 18, TAG_PROTECTED = 285, TAG_REFERENCE = 286 };
 
 enum {
-	REPORT_NONCE = 2, REPORT_RECORDS = 3, REPORT_RESULT = 4, REPORT_CODE = 5,
-	REPORT_RECORD = 6, REPORT_REASON = 7, REPORT_CAPABILITY = 8, REPORT_REFERENCE = 99,
+	REPORT_NONCE = 2,
+	REPORT_RECORDS = 3,
+	REPORT_RESULT = 4,
+	REPORT_CODE = 5,
+	REPORT_RECORD = 6,
+	REPORT_REASON = 7,
+	REPORT_CAPABILITY = 8,
+	REPORT_REFERENCE = 99,
 };
 #define REASON_OPERATION_FAILED 11
 #define REASON_INVOKE_PENDING 12
@@ -52,7 +58,7 @@ static void read_reference(struct cbor_reader *c, struct suit_report *r)
 	if (cbor_take_array(c) < 2)
 		cbor_fail(c, ERR_MALFORMED, "reference with fewer than 2 members");
 	cbor_take_text(c);
-	if (cbor_peek(c) == CBOR_BYTES) {	/* some wrap the digest once more */
+	if (cbor_peek(c) == CBOR_BYTES) { /* some wrap the digest once more */
 		enum alg alg;
 		struct err why;
 		struct slice inner = cbor_take_bytes(c);
@@ -174,7 +180,7 @@ static void read_member(struct cbor_reader *c, int64_t key, struct suit_report *
 		read_reference(c, r);
 		break;
 	default:
-		cbor_take_raw(c);	/* capability report, extensions */
+		cbor_take_raw(c); /* capability report, extensions */
 	}
 }
 

@@ -74,7 +74,7 @@ static void read_entry(struct cbor_reader *c, struct cbor_keys *seen, struct sui
 	else if (key.n == 1 && key.p[0] == 2)
 		keep(&m->text.update_description, cbor_take_text(c));
 	else
-		cbor_take_raw(c);	/* sources, and what may come later */
+		cbor_take_raw(c); /* sources, and what may come later */
 }
 
 static void read_language(struct cbor_reader *c, struct suit_manifest *m)
@@ -100,7 +100,8 @@ int suit_text_read(struct slice bytes, struct suit_manifest *m, struct err *e)
 		enum cbor_kind k = cbor_peek(&c);
 
 		if (k != CBOR_TEXT)
-			cbor_fail(&c, ERR_UNSUPPORTED, "layout of draft-ietf-suit-manifest-23 or "
+			cbor_fail(&c, ERR_UNSUPPORTED,
+				  "layout of draft-ietf-suit-manifest-23 or "
 				  "older (no languages)");
 		struct slice language = c.item.s;
 		cbor_take_key(&c, &seen);

@@ -26,7 +26,8 @@ struct worlds {
 
 int worlds_init(struct worlds *w);		/* one world, nothing set; -1: no memory */
 int worlds_copy(struct worlds *dst, const struct worlds *src);	/* -1: no memory */
-int worlds_append(struct worlds *dst, const struct worlds *src); /* -1: over WORLDS_MAX, no memory */
+/* -1: over WORLDS_MAX, or no memory */
+int worlds_append(struct worlds *dst, const struct worlds *src);
 void worlds_free(struct worlds *w);
 
 /* selected has a bit for every component meant. */

@@ -9,8 +9,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 {
 	static struct suit_manifest m;
 	struct buf text = BUF_INIT(1 << 20), fixed = BUF_INIT(SUIT_ENVELOPE_MAX + 64);
-	uint8_t head[] = { 0xd8, 0x6b, 0xa2, 0x02, 0x58, 0x27, 0x81, 0x58, 0x24, 0x82, 0x2f, 0x58,
-			   0x20 };
+	uint8_t head[] = { 0xd8, 0x6b, 0xa2, 0x02, 0x58, 0x27, 0x81,
+			   0x58, 0x24, 0x82, 0x2f, 0x58, 0x20 };
 	struct slice whole = slice_of(p, n);
 	struct digest d;
 	struct err e;
@@ -22,7 +22,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 		buf_add(&fixed, head, sizeof(head));
 		buf_add(&fixed, d.b, sizeof(d.b));
 		buf_add_u8(&fixed, 3);
-		buf_add_slice(&fixed, whole);	/* p as the manifest with its head */
+		buf_add_slice(&fixed, whole); /* p as the manifest with its head */
 		whole = buf_slice(&fixed);
 		if (!fixed.failed && suit_open(whole, &m, &e) == 0 &&
 		    suit_parse(whole, &m, &e) == 0 && suit_print(whole, &m, &text, &e))

@@ -21,12 +21,12 @@ static struct slice hex(const char *s)
 
 static const struct {
 	const char *hex;
-	enum err_code code;	/* ERR_NONE: in the profile */
+	enum err_code code; /* ERR_NONE: in the profile */
 } items[] = {
 	{ "00", ERR_NONE },
 	{ "17", ERR_NONE },
 	{ "1818", ERR_NONE },
-	{ "1817", ERR_MALFORMED },		/* not shortest */
+	{ "1817", ERR_MALFORMED }, /* not shortest */
 	{ "190100", ERR_NONE },
 	{ "1900ff", ERR_MALFORMED },
 	{ "1a00010000", ERR_NONE },
@@ -39,12 +39,12 @@ static const struct {
 	{ "3900ff", ERR_MALFORMED },
 	{ "40", ERR_NONE },
 	{ "4401020304", ERR_NONE },
-	{ "44010203", ERR_MALFORMED },		/* cut */
+	{ "44010203", ERR_MALFORMED }, /* cut */
 	{ "580401020304", ERR_MALFORMED },
 	{ "6161", ERR_NONE },
-	{ "61ff", ERR_MALFORMED },		/* not UTF-8 */
+	{ "61ff", ERR_MALFORMED }, /* not UTF-8 */
 	{ "62c3a9", ERR_NONE },
-	{ "62c0af", ERR_MALFORMED },		/* overlong */
+	{ "62c0af", ERR_MALFORMED }, /* overlong */
 	{ "80", ERR_NONE },
 	{ "820102", ERR_NONE },
 	{ "8201", ERR_MALFORMED },
@@ -54,12 +54,12 @@ static const struct {
 	{ "a0", ERR_NONE },
 	{ "a10102", ERR_NONE },
 	{ "a101", ERR_MALFORMED },
-	{ "9f01ff", ERR_MALFORMED },		/* indefinite lengths */
+	{ "9f01ff", ERR_MALFORMED }, /* indefinite lengths */
 	{ "bf0102ff", ERR_MALFORMED },
 	{ "5f4101ff", ERR_MALFORMED },
 	{ "7f6161ff", ERR_MALFORMED },
 	{ "ff", ERR_MALFORMED },
-	{ "c101", ERR_NONE },			/* tags short, unassigned in libcbor, long */
+	{ "c101", ERR_NONE }, /* tags short, unassigned in libcbor, long */
 	{ "d240", ERR_NONE },
 	{ "d71a00010000", ERR_NONE },
 	{ "d86b00", ERR_NONE },
@@ -76,7 +76,7 @@ static const struct {
 	{ "fb3ff199999999999a", ERR_MALFORMED },
 	{ "1c", ERR_MALFORMED },
 	{ "", ERR_MALFORMED },
-	{ "0000", ERR_MALFORMED },		/* trailing bytes */
+	{ "0000", ERR_MALFORMED }, /* trailing bytes */
 };
 
 START_TEST(profile)
@@ -164,7 +164,7 @@ START_TEST(first_error_sticks)
 	cbor_begin(&c, hex("83016161f5"), &e);
 	ck_assert_uint_eq(cbor_take_array(&c), 3);
 	ck_assert_uint_eq(cbor_take_uint(&c), 1);
-	ck_assert_uint_eq(cbor_take_uint(&c), 0);	/* a text */
+	ck_assert_uint_eq(cbor_take_uint(&c), 0); /* a text */
 	ck_assert_str_eq(e.text, "expected an unsigned number, found a text at byte 2");
 	ck_assert(!cbor_take_bool(&c));
 	ck_assert_uint_eq(cbor_take_array(&c), 0);
@@ -238,8 +238,9 @@ START_TEST(writing)
 	cbor_put_null(&b);
 	cbor_put_map(&b, 0);
 	ck_assert(!b.failed);
-	ck_assert(slice_eq(buf_slice(&b), hex("8c1718181901001a000100001bffffffffffffffff3b7fffffffff"
-					      "ffffff0542616260f4d86bf6a0")));
+	ck_assert(
+		slice_eq(buf_slice(&b), hex("8c1718181901001a000100001bffffffffffffffff3b7fffffffff"
+					    "ffffff0542616260f4d86bf6a0")));
 	ck_assert_int_eq(cbor_check(buf_slice(&b), NULL), 0);
 	buf_free(&b);
 }

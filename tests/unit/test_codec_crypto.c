@@ -31,7 +31,7 @@ START_TEST(hashing)
 	ck_assert_ptr_nonnull(h);
 	ck_assert_int_eq(sha256_end(h, &d), 0);
 	expect_digest(&d, SHA_EMPTY);
-	for (int i = 0; i < 2; i++) {		/* ready for reuse after */
+	for (int i = 0; i < 2; i++) { /* ready for reuse after */
 		ck_assert_int_eq(sha256_add(h, slice_str("a")), 0);
 		ck_assert_int_eq(sha256_add(h, (struct slice){ 0 }), 0);
 		ck_assert_int_eq(sha256_add(h, slice_str("bc")), 0);
@@ -45,8 +45,8 @@ START_TEST(hashing)
 	ck_assert_int_eq(sha256_once((struct slice){ 0 }, &d), 0);
 	expect_digest(&d, SHA_EMPTY);
 	/* RFC 4231 test case 2 */
-	ck_assert_int_eq(hmac_sha256(slice_str("Jefe"), slice_str("what do ya want for nothing?"),
-				     &d), 0);
+	ck_assert_int_eq(
+		hmac_sha256(slice_str("Jefe"), slice_str("what do ya want for nothing?"), &d), 0);
 	expect_digest(&d, "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843");
 	ck_assert_int_eq(hmac_sha256((struct slice){ 0 }, (struct slice){ 0 }, &d), 0);
 	expect_digest(&d, "b613679a0814d9ec772f95d778c35fc5ff1697c493715653c6c712144292c5ad");
@@ -67,9 +67,9 @@ START_TEST(digest_algorithms)
 	ck_assert_int_eq(out[0], 0xdd);
 	ck_assert_int_eq(digest_by_alg(ALG_ES256, slice_str("abc"), out, &n, &err), -1);
 	ck_assert_int_eq(err.code, ERR_UNSUPPORTED);
-	ck_assert_int_eq(digest_by_alg((enum alg)-18, slice_str("abc"), out, &n, &err), -1);
+	ck_assert_int_eq(digest_by_alg((enum alg) - 18, slice_str("abc"), out, &n, &err), -1);
 	ck_assert_str_eq(alg_name(ALG_ESP256), "ESP256");
-	ck_assert_str_eq(alg_name((enum alg)-18), "unknown");
+	ck_assert_str_eq(alg_name((enum alg) - 18), "unknown");
 }
 END_TEST
 
@@ -161,18 +161,21 @@ START_TEST(sign_and_verify)
 		ck_assert_int_eq(key_verify(k, a, slice_str("hello"), buf_slice(&sig), &err), 0);
 		ck_assert_int_eq(key_verify(k, a, slice_str("hallo"), buf_slice(&sig), &err), -1);
 		ck_assert_int_eq(err.code, ERR_VERIFY);
-		ck_assert_int_eq(key_verify(other, a, slice_str("hello"), buf_slice(&sig), &err), -1);
+		ck_assert_int_eq(key_verify(other, a, slice_str("hello"), buf_slice(&sig), &err),
+				 -1);
 	}
 	/* other lengths, other bytes */
 	ck_assert_int_eq(key_verify(k, kinds[_i].algs[0], slice_str("hello"),
-				    slice_of(sig.p, sig.n - 1), &err), -1);
-	buf_add_u8(&sig, 0);
-	ck_assert_int_eq(key_verify(k, kinds[_i].algs[0], slice_str("hello"), buf_slice(&sig), &err),
+				    slice_of(sig.p, sig.n - 1), &err),
 			 -1);
+	buf_add_u8(&sig, 0);
+	ck_assert_int_eq(
+		key_verify(k, kinds[_i].algs[0], slice_str("hello"), buf_slice(&sig), &err), -1);
 	ck_assert_int_eq(err.code, ERR_VERIFY);
 	memset(sig.p, 0, sig.n);
 	ck_assert_int_eq(key_verify(k, kinds[_i].algs[0], slice_str("hello"),
-				    slice_of(sig.p, sig.n - 1), &err), -1);
+				    slice_of(sig.p, sig.n - 1), &err),
+			 -1);
 	buf_reset(&sig);
 	/* an algorithm is one curve here */
 	for (int j = 0; j < N_KINDS; j++) {
@@ -180,12 +183,12 @@ START_TEST(sign_and_verify)
 			continue;
 		ck_assert(!key_fits_alg(k, kinds[j].algs[0]));
 		ck_assert_int_eq(key_sign(k, kinds[j].algs[0], slice_str("x"), &sig, &err), -1);
-		ck_assert_int_eq(key_verify(k, kinds[j].algs[1], slice_str("x"), buf_slice(&sig),
-					    &err), -1);
+		ck_assert_int_eq(
+			key_verify(k, kinds[j].algs[1], slice_str("x"), buf_slice(&sig), &err), -1);
 	}
 	ck_assert_int_eq(key_sign(k, kinds[_i].algs[0], (struct slice){ 0 }, &sig, &err), 0);
-	ck_assert_int_eq(key_verify(k, kinds[_i].algs[0], (struct slice){ 0 }, buf_slice(&sig),
-				    &err), 0);
+	ck_assert_int_eq(
+		key_verify(k, kinds[_i].algs[0], (struct slice){ 0 }, buf_slice(&sig), &err), 0);
 	key_free(k);
 	key_free(other);
 	buf_free(&sig);
@@ -259,11 +262,11 @@ START_TEST(cose_key_p256)
 	check_form(k, &b, false);
 	put_point(&b, x, slice_of(y.p, 31), false);
 	ck_assert_int_eq(key_load(buf_slice(&b), &bad, &err), -1);
-	put_point(&b, y, x, false);		/* not on the curve */
+	put_point(&b, y, x, false); /* not on the curve */
 	ck_assert_int_eq(key_load(buf_slice(&b), &bad, &err), -1);
 	ck_assert_ptr_null(bad);
 	put_point(&b, x, y, false);
-	b.p[5] = 0x26;				/* alg -7 becomes something else */
+	b.p[5] = 0x26; /* alg -7 becomes something else */
 	b.p[4] = 0x38;
 	ck_assert_int_eq(key_load(buf_slice(&b), &bad, &err), -1);
 	key_free(k);
@@ -275,9 +278,15 @@ END_TEST
 START_TEST(keys_refused)
 {
 	static const char *const texts[] = {
-		"", "x", "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n",
-		"-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n",
-		"\xa1\x01\x04", "\xa1\x01\x02", "\xa2\x01\x02\x01\x02", "\xa0",
+		"",
+		"x",
+		"-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n",
+		"-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n"
+		"-----END ENCRYPTED PRIVATE KEY-----\n",
+		"\xa1\x01\x04",
+		"\xa1\x01\x02",
+		"\xa2\x01\x02\x01\x02",
+		"\xa0",
 	};
 	struct buf spki = BUF_INIT(256);
 	struct key *k = generate(KEY_P256), *bad;
@@ -300,7 +309,8 @@ START_TEST(certificate)
 	struct key *k = generate(kinds[_i].kind);
 	struct buf pem = BUF_INIT(8192);
 
-	ck_assert_msg(crypto_self_signed(k, "gateway.example", 30, &pem, &err) == 0, "%s", err.text);
+	ck_assert_msg(crypto_self_signed(k, "gateway.example", 30, &pem, &err) == 0, "%s",
+		      err.text);
 	ck_assert(slice_starts(buf_slice(&pem), "-----BEGIN CERTIFICATE-----"));
 	buf_reset(&pem);
 	ck_assert_int_eq(crypto_self_signed(k, NULL, 1, &pem, &err), 0);
@@ -349,7 +359,7 @@ static const struct {
 	{ "d28443a10126a0f640", ERR_NONE, "" },
 	{ "8443a10126a0f640", ERR_NONE, "" },
 	{ "d2844aa20126028201044161", ERR_MALFORMED, "" },
-	{ "d28446a20126028101a0f640", ERR_NONE, "" },			/* crit [alg] */
+	{ "d28446a20126028101a0f640", ERR_NONE, "" }, /* crit [alg] */
 	{ "d28446a20126028105a0f640", ERR_UNSUPPORTED, "crit names label 5" },
 	{ "d28447a2012602816161a0f640", ERR_UNSUPPORTED, "crit names" },
 	{ "d28445a201260280a0f640", ERR_MALFORMED, "crit with 0" },

@@ -87,7 +87,7 @@ START_TEST(json_cbor_json)
 	ck_assert_uint_lt(out.n, sizeof(report) / 2 + 20);
 	cbor_begin(&c, buf_slice(&out), &err);
 	ck_assert_uint_eq(cbor_take_map(&c), 8);
-	ck_assert_uint_eq(cbor_take_uint(&c), 1);	/* boot */
+	ck_assert_uint_eq(cbor_take_uint(&c), 1); /* boot */
 	d = decode(MEDIA_CBOR, buf_slice(&out));
 	buf_reset(&out);
 	ck_assert_int_eq(docfmt_encode(MEDIA_JSON, d, &out, &err), 0);
@@ -103,7 +103,8 @@ START_TEST(attributes_stay_text)
 	ck_assert_int_eq(docfmt_encode(MEDIA_CBOR, d, &out, &err), 0);
 	ck_assert(slice_eq(buf_slice(&out), slice_of("\xa1\x0f\xa1\x65model\x61x", 11)));
 	ck_assert_int_eq(docfmt_decode(MEDIA_CBOR, slice_of("\xa1\x0f\xa1\x07\x61x", 6), &arena, &d,
-				       &err), -1);
+				       &err),
+			 -1);
 }
 END_TEST
 
@@ -145,7 +146,10 @@ static const struct {
 	{ MEDIA_JSON, "[[[[[[[[[1]]]]]]]]]", 19, ERR_TOO_LARGE, "deeper" },
 	{ MEDIA_JSON, "{\"a\"", 4, ERR_MALFORMED, "line 1" },
 	{ MEDIA_CBOR, "\xa2\x01\x01\x01\x02", 5, ERR_MALFORMED, "duplicate member 'boot'" },
-	{ MEDIA_CBOR, "\xa2\x01\x01\x64" "boot\x02", 9, ERR_MALFORMED, "duplicate member" },
+	{ MEDIA_CBOR,
+	  "\xa2\x01\x01\x64"
+	  "boot\x02",
+	  9, ERR_MALFORMED, "duplicate member" },
 	{ MEDIA_CBOR, "\xa1\x18\xc8\x01", 4, ERR_MALFORMED, "unknown member number 200" },
 	{ MEDIA_CBOR, "\xa1\x20\x01", 3, ERR_MALFORMED, "byte 1" },
 	{ MEDIA_CBOR, "\xa1\x60\x01", 3, ERR_MALFORMED, "empty member" },
@@ -164,7 +168,8 @@ START_TEST(refusals)
 	const struct doc *d;
 
 	ck_assert_int_eq(docfmt_decode(refused[_i].m, slice_of(refused[_i].bytes, refused[_i].n),
-				       &arena, &d, &err), -1);
+				       &arena, &d, &err),
+			 -1);
 	ck_assert_ptr_null(d);
 	ck_assert_int_eq(err.code, refused[_i].code);
 	ck_assert_msg(strstr(err.text, refused[_i].says) != NULL, "%d: %s", _i, err.text);
@@ -191,7 +196,8 @@ START_TEST(bounds)
 	for (uint64_t i = 0; i < 257; i++) {
 		char name[8];
 
-		ck_assert_int_eq(text_format(name, sizeof(name), "x%llu", (unsigned long long)i), 0);
+		ck_assert_int_eq(text_format(name, sizeof(name), "x%llu", (unsigned long long)i),
+				 0);
 		cbor_put_text(&b, slice_str(name));
 		cbor_put_null(&b);
 	}
@@ -234,7 +240,8 @@ END_TEST
 
 START_TEST(escapes)
 {
-	const struct doc *d = decode(MEDIA_JSON, slice_str("\"a\\\"\\\\\\n\\u0001\\u007f\xc3\xa9\""));
+	const struct doc *d =
+		decode(MEDIA_JSON, slice_str("\"a\\\"\\\\\\n\\u0001\\u007f\xc3\xa9\""));
 
 	ck_assert_int_eq(docfmt_encode(MEDIA_JSON, d, &out, &err), 0);
 	ck_assert_str_eq(buf_cstr(&out), "\"a\\\"\\\\\\n\\u0001\\u007f\xc3\xa9\"");
@@ -278,15 +285,17 @@ END_TEST
 
 START_TEST(problem_without_type)
 {
-	const struct doc *d = decode(MEDIA_JSON, slice_str("{\"title\":\"x\",\"type\":\"about:blank\","
-							   "\"field\":\"id\"}"));
+	const struct doc *d =
+		decode(MEDIA_JSON, slice_str("{\"title\":\"x\",\"type\":\"about:blank\","
+					     "\"field\":\"id\"}"));
 
 	ck_assert_int_eq(docfmt_encode(MEDIA_PROBLEM_CBOR, d, &out, &err), 0);
 	d = decode(MEDIA_PROBLEM_CBOR, buf_slice(&out));
 	ck_assert_uint_eq(doc_count(d), 2);
 	ck_assert(slice_eq_str(doc_get(d, "field")->v.s, "id"));
 	ck_assert_int_eq(docfmt_decode(MEDIA_PROBLEM_CBOR, slice_of("\xa2\x20\x61x\x20\x61y", 7),
-				       &arena, &d, &err), -1);
+				       &arena, &d, &err),
+			 -1);
 }
 END_TEST
 

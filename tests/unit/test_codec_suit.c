@@ -146,8 +146,7 @@ static bool is_accepted(const struct key *k)
 {
 	enum alg alg;
 
-	return suit_open(buf_slice(&out), &m, &err) == 0 &&
-	       suit_verify_key(&m, k, &alg, &err) == 0;
+	return suit_open(buf_slice(&out), &m, &err) == 0 && suit_verify_key(&m, k, &alg, &err) == 0;
 }
 
 START_TEST(every_byte_counts)
@@ -201,7 +200,7 @@ START_TEST(unsigned_and_signing)
 	ck_assert_uint_eq(m.n_signatures, 0);
 	ck_assert_int_eq(suit_verify_key(&m, a, &alg, &err), -1);
 	ck_assert_int_eq(err.code, ERR_VERIFY);
-	ck_assert_int_eq(suit_parse(buf_slice(&out), &m, &err), 0);	/* to inspect */
+	ck_assert_int_eq(suit_parse(buf_slice(&out), &m, &err), 0); /* to inspect */
 	ck_assert_int_eq(suit_sign(buf_slice(&out), a, &once, &err), 0);
 	ck_assert_int_eq(suit_sign(buf_slice(&once), b, &twice, &err), 0);
 	ck_assert_int_eq(suit_open(buf_slice(&twice), &m, &err), 0);
@@ -247,8 +246,9 @@ START_TEST(create_refuses)
 	bad = c;
 	bad.images[1].component = "main";
 	ck_assert_int_eq(suit_create(&bad, NULL, &out, &err), -1);
-	static const char *const versions[] = { "", "v1", "1..2", "-rc", "rc", "1.rc", "1-2",
-						"1.2.3.4.5.6.7.8.9.10.11.12.13" };
+	static const char *const versions[] = {
+		"", "v1", "1..2", "-rc", "rc", "1.rc", "1-2", "1.2.3.4.5.6.7.8.9.10.11.12.13"
+	};
 	for (size_t i = 0; i < sizeof(versions) / sizeof(versions[0]); i++) {
 		bad = c;
 		bad.version = versions[i];
@@ -307,7 +307,8 @@ START_TEST(golden)
 	ck_assert_int_eq(key_load(slice_of(raw, strlen(seed) / 2), &k, &err), 0);
 	create(&c, k);
 	ck_assert_int_eq(text_format(path, sizeof(path), "%s/tests/vectors/suit-two-images.hex",
-				     top ? top : "."), 0);
+				     top ? top : "."),
+			 0);
 	f = fopen(path, "r");
 	ck_assert_msg(f && fgets(hex, sizeof(hex), f), "%s cannot be read", path);
 	fclose(f);

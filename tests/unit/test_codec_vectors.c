@@ -159,10 +159,10 @@ static const struct {
 	const char *file;
 	enum verdict verdict;
 } signatures[] = {
-	{ "exp0", VALID }, { "exp1", VALID }, { "exp2A", VALID }, { "exp2B", VALID },
-	{ "exp3", VALID }, { "exp4", VALID }, { "exp5", VALID }, { "expAF", UNSIGNED },
+	{ "exp0", VALID },	{ "exp1", VALID },     { "exp2A", VALID }, { "exp2B", VALID },
+	{ "exp3", VALID },	{ "exp4", VALID },     { "exp5", VALID },  { "expAF", UNSIGNED },
 	{ "expAFS", UNSIGNED }, { "expAW", UNSIGNED }, { "expED", VALID }, { "expEW", VALID },
-	{ "expS0", VALID }, { "expS2", VALID }, { "expS3", VALID }, { "expU0", VALID },
+	{ "expS0", VALID },	{ "expS2", VALID },    { "expS3", VALID }, { "expU0", VALID },
 	{ "expU1", VALID },
 };
 
@@ -176,7 +176,8 @@ START_TEST(suit_signature)
 	enum alg alg;
 
 	ck_assert_int_eq(text_format(name, sizeof(name), "suit/libcsuit/suit_manifest_%s.suit",
-				     signatures[_i].file), 0);
+				     signatures[_i].file),
+			 0);
 	s = read_file(name);
 	ck_assert_msg(suit_open(s, &m, &e) == 0, "%s: %s", name, e.text);
 	ck_assert_int_eq(suit_verify_key(&m, k, &alg, &e) == 0, signatures[_i].verdict == VALID);
@@ -189,8 +190,10 @@ END_TEST
 START_TEST(suit_old_layouts)
 {
 	static const char *const files[] = {
-		"suit/ietf-09/example0.signed.suit", "suit/ietf-09/example2.signed.suit",
-		"suit/ietf-09/example5.unsigned.suit", "suit/ietf-19/example2.signed.suit",
+		"suit/ietf-09/example0.signed.suit",
+		"suit/ietf-09/example2.signed.suit",
+		"suit/ietf-09/example5.unsigned.suit",
+		"suit/ietf-19/example2.signed.suit",
 	};
 	struct slice s = read_file(files[_i]);
 	struct suit_manifest m;
@@ -229,11 +232,11 @@ static const struct {
 	const char *file;
 	bool success;
 } reports[] = {
-	{ "ok_0", true }, { "ok_1", true }, { "ok_3", true }, { "ok_I", true }, { "ok_2A", true },
-	{ "okfinal_0", true }, { "okfinal_I", true }, { "unsigned_0", true },
-	{ "unsigned_I", true }, { "failvendor_0", false }, { "failvendor_1", false },
-	{ "failvendor_3", false }, { "failvendor_I", false }, { "failvendor_2A", false },
-	{ "auth_baddig", false },
+	{ "ok_0", true },	   { "ok_1", true },	       { "ok_3", true },
+	{ "ok_I", true },	   { "ok_2A", true },	       { "okfinal_0", true },
+	{ "okfinal_I", true },	   { "unsigned_0", true },     { "unsigned_I", true },
+	{ "failvendor_0", false }, { "failvendor_1", false },  { "failvendor_3", false },
+	{ "failvendor_I", false }, { "failvendor_2A", false }, { "auth_baddig", false },
 };
 
 START_TEST(report_verdict)
@@ -257,7 +260,7 @@ END_TEST
 static const struct {
 	const char *file;
 	bool valid;
-	const char *why;	/* what the refusal of a message says that the corpus calls good */
+	const char *why; /* what the refusal of a message says that the corpus calls good */
 } messages[] = {
 	/* an algorithm in the unprotected header alone is not taken */
 	{ "sign1-tests/sign-pass-01", false, "without an algorithm" },
@@ -328,8 +331,8 @@ static int load_jwk(const json_t *key, struct key **out, struct err *e)
 static int verify_message(const json_t *j, const json_t *sign, struct err *e)
 {
 	const char *aad_hex = json_string_value(json_object_get(sign, "external"));
-	struct slice bytes = unhex(json_string_value(json_object_get(
-		json_object_get(j, "output"), "cbor")));
+	struct slice bytes =
+		unhex(json_string_value(json_object_get(json_object_get(j, "output"), "cbor")));
 	struct slice aad = unhex(aad_hex ? aad_hex : "");
 	struct key *k = NULL;
 	struct cose_sign1 c;
@@ -374,11 +377,21 @@ static const char *out_of_profile(const char *hex)
 	static const struct {
 		const char *prefix, *why;
 	} reasons[] = {
-		{ "f9", "float" }, { "fa", "float" }, { "fb", "float" }, { "c1fb", "float inside" },
-		{ "f7", "undefined" }, { "f0", "simple" }, { "f818", "simple" }, { "f8ff", "simple" },
-		{ "5f", "indefinite" }, { "7f", "indefinite" }, { "9f", "indefinite" },
-		{ "bf", "indefinite" }, { "83018202039f", "indefinite inside" },
-		{ "83019f", "indefinite inside" }, { "826161bf", "indefinite inside" },
+		{ "f9", "float" },
+		{ "fa", "float" },
+		{ "fb", "float" },
+		{ "c1fb", "float inside" },
+		{ "f7", "undefined" },
+		{ "f0", "simple" },
+		{ "f818", "simple" },
+		{ "f8ff", "simple" },
+		{ "5f", "indefinite" },
+		{ "7f", "indefinite" },
+		{ "9f", "indefinite" },
+		{ "bf", "indefinite" },
+		{ "83018202039f", "indefinite inside" },
+		{ "83019f", "indefinite inside" },
+		{ "826161bf", "indefinite inside" },
 	};
 
 	for (size_t i = 0; i < sizeof(reasons) / sizeof(reasons[0]); i++)
@@ -392,7 +405,8 @@ START_TEST(cbor_appendix_a)
 	json_t *cases = read_json("cbor/appendix_a.json"), *one;
 	size_t i, admitted = 0;
 
-	json_array_foreach(cases, i, one) {
+	json_array_foreach(cases, i, one)
+	{
 		const char *hex = json_string_value(json_object_get(one, "hex"));
 		const char *why = out_of_profile(hex);
 		struct slice s = unhex(hex);
@@ -424,13 +438,15 @@ static struct key *wycheproof_key(const json_t *group)
 static void run_wycheproof(const char *file, enum alg alg)
 {
 	json_t *j = read_json(file), *group, *test;
-	size_t i, k, n = 0, expected = (size_t)json_number_value(
-		json_object_get(j, "numberOfTests"));
+	size_t i, k, n = 0,
+		     expected = (size_t)json_number_value(json_object_get(j, "numberOfTests"));
 
-	json_array_foreach(json_object_get(j, "testGroups"), i, group) {
+	json_array_foreach(json_object_get(j, "testGroups"), i, group)
+	{
 		struct key *key = wycheproof_key(group);
 
-		json_array_foreach(json_object_get(group, "tests"), k, test) {
+		json_array_foreach(json_object_get(group, "tests"), k, test)
+		{
 			struct slice msg = unhex(json_string_value(json_object_get(test, "msg")));
 			struct slice sig = unhex(json_string_value(json_object_get(test, "sig")));
 			bool valid = !strcmp(json_string_value(json_object_get(test, "result")),
