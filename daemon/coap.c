@@ -101,6 +101,11 @@ void coap_server_io(struct coap_server *cs)
 		dtls_io(cs->dtls);
 }
 
+void coap_server_flush(struct coap_server *cs)
+{
+	udp_flush(cs->udp);
+}
+
 void coap_server_tick(struct coap_server *cs)
 {
 	cs->now = clock_mono_ms();

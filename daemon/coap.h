@@ -29,6 +29,7 @@ void coap_server_free(struct coap_server *cs);
 /* Descriptors to poll (libcoap's epoll sets, its timers inside): fills up to limit, returns how many. */
 int coap_server_fds(struct coap_server *cs, int *fds, int limit);
 void coap_server_io(struct coap_server *cs);	/* any of them is readable */
+void coap_server_flush(struct coap_server *cs);	/* after front_io: its callbacks wrote answers */
 /* The keys process was started anew: its new channel, taken over. */
 void coap_server_set_keys(struct coap_server *cs, int keys_fd);
 /* Own timers (separate responses, Observe, dedup expiry): call every 250 ms or so. */
