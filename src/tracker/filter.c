@@ -8,13 +8,16 @@
 
 #include "base/text.h"
 
+/* Values of all tests together; one test has at most FILTER_NODES. */
+#define VALUES_MAX 256
+
 enum token_kind { T_END, T_WORD, T_STRING, T_OPEN, T_CLOSE, T_COMMA, T_DOT, T_CMP, T_BAD };
 
 struct parser {
 	const char *text, *at;		/* at: behind the token */
 	struct arena *a;
 	struct err *e;
-	unsigned nodes, depth;
+	unsigned nodes, values, depth;
 	/* the token looked at */
 	enum token_kind token;
 	const char *from;
@@ -254,9 +257,9 @@ static int parse_value(struct parser *p, const struct filter *f, struct filter_v
 
 static struct filter_value *room(struct parser *p, unsigned n)
 {
-	p->nodes += n;
-	if (p->nodes > FILTER_NODES) {
-		fail(p, p->from, "more than %d tests, values and operators", FILTER_NODES);
+	p->values += n;
+	if (p->values > VALUES_MAX) {
+		fail(p, p->from, "more than %d values", VALUES_MAX);
 		return NULL;
 	}
 	struct filter_value *v = arena_alloc(p->a, n * sizeof(*v));

@@ -151,8 +151,10 @@ static int consider(struct ask *q, struct update *u, struct offer *out, struct e
 	int open = gates_pass(&g, &name, value, e);
 	if (open <= 0)
 		return open < 0 ? -1 : nothing(q, name, value);
-	if (!q->may_write)
-		return nothing(q, "update", "one waits: ask for it");
+	if (!q->may_write) {	/* what it would be: without a slot, and still planned */
+		fill(q, &g, out);
+		return 1;
+	}
 	return make_offer(q, u, &g, out, e);
 }
 

@@ -200,7 +200,9 @@ int report_apply(struct tracker *tk, const struct device *d, const struct report
 	if (registry_live(tk, d->dev, &live, e) < 0)
 		return -1;
 	int known = find_update(tk, d, r, &u, e);
-	int fresh = known < 0 ? -1 : registry_dedup(&live, r->boot, r->counter, e);
+	int fresh = known < 0 ? -1 : 1;
+	if (fresh > 0 && !r->keyless)
+		fresh = registry_dedup(&live, r->boot, r->counter, e);
 	if (fresh < 0)
 		return -1;
 	if (fresh > 0 && (keep_facts(tk, d, r, &live, e) < 0 ||

@@ -30,12 +30,18 @@ struct tracker {
 	const char *who;	/* "uid:0", "token:ci", "device:lamp-1", "system": cause and audit */
 };
 
-/* ---- releases (release.c, trust.c) ---- */
+/*
+ * ---- releases (release.c, release_verbs.c, anchor.c, trust.c, derive.c) ----
+ * The verbs of anchors, manifests, releases, rollouts and jobs write their own audit rows.
+ */
 
 /* Verify and derive: which anchor, which algorithm; ERR_VERIFY names why not. Fills m and images. */
 int release_check_manifest(struct tracker *tk, struct slice bytes, struct manifest *m,
 			   struct manifest_image *images, int limit, int *n, struct err *e);
-/* Keep a manifest (verified or refused). */
+/*
+ * Keep a manifest: verified and with its integrated payloads as images, or refused and
+ * not kept. ERR_CONFLICT below the class's floor or newest sequence. Handed in again: its verdict is renewed.
+ */
 int release_manifest_add(struct tracker *tk, struct slice bytes, struct manifest *out, struct err *e);
 int release_add(struct tracker *tk, const struct digest *manifest, const char *name, struct release *out, struct err *e);
 int release_approve(struct tracker *tk, struct release *r, struct err *e);	/* complete and verifiable, else ERR_CONFLICT */
@@ -86,7 +92,8 @@ struct offer {
 /*
  * The device asks. 1: *out is its offer (the same one until decided; a reservation
  * was made on the first). 0: nothing now; *why says which gate in one line.
- * *ask_again_s always set. looking false (HEAD, Observe's body): never reserves.
+ * *ask_again_s always set. looking false (HEAD, Observe's body): writes nothing and
+ * reserves nothing; 1 then means that an offer would be made, out->update may be planned.
  */
 int offer_get(struct tracker *tk, const struct device *d, bool looking, struct offer *out,
 	      int64_t *ask_again_s, struct err *why, struct err *e);
@@ -114,6 +121,7 @@ int offer_decide(struct tracker *tk, const struct device *d, const struct decisi
 
 struct report {
 	uint64_t boot, counter;
+	bool keyless;			/* no boot and counter to tell repeats by: the caller did (SUIT Report) */
 	int64_t update;			/* 0: the open one */
 	char state[24];
 	int progress;			/* -1 none */
@@ -172,7 +180,7 @@ int job_cancel(struct tracker *tk, int64_t id, struct err *e);
 int audit_note(struct tracker *tk, const char *verb, const char *object, struct err *e,
 	       const char *fmt, ...) __attribute__((format(printf, 5, 6)));
 
-/* ---- explain (why.c): the gate list in its order with the values that decide ---- */
+/* ---- explain (why.c): the gate list in its order with the values that decide. Number, or -1 ---- */
 struct gate { const char *name; bool open; char value[REASON_TEXT]; };
 #define GATES_MAX 16
 int why_device(struct tracker *tk, const struct device *d, struct gate out[GATES_MAX], struct err *e);

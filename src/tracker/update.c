@@ -257,6 +257,19 @@ static bool concerns_device(const struct change *c)
 	return !update_event_is_fact(c->ev) && update_state_in_flight(c->from);
 }
 
+/*
+ * A device that goes on by itself (after a slot was returned) is entered anyway;
+ * where the budget has room it gets a slot, and only where not is it exceeded.
+ */
+static int take_slot(struct tracker *tk, struct update *u, struct change *c, struct err *e)
+{
+	if (u->rollout == 0 || u->reserved || !update_state_in_flight(c->t.to))
+		return 0;
+	int got = store_rollout_reserve(tk->st, u->rollout, e);
+	u->reserved = c->was_reserved = got > 0;
+	return got < 0 ? -1 : 0;
+}
+
 int update_apply(struct tracker *tk, struct update *u, enum update_event ev, enum failure f,
 		 const char *cause, struct err *e)
 {
@@ -271,6 +284,8 @@ int update_apply(struct tracker *tk, struct update *u, enum update_event ev, enu
 	/* a failure told after the attempt was given up says nothing new */
 	if (c.t.none || (c.from == UPDATE_PLANNED && c.ev == EVENT_FAILED && u->attempt > 1))
 		return 0;
+	if (take_slot(tk, u, &c, e) < 0)
+		return -1;
 	enter(tk, u, &c, f);
 	if (c.ev == EVENT_OFFER && set_deadline(tk, u, e) < 0)
 		return -1;
