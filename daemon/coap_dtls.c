@@ -90,9 +90,9 @@ static bool take_answer(struct dtls *d, struct slice body)
 	struct rd r = rd_init(body);
 	uint32_t number = rd_u32(&r);
 	uint8_t found = rd_u8(&r);
-	struct slice key = rd_blob16(&r, KEY_SIZE_MAX);
+	struct slice key = slice_of(r.p, (size_t)(r.end - r.p));
 
-	if (!rd_done(&r) || number != d->question || found > 1 || key.n == 0)
+	if (r.failed || number != d->question || found > 1 || key.n == 0 || key.n > KEY_SIZE_MAX)
 		return false;
 	/* not found comes with a dummy of the keys process, which outlives this one */
 	memcpy(d->key, key.p, key.n);
@@ -114,7 +114,7 @@ static bool ask_keys(struct dtls *d, struct slice identity)
 	b = channel_out(d->keys);
 	mark = ipc_begin(b, FRAME_KEY_ASK);
 	ipc_put_u32(b, ++d->question);
-	ipc_put_blob16(b, identity);
+	buf_add_slice(b, identity);
 	ipc_end(b, mark);
 	if (channel_write_all(d->keys, KEY_TIMEOUT_MS, &e) < 0)
 		goto sick;

@@ -14,11 +14,27 @@
  * meanwhile is told by the next.
  */
 
-static uint32_t hash_path(const struct coap_server *cs, const char *s)
+/* "/d/" is short for "/device/": the core names the long form. What stands behind it, or NULL. */
+static const char *device_part(const char *path)
+{
+	if (strncmp(path, "/d/", 3) == 0)
+		return path + 3;
+	return strncmp(path, "/device/", 8) == 0 ? path + 8 : NULL;
+}
+
+static bool same_path(const char *a, const char *b)
+{
+	const char *x = device_part(a), *y = device_part(b);
+
+	return x && y ? strcmp(x, y) == 0 : strcmp(a, b) == 0;
+}
+
+static uint32_t hash_path(const struct coap_server *cs, const char *path)
 {
 	uint32_t h = (uint32_t)cs->seed ^ 2166136261u;
+	const char *s = device_part(path);
 
-	for (; *s; s++)
+	for (s = s ? s : path; *s; s++)
 		h = (h ^ (uint8_t)*s) * 16777619u;
 	return h ^ h >> 15;
 }
@@ -205,7 +221,7 @@ void observers_notify(void *ctx, const char *path)
 	uint32_t hash = hash_path(cs, path);
 
 	for (struct observer *o = cs->observers[hash % OBSERVER_BUCKETS]; o; o = o->chain)
-		if (o->hash == hash && strcmp(o->path, path) == 0)
+		if (o->hash == hash && same_path(o->path, path))
 			look(o);
 }
 

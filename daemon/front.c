@@ -86,6 +86,11 @@ bool front_ready(const struct front *f)
 	return f->ready && !f->dead;
 }
 
+bool front_idle(const struct front *f)
+{
+	return f->dead || (!f->in_flight && f->gather->count == 0 && !channel_want_write(f->ch));
+}
+
 const struct front_stats *front_stats(const struct front *f)
 {
 	return &f->stats;

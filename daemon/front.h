@@ -33,9 +33,13 @@ bool front_want_write(const struct front *f);
 /* Read replies, grants ...; send the next batch when none is in flight. -1: the core is gone. */
 int front_io(struct front *f, struct err *e);
 bool front_ready(const struct front *f);	/* the core said READY */
+bool front_idle(const struct front *f);		/* no request waits for the core */
 
 /* ---- sessions ---- */
-/* Called when the core drops a session: end it (DTLS close, cut the HTTP body). ctx is the session's. */
+/*
+ * Called when the core drops a session: end it (DTLS close, cut the HTTP body). ctx is the session's.
+ * Also when a plain UDP session gives way to a new one, then from inside front_session_open().
+ */
 typedef void (*front_drop)(void *ctx, uint64_t session);
 /* Admission rides ahead of the first request. 0 when the table is full. */
 uint64_t front_session_open(struct front *f, const struct evidence *ev, front_drop drop, void *ctx);
