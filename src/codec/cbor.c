@@ -162,6 +162,11 @@ static bool short_tag(uint8_t head)
 	return head >= 0xc0 && head <= 0xd7;
 }
 
+/* gcc 12 -fanalyzer takes a struct that an external function returns for uninitialised. */
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wanalyzer-use-of-uninitialized-value"
+#endif
 static int decode_head(struct cbor_reader *c, struct cbor_item *it)
 {
 	struct cbor_decoder_result r;
@@ -181,6 +186,9 @@ static int decode_head(struct cbor_reader *c, struct cbor_item *it)
 				 "CBOR of indefinite length, float or unknown simple value");
 	return 0;
 }
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic pop
+#endif
 
 static int check_item(struct cbor_reader *c, const struct cbor_item *it)
 {
@@ -365,7 +373,7 @@ struct slice cbor_take_key(struct cbor_reader *c, struct cbor_keys *seen)
 	struct slice raw = cbor_take_raw(c);
 
 	key_note(c, seen, raw);
-	return c->failed ? (struct slice){ 0 } : raw;
+	return c->failed ? slice_of(NULL, 0) : raw;
 }
 
 int64_t cbor_take_label(struct cbor_reader *c, struct cbor_keys *seen)

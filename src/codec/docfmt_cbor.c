@@ -33,7 +33,7 @@ static struct slice take_text(struct decoder *d)
 
 	if (s.n > 0 && memchr(s.p, 0, s.n))
 		cbor_fail(&d->c, ERR_MALFORMED, "NUL in a text");
-	return d->c.failed ? (struct slice){ 0 } : s;
+	return d->c.failed ? slice_of(NULL, 0) : s;
 }
 
 static struct slice decode_key(struct decoder *d, const struct doc *map)

@@ -49,7 +49,7 @@ static struct slice unwrap(struct slice bytes, struct err *e)
 		payload = cbor_take_bytes(&c);
 		cbor_take_bytes(&c);
 	}
-	return cbor_end(&c) ? (struct slice){ 0 } : payload;
+	return cbor_end(&c) ? slice_of(NULL, 0) : payload;
 }
 
 static void read_reference(struct cbor_reader *c, struct suit_report *r)
