@@ -60,6 +60,7 @@ static int handle(struct child_link *l, const struct parent_msg *m, int fd, stru
 
 	switch ((enum parent_msg_type)m->type) {
 	case PM_PING:
+		l->clock_synchronised = m->arg == 1;
 		(void)parent_msg_send(l->fd, PM_PONG, 0, m->value, -1);
 		break;
 	case PM_CONFIG:

@@ -283,6 +283,8 @@ static void write_example_row(const struct config_key *k, const struct config *c
 	if (range[0])
 		buf_printf(b, "# Range: %s.\n", range);
 	(void)text_copy(preset, sizeof(preset), k->preset);
+	if (k->restart)
+		buf_add_str(b, "# Changing it takes a restart.\n");
 	buf_printf(b, "#%s =%s%s\n", k->name, preset[0] ? " " : "", preset);
 }
 
@@ -293,35 +295,32 @@ void config_write_example(struct buf *b)
 	write_sections(NULL, b, write_example_row);
 }
 
-bool config_same_place(const struct config *a, const struct config *b)
-{
-	return strcmp(a->server.data_dir, b->server.data_dir) == 0 &&
-	       strcmp(a->server.user, b->server.user) == 0;
-}
-
-static bool same_section(const char *section, const struct config *a, const struct config *b)
+/* Spelt the same: also two lists, and without caring for types. */
+static bool same_key(const struct config_key *k, const struct config *a, const struct config *b)
 {
 	struct buf x = BUF_INIT(4096), y = BUF_INIT(4096);
 
-	for (unsigned i = 0; i < config_keys_count; i++) {
-		if (strcmp(config_keys[i].section, section) != 0)
-			continue;
-		config_key_write(&config_keys[i], a, &x);
-		config_key_write(&config_keys[i], b, &y);
-	}
-	/* without memory: not the same, which only costs a restarted front */
+	config_key_write(k, a, &x);
+	config_key_write(k, b, &y);
+	/* without memory: not the same, which only costs a restarted front or a refused reload */
 	bool same = !x.failed && !y.failed && slice_eq(buf_slice(&x), buf_slice(&y));
 	buf_free(&x);
 	buf_free(&y);
 	return same;
 }
 
+const char *config_needs_restart(const struct config *a, const struct config *b)
+{
+	for (unsigned i = 0; i < config_keys_count; i++)
+		if (config_keys[i].restart && !same_key(&config_keys[i], a, b))
+			return config_keys[i].name;
+	return NULL;
+}
+
 bool config_same_front(const struct config *a, const struct config *b)
 {
-	static const char *const sections[] = { "coap", "http", "control", "limits" };
-
-	for (size_t i = 0; i < sizeof(sections) / sizeof(sections[0]); i++)
-		if (!same_section(sections[i], a, b))
+	for (unsigned i = 0; i < config_keys_count; i++)
+		if (strcmp(config_keys[i].section, "server") != 0 && !same_key(&config_keys[i], a, b))
 			return false;
 	return true;
 }

@@ -77,11 +77,9 @@ void config_write(const struct config *c, struct buf *b);
 /* The commented file with every default, its range and unit: etc/fettled.conf is this. */
 void config_write_example(struct buf *b);
 
-/*
- * What cannot change without a restart (data_dir, user): true when a and b agree on it. And what the
- * fronts only learn by being replaced: listeners, limits, certificates.
- */
-bool config_same_place(const struct config *a, const struct config *b);
+/* The first key that differs and cannot change without a restart; NULL: none. */
+const char *config_needs_restart(const struct config *a, const struct config *b);
+/* Do a and b agree on what the fronts only learn by being replaced: listeners, limits, certificates. */
 bool config_same_front(const struct config *a, const struct config *b);
 
 /* Read the files. A private key's file must not be readable by group or others. */

@@ -29,6 +29,7 @@ struct config_key {
 	uint64_t min, max;	/* COUNT, SIZE, TIME (ms); LISTEN and PREFIX: entries */
 	const char *unit;
 	const char *doc;
+	bool restart;		/* SIGHUP does not change it */
 };
 
 extern const struct config_key config_keys[];

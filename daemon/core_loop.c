@@ -320,13 +320,14 @@ static int ensure_psk_secret(struct core *c, struct err *e)
 static int start_clock(struct core *c, struct err *e)
 {
 	struct core_clock_reading r = {
-		.wall = clock_wall_ms(), .mono = clock_mono_ms(), .synchronised = clock_is_synchronised(),
+		.wall = clock_wall_ms(), .mono = clock_mono_ms(), .synchronised = sysint_clock_synchronised(),
 	};
 	int64_t track = 1, wall = 0;
 
 	if (store_meta_get_int(c->store, "track", &track, e) < 0 ||
 	    store_meta_get_int(c->store, "track_wall", &wall, e) < 0)
 		return -1;
+	c->link->clock_synchronised = r.synchronised;	/* until the parent's first word */
 	core_clock_start(&c->clock, track, wall, &r);
 	if (!c->clock.trusted)
 		log_warn("the wall clock is below the last committed time: windows, deadlines and expiry wait");

@@ -15,7 +15,8 @@
 void core_time(struct core *c)
 {
 	struct core_clock_reading r = {
-		.wall = clock_wall_ms(), .mono = clock_mono_ms(), .synchronised = clock_is_synchronised(),
+		.wall = clock_wall_ms(), .mono = clock_mono_ms(),
+		.synchronised = c->link->clock_synchronised,
 	};
 	bool was = c->clock.trusted;
 

@@ -191,9 +191,10 @@ static void ping(struct supervisor *s, int64_t now)
 	s->ping_at = now + s->ping_period;
 	s->ping++;
 	s->ping_complete = false;
+	bool synchronised = sysint_clock_synchronised();
 	for (unsigned i = 0; i < PROCESS_COUNT; i++)
 		if (s->child[i].fd >= 0)
-			(void)parent_msg_send(s->child[i].fd, PM_PING, 0, s->ping, -1);
+			(void)parent_msg_send(s->child[i].fd, PM_PING, synchronised, s->ping, -1);
 }
 
 static void pong(struct supervisor *s, struct child *c, uint64_t number)

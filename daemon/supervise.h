@@ -31,7 +31,7 @@ int process_parse(const char *word, enum process *out);
 /* One message is one datagram; a descriptor may ride on it. */
 enum parent_msg_type {
 	/* parent -> child */
-	PM_PING = 1,	/* value: answer PM_PONG with it */
+	PM_PING = 1,	/* value: answer PM_PONG with it; arg 1: the wall clock is synchronised */
 	PM_CONFIG,	/* fd: a memfd to prepare; answer PM_PREPARED */
 	PM_SWITCH,	/* the prepared configuration is in force */
 	PM_FORGET,	/* the prepared configuration is not: somebody refused */
@@ -76,6 +76,7 @@ struct child_link {
 	struct config cfg, next_cfg;
 	struct secrets secrets, next_secrets;
 	bool prepared;
+	bool clock_synchronised;	/* as the parent last saw it */
 };
 
 /* 1 and *ev, 0 nothing now. */

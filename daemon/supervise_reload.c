@@ -96,13 +96,14 @@ static void drop(struct supervisor *s, const char *why)
 static int parse(struct supervisor *s, struct err *e)
 {
 	struct reload *r = &s->reload;
+	const char *key;
 
 	if (config_load(s->o->config_path, &r->cfg, e) != 0)
 		return -1;
 	config_settle(&r->cfg);
-	if (!config_same_place(&s->cfg, &r->cfg))
-		return err_set(e, ERR_INVALID, "%s: data_dir and user change with a restart only",
-			       s->o->config_path);
+	key = config_needs_restart(&s->cfg, &r->cfg);
+	if (key)
+		return err_set(e, ERR_INVALID, "%s: %s changes with a restart only", s->o->config_path, key);
 	if (try_listeners(&s->cfg, &r->cfg, e) != 0)
 		return -1;
 	if (secrets_load(&r->cfg, &r->secrets, e) != 0)

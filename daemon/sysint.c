@@ -75,6 +75,11 @@ uint64_t sysint_watchdog_us(void)
 	return env_number("WATCHDOG_USEC");
 }
 
+bool sysint_clock_synchronised(void)
+{
+	return clock_is_synchronised() || access("/run/systemd/timesync/synchronized", F_OK) == 0;
+}
+
 unsigned sysint_listen_fds(int *fds, unsigned limit)
 {
 	enum { FIRST = 3 };	/* SD_LISTEN_FDS_START */

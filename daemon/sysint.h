@@ -23,6 +23,8 @@ int sysint_notify(const char *state);
 void sysint_notify_reloading(void);
 /* Watchdog period in microseconds from $WATCHDOG_USEC if $WATCHDOG_PID is this process; 0: none. */
 uint64_t sysint_watchdog_us(void);
+/* The kernel says so (adjtimex(2)), or systemd-timesyncd where a unit's sandbox hides that call. */
+bool sysint_clock_synchronised(void);
 /* Sockets from systemd (sd_listen_fds(3)): moved to CLOEXEC descriptors in fds, returns how many. */
 unsigned sysint_listen_fds(int *fds, unsigned limit);
 
