@@ -29,7 +29,7 @@ void http_answer_header(struct MHD_Response *r, const char *name, const char *fm
 	va_start(ap, fmt);
 	int n = vsnprintf(value, sizeof(value), fmt, ap);
 	va_end(ap);
-	/* one too long, or refused for want of memory, is left out: none changes what the body is */
+	/* too long, or no memory: left out, none changes what the body is */
 	if (n >= 0 && (size_t)n < sizeof(value))
 		(void)MHD_add_response_header(r, name, value);
 }

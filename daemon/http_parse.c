@@ -118,7 +118,7 @@ static int path_decode(struct slice raw, char path[PATH_MAX_LEN + 1], size_t *pa
 	return 0;
 }
 
-/* The absolute form, which every server must take (RFC 9112 3.2.2): cut scheme and authority off. */
+/* The absolute form must be taken (RFC 9112 3.2.2): cut scheme and authority off. */
 static int strip_authority(struct slice *target, struct slice *authority)
 {
 	size_t skip = starts_nocase(*target, "http://")	   ? 7

@@ -22,7 +22,7 @@ int http_parse_target(struct slice target, char path[PATH_MAX_LEN + 1], size_t *
 		      struct slice *query, struct slice *authority);
 
 enum http_range {
-	HTTP_RANGE_WHOLE, /* several ranges, another unit, not understood: the whole (RFC 9110 14.2) */
+	HTTP_RANGE_WHOLE, /* several, another unit, not understood (RFC 9110 14.2) */
 	HTTP_RANGE_PART,
 	HTTP_RANGE_BAD, /* 416 */
 };
@@ -55,7 +55,7 @@ enum media http_accept_media(const struct http_accept *a);
 /* Repr-Digest: 1 and *out when it names a sha-256, 0 when it does not, -1 malformed. */
 int http_parse_repr_digest(struct slice value, struct digest *out);
 
-/* The token of "Bearer T" or the password of "Basic ...", with its length; -1 neither or too long. */
+/* The token of "Bearer T" or the password of "Basic ..."; -1 neither, or too long. */
 int http_parse_authorization(struct slice value, char token[TOKEN_MAX_LEN + 1], size_t *n);
 
 int http_parse_boolean(struct slice value); /* "?1" 1, "?0" 0, else -1 */
@@ -67,7 +67,7 @@ bool http_value_valid(struct slice value); /* no control bytes but tabs */
 
 /* Content-Length, Upload-*: without the blanks around. */
 struct slice http_trim(struct slice s);
-/* Cut the next element off a comma-separated list, trimmed; commas in quoted strings do not count. */
+/* Cut the next element off a list, trimmed; commas in quoted strings do not count. */
 bool http_list_next(struct slice *rest, struct slice *item);
 
 #endif

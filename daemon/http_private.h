@@ -32,7 +32,13 @@ enum http_step {
 };
 
 /* Whose turn it is, for the pace. */
-enum http_phase { HTTP_PHASE_HEAD, HTTP_PHASE_IDLE, HTTP_PHASE_BODY, HTTP_PHASE_OURS, HTTP_PHASE_SEND };
+enum http_phase {
+	HTTP_PHASE_HEAD,
+	HTTP_PHASE_IDLE,
+	HTTP_PHASE_BODY,
+	HTTP_PHASE_OURS,	/* the core's: no limit */
+	HTTP_PHASE_SEND,
+};
 
 /* What the header fields of one request said, beyond struct request. */
 struct http_fields {

@@ -27,6 +27,7 @@
 #define WAITING_MAX 16
 #define OBJECTS 2
 #define PATIENCE_MS 5000
+#define V " HTTP/1.1\r\nHost: h\r\n"
 
 /* ---- a front ---- */
 
@@ -35,7 +36,7 @@ struct waiting {
 	front_reply cb;
 	void *ctx;
 	char path[PATH_MAX_LEN + 1];
-	char text[2048];	/* what the core made of the request, its answer's body */
+	char text[2048]; /* what the core made of the request, its answer's body */
 	enum { ANSWER_TEXT, ANSWER_NULL, ANSWER_NEVER, ANSWER_OBJECT, ANSWER_UPLOAD } kind;
 	bool want_body;
 };
@@ -61,7 +62,7 @@ struct front {
 	void *upload_ctx;
 	bool uploading, closed;
 	unsigned credit, most_unacknowledged, chunks, aborted;
-	uint64_t received, refuse_at, hold_at;	/* refuse or hold once so much came */
+	uint64_t received, refuse_at, hold_at; /* refuse or hold once so much came */
 	uint16_t refuse;
 	struct sha256 *hash;
 };
@@ -107,13 +108,17 @@ static void describe(struct waiting *w, const struct request *rq)
 
 	if (rq->n_if_none_match)
 		text_hex(tag, rq->if_none_match[0].b, rq->if_none_match[0].n);
-	ck_assert_int_eq(text_format(w->text, sizeof(w->text),
-		"%s %.*s?%.*s cf=%d accept=%d token=%.*s key=%.*s host=%.*s inm=%s im=%d any=%d body=%zu",
-		method_name(rq->method), (int)rq->path.n, (const char *)rq->path.p,
-		(int)rq->query.n, (const char *)rq->query.p, rq->content_format, rq->accept,
-		(int)rq->token.n, (const char *)rq->token.p, (int)rq->idempotency_key.n,
-		(const char *)rq->idempotency_key.p, (int)rq->host.n, (const char *)rq->host.p, tag,
-		rq->n_if_match, rq->if_match_any, rq->body.n), 0);
+	ck_assert_int_eq(
+		text_format(w->text, sizeof(w->text),
+			    "%s %.*s?%.*s cf=%d accept=%d token=%.*s key=%.*s host=%.*s "
+			    "inm=%s im=%d any=%d body=%zu",
+			    method_name(rq->method), (int)rq->path.n, (const char *)rq->path.p,
+			    (int)rq->query.n, (const char *)rq->query.p, rq->content_format,
+			    rq->accept, (int)rq->token.n, (const char *)rq->token.p,
+			    (int)rq->idempotency_key.n, (const char *)rq->idempotency_key.p,
+			    (int)rq->host.n, (const char *)rq->host.p, tag, rq->n_if_match,
+			    rq->if_match_any, rq->body.n),
+		0);
 }
 
 int front_submit(struct front *f, struct request *rq, front_reply cb, void *ctx)
@@ -125,13 +130,14 @@ int front_submit(struct front *f, struct request *rq, front_reply cb, void *ctx)
 	ck_assert(rq->session != 0);
 	f->submitted++;
 	f->n_waiting++;
-	*w = (struct waiting){ .id = rq->id = ++f->next_id, .cb = cb, .ctx = ctx,
-			       .want_body = rq->want_body };
+	*w = (struct waiting){
+		.id = rq->id = ++f->next_id, .cb = cb, .ctx = ctx, .want_body = rq->want_body
+	};
 	ck_assert_int_eq(text_copy_slice(w->path, sizeof(w->path), rq->path), 0);
 	describe(w, rq);
-	w->kind = strcmp(w->path, "/gone") == 0	     ? ANSWER_NULL
-		  : strcmp(w->path, "/never") == 0   ? ANSWER_NEVER
-		  : strcmp(w->path, "/object") == 0  ? ANSWER_OBJECT
+	w->kind = strcmp(w->path, "/gone") == 0			  ? ANSWER_NULL
+		  : strcmp(w->path, "/never") == 0		  ? ANSWER_NEVER
+		  : strcmp(w->path, "/object") == 0		  ? ANSWER_OBJECT
 		  : strncmp(w->path, "/api/v1/uploads/", 16) == 0 ? ANSWER_UPLOAD
 								  : ANSWER_TEXT;
 	return 0;
@@ -236,7 +242,9 @@ void front_upload_abort(struct front *f, uint32_t upload)
 
 static void answer(struct waiting *w)
 {
-	struct response rs = { .status = 200, .media = MEDIA_TEXT, .max_age = -1, .retry_after = -1 };
+	struct response rs = {
+		.status = 200, .media = MEDIA_TEXT, .max_age = -1, .retry_after = -1
+	};
 
 	rs.body = slice_str(w->text);
 	rs.etag = (struct etag){ .b = { 0xab, 0xcd }, .n = 8 };
@@ -267,7 +275,9 @@ static void answer(struct waiting *w)
 
 static void upload_turn(void)
 {
-	struct response rs = { .status = 201, .media = MEDIA_JSON, .max_age = -1, .retry_after = -1 };
+	struct response rs = {
+		.status = 201, .media = MEDIA_JSON, .max_age = -1, .retry_after = -1
+	};
 	front_reply done = fake.done_cb;
 	bool refused = fake.refuse && fake.received >= fake.refuse_at;
 
@@ -280,8 +290,8 @@ static void upload_turn(void)
 		rs.body = slice_str("{\"title\":\"no\"}");
 	} else if (fake.closed && fake.open.complete == 0) {
 		rs.body = slice_str("{\"offset\":0,\"complete\":false}");
-		ck_assert_int_eq(text_copy(rs.location, sizeof(rs.location),
-					   "/api/v1/uploads/u1"), 0);
+		ck_assert_int_eq(text_copy(rs.location, sizeof(rs.location), "/api/v1/uploads/u1"),
+				 0);
 	}
 	if (refused || fake.closed) {
 		fake.uploading = false;
@@ -334,7 +344,7 @@ struct client {
 	gnutls_session_t tls;
 	gnutls_certificate_credentials_t cred;
 	struct buf in;
-	size_t used;	/* of in, by replies taken */
+	size_t used; /* of in, by replies taken */
 	bool eof;
 };
 
@@ -422,7 +432,8 @@ static const char *header(const struct reply *r, const char *name)
 		if (strncasecmp(at, name, n) == 0 && at[n] == ':') {
 			const char *from = at + n + 2;
 			ck_assert_int_eq(text_copy_slice(value, sizeof(value),
-				slice_of(from, strcspn(from, "\r"))), 0);
+							 slice_of(from, strcspn(from, "\r"))),
+					 0);
 			return value;
 		}
 	return "";
@@ -441,7 +452,7 @@ static bool reply_take(struct client *k, struct reply *r, bool head)
 	ck_assert_int_eq(strncmp(r->head, "HTTP/1.1 ", 9), 0);
 	r->status = (int)strtol(r->head + 9, NULL, 10);
 	char after = *r->body;
-	*r->body = '\0';	/* header() shall not look into the body */
+	*r->body = '\0'; /* header() shall not look into the body */
 	const char *length = header(r, "Content-Length");
 	r->body_n = head || r->status == 304 ? 0 : strtoull(length, NULL, 10);
 	*r->body = after;
@@ -535,8 +546,12 @@ static void make_object(int i, size_t size)
 
 static void server_start(int fd, enum transport t, const char *certificate, const char *key)
 {
-	struct http_options o = { .n_listeners = 1, .certificate_pem = certificate, .key_pem = key,
-				  .connections_max = 32, .per_ip_max = 16, .idle_timeout_s = 30,
+	struct http_options o = { .n_listeners = 1,
+				  .certificate_pem = certificate,
+				  .key_pem = key,
+				  .connections_max = 32,
+				  .per_ip_max = 16,
+				  .idle_timeout_s = 30,
 				  .min_rate = 100 };
 	struct err e;
 
@@ -586,12 +601,16 @@ START_TEST(fields_reach_the_core)
 	struct reply r;
 
 	client_open(&k);
-	ask(&k, &r, "POST /a%20b/c?x=1&y HTTP/1.1\r\nHost: fw.example:80\r\nAuthorization: Bearer t0\r\n"
-		    "Content-Type: application/cbor\r\nAccept: application/json;q=0.1\r\n"
-		    "Accept: application/cbor\r\nIdempotency-Key: k-1\r\nIf-None-Match: W/\"0102\"\r\n"
-		    "If-Match: \"aa\", \"bb\"\r\nContent-Length: 4\r\n\r\nabcd");
+	ask(&k, &r,
+	    "POST /a%20b/c?x=1&y HTTP/1.1\r\nHost: fw.example:80\r\n"
+	    "Authorization: Bearer t0\r\n"
+	    "Content-Type: application/cbor\r\nAccept: application/json;q=0.1\r\n"
+	    "Accept: application/cbor\r\nIdempotency-Key: k-1\r\n"
+	    "If-None-Match: W/\"0102\"\r\n"
+	    "If-Match: \"aa\", \"bb\"\r\nContent-Length: 4\r\n\r\nabcd");
 	ck_assert_int_eq(r.status, 200);
-	ck_assert(body_has(&r, "POST /a b/c?x=1&y cf=60 accept=60 token=t0 key=k-1 host=fw.example:80 "
+	ck_assert(body_has(&r, "POST /a b/c?x=1&y cf=60 accept=60 "
+			       "token=t0 key=k-1 host=fw.example:80 "
 			       "inm=0102 im=2 any=0 body=4"));
 	ck_assert_str_eq(header(&r, "Content-Type"), "text/plain; charset=utf-8");
 	ck_assert_str_eq(header(&r, "ETag"), "\"abcd000000000000\"");
@@ -610,15 +629,15 @@ START_TEST(one_session_per_connection_and_token)
 	struct reply r;
 
 	client_open(&k);
-	ask(&k, &r, "GET /a HTTP/1.1\r\nHost: h\r\n\r\n");
-	ask(&k, &r, "GET /b HTTP/1.1\r\nHost: h\r\n\r\nGET /c HTTP/1.1\r\nHost: h\r\n\r\n");
+	ask(&k, &r, "GET /a" V "\r\n");
+	ask(&k, &r, "GET /b" V "\r\nGET /c" V "\r\n");
 	ck_assert(body_has(&r, "GET /b?"));
 	ck_assert(client_take(&k, &r, false));
 	ck_assert(body_has(&r, "GET /c?"));
 	ck_assert_uint_eq(fake.opened, 1);
-	ask(&k, &r, "GET /d HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer x\r\n\r\n");
+	ask(&k, &r, "GET /d" V "Authorization: Bearer x\r\n\r\n");
 	ck_assert_uint_eq(fake.opened, 2);
-	ask(&k, &r, "GET /d HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer x\r\n\r\n");
+	ask(&k, &r, "GET /d" V "Authorization: Bearer x\r\n\r\n");
 	ck_assert_uint_eq(fake.opened, 2);
 	ck_assert_uint_eq(fake.sessions, 1);
 	client_close(&k);
@@ -632,13 +651,13 @@ START_TEST(head_has_no_body)
 	struct reply r;
 
 	client_open(&k);
-	ask(&k, &r, "HEAD /a HTTP/1.1\r\nHost: h\r\n\r\n");
+	ask(&k, &r, "HEAD /a" V "\r\n");
 	ck_assert_int_eq(r.status, 200);
 	ck_assert_str_ne(header(&r, "Content-Length"), "0");
-	ask(&k, &r, "HEAD /api/v1/uploads/u1 HTTP/1.1\r\nHost: h\r\n\r\n");
+	ask(&k, &r, "HEAD /api/v1/uploads/u1" V "\r\n");
 	ck_assert_str_eq(header(&r, "Upload-Offset"), "12345");
 	ck_assert_str_eq(header(&r, "Upload-Complete"), "?0");
-	ask(&k, &r, "GET /a HTTP/1.1\r\nHost: h\r\n\r\n");
+	ask(&k, &r, "GET /a" V "\r\n");
 	ck_assert(body_has(&r, "GET /a?"));
 	client_close(&k);
 }
@@ -650,17 +669,17 @@ START_TEST(answers_map)
 	struct reply r;
 
 	client_open(&k);
-	ask(&k, &r, "PUT /created HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\n\r\n");
+	ask(&k, &r, "PUT /created" V "Content-Length: 0\r\n\r\n");
 	ck_assert_int_eq(r.status, 201);
 	ck_assert_str_eq(header(&r, "Location"), "/created/1");
 	ck_assert(strstr(header(&r, "Content-Security-Policy"), "default-src 'none'") != NULL);
-	ask(&k, &r, "GET /unmodified HTTP/1.1\r\nHost: h\r\n\r\n");
+	ask(&k, &r, "GET /unmodified" V "\r\n");
 	ck_assert_int_eq(r.status, 304);
 	ck_assert_str_eq(header(&r, "Cache-Control"), "max-age=30");
-	ask(&k, &r, "GET /gone HTTP/1.1\r\nHost: h\r\n\r\n");
+	ask(&k, &r, "GET /gone" V "\r\n");
 	ck_assert_int_eq(r.status, 503);
 	ck_assert_str_eq(header(&r, "Retry-After"), "1");
-	ask(&k, &r, "GET /later HTTP/1.1\r\nHost: h\r\n\r\n");
+	ask(&k, &r, "GET /later" V "\r\n");
 	ck_assert_int_eq(r.status, 429);
 	ck_assert_str_eq(header(&r, "Retry-After"), "17");
 	ck_assert(client_ended(&k));
@@ -675,21 +694,21 @@ START_TEST(no_room_is_said)
 
 	client_open(&k);
 	fake.ready = false;
-	ask(&k, &r, "GET /a HTTP/1.1\r\nHost: h\r\n\r\n");
+	ask(&k, &r, "GET /a" V "\r\n");
 	ck_assert_int_eq(r.status, 503);
 	fake.ready = true;
 	fake.full = true;
-	ask(&k, &r, "GET /a HTTP/1.1\r\nHost: h\r\n\r\n");
+	ask(&k, &r, "GET /a" V "\r\n");
 	ck_assert_int_eq(r.status, 503);
 	fake.full = false;
 	fake.busy = true;
-	ask(&k, &r, "GET /a HTTP/1.1\r\nHost: h\r\n\r\n");
+	ask(&k, &r, "GET /a" V "\r\n");
 	ck_assert_int_eq(r.status, 503);
 	ck_assert_str_eq(header(&r, "Retry-After"), "1");
 	ck_assert_str_eq(header(&r, "Content-Type"), "application/problem+json");
 	ck_assert(body_has(&r, "\"type\":\"urn:fettle:busy\""));
 	fake.busy = false;
-	ask(&k, &r, "GET /a HTTP/1.1\r\nHost: h\r\n\r\n");
+	ask(&k, &r, "GET /a" V "\r\n");
 	ck_assert_int_eq(r.status, 200);
 	client_close(&k);
 }
@@ -700,24 +719,24 @@ static const struct {
 	const char *request;
 	int status;
 } doubtful[] = {
-	{ "POST /a HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\nContent-Length: 3\r\n\r\nabc", 400 },
-	{ "POST /a HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\nContent-Length: 0\r\n\r\nabc", 400 },
-	{ "POST /a HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\ncontent-length: 9\r\n\r\nabc", 400 },
-	{ "POST /a HTTP/1.1\r\nHost: h\r\nContent-Length: 3, 3\r\n\r\nabc", 400 },
-	{ "POST /a HTTP/1.1\r\nHost: h\r\nContent-Length: +3\r\n\r\nabc", 400 },
-	{ "POST /a HTTP/1.1\r\nHost: h\r\nContent-Length : 3\r\n\r\nabc", 400 },
-	{ "POST /a HTTP/1.1\r\nHost: h\r\nContent-Length: 99999999999999999999\r\n\r\n", 413 },
-	{ "POST /a HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400 },
-	{ "POST /a HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 411 },
-	{ "POST /a HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", 501 },
-	{ "POST /a HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: xchunked\r\n\r\n0\r\n\r\n", 501 },
+	{ "POST /a" V "Content-Length: 3\r\nContent-Length: 3\r\n\r\nabc", 400 },
+	{ "POST /a" V "Content-Length: 3\r\nContent-Length: 0\r\n\r\nabc", 400 },
+	{ "POST /a" V "Content-Length: 3\r\ncontent-length: 9\r\n\r\nabc", 400 },
+	{ "POST /a" V "Content-Length: 3, 3\r\n\r\nabc", 400 },
+	{ "POST /a" V "Content-Length: +3\r\n\r\nabc", 400 },
+	{ "POST /a" V "Content-Length : 3\r\n\r\nabc", 400 },
+	{ "POST /a" V "Content-Length: 99999999999999999999\r\n\r\n", 413 },
+	{ "POST /a" V "Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400 },
+	{ "POST /a" V "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 411 },
+	{ "POST /a" V "Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", 501 },
+	{ "POST /a" V "Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n", 501 },
 	{ "POST /a HTTP/1.0\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400 },
-	{ "GET /a HTTP/1.1\r\nHost: h\r\nHost: i\r\n\r\n", 400 },
+	{ "GET /a" V "Host: i\r\n\r\n", 400 },
 	{ "GET /a HTTP/1.1\r\n\r\n", 400 },
 	{ "GET /a HTTP/1.1\r\nHost: a/b\r\n\r\n", 400 },
-	{ "GET /a HTTP/1.1\r\nHost: h\r\nX: a\x01z\r\n\r\n", 400 },
-	{ "GET /a HTTP/1.1\r\nHost: h\r\nRange: bytes=0-1\r\nRange: bytes=0-2\r\n\r\n", 400 },
-	{ "GET /a HTTP/1.1\r\nHost: h\r\nnocolon\r\n\r\n", 400 },
+	{ "GET /a" V "X: a\x01z\r\n\r\n", 400 },
+	{ "GET /a" V "Range: bytes=0-1\r\nRange: bytes=0-2\r\n\r\n", 400 },
+	{ "GET /a" V "nocolon\r\n\r\n", 400 },
 };
 
 START_TEST(doubtful_framing_closes)
@@ -727,7 +746,7 @@ START_TEST(doubtful_framing_closes)
 
 	client_open(&k);
 	client_say(&k, doubtful[_i].request);
-	(void)client_send(&k, "GET /canary HTTP/1.1\r\nHost: h\r\n\r\n", 32);
+	(void)client_send(&k, "GET /canary" V "\r\n", 32);
 	ck_assert_msg(client_take(&k, &r, false), "%s", doubtful[_i].request);
 	ck_assert_msg(r.status == doubtful[_i].status, "%s: %d", doubtful[_i].request, r.status);
 	ck_assert(client_ended(&k));
@@ -742,19 +761,19 @@ static const struct {
 	const char *request;
 	int status;
 } refused[] = {
-	{ "GET /a//b HTTP/1.1\r\nHost: h\r\n\r\n", 400 },
-	{ "GET /%2e%2e/b HTTP/1.1\r\nHost: h\r\n\r\n", 400 },
-	{ "BREW /a HTTP/1.1\r\nHost: h\r\n\r\n", 501 },
-	{ "OPTIONS * HTTP/1.1\r\nHost: h\r\n\r\n", 400 },
-	{ "GET /a HTTP/1.1\r\nHost: h\r\nAuthorization: Digest x\r\n\r\n", 401 },
-	{ "PUT /a HTTP/1.1\r\nHost: h\r\nIf-None-Match: *\r\nContent-Length: 2\r\n\r\nab", 400 },
-	{ "PUT /a HTTP/1.1\r\nHost: h\r\nIf-Match: x\r\nContent-Length: 2\r\n\r\nab", 400 },
-	{ "POST /a HTTP/1.1\r\nHost: h\r\nSec-Fetch-Site: cross-site\r\nContent-Length: 2\r\n\r\nab", 403 },
-	{ "POST /a HTTP/1.1\r\nHost: h\r\nContent-Encoding: gzip\r\nContent-Length: 2\r\n\r\nab", 415 },
-	{ "POST /a HTTP/1.1\r\nHost: h\r\nExpect: 200-ok\r\nContent-Length: 2\r\n\r\nab", 417 },
-	{ "POST /api/v1/images HTTP/1.1\r\nHost: h\r\n\r\n", 411 },
-	{ "PATCH /api/v1/uploads/u HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\n\r\n", 400 },
-	{ "POST /api/v1/images HTTP/1.1\r\nHost: h\r\nRepr-Digest: sha-256=x\r\nContent-Length: 0\r\n\r\n", 400 },
+	{ "GET /a//b" V "\r\n", 400 },
+	{ "GET /%2e%2e/b" V "\r\n", 400 },
+	{ "BREW /a" V "\r\n", 501 },
+	{ "OPTIONS *" V "\r\n", 400 },
+	{ "GET /a" V "Authorization: Digest x\r\n\r\n", 401 },
+	{ "PUT /a" V "If-None-Match: *\r\nContent-Length: 2\r\n\r\nab", 400 },
+	{ "PUT /a" V "If-Match: x\r\nContent-Length: 2\r\n\r\nab", 400 },
+	{ "POST /a" V "Sec-Fetch-Site: cross-site\r\nContent-Length: 2\r\n\r\nab", 403 },
+	{ "POST /a" V "Content-Encoding: gzip\r\nContent-Length: 2\r\n\r\nab", 415 },
+	{ "POST /a" V "Expect: 200-ok\r\nContent-Length: 2\r\n\r\nab", 417 },
+	{ "POST /api/v1/images" V "\r\n", 411 },
+	{ "PATCH /api/v1/uploads/u" V "Content-Length: 0\r\n\r\n", 400 },
+	{ "POST /api/v1/images" V "Repr-Digest: sha-256=x\r\nContent-Length: 0\r\n\r\n", 400 },
 };
 
 START_TEST(refusals_keep_the_connection)
@@ -767,7 +786,7 @@ START_TEST(refusals_keep_the_connection)
 	ck_assert_msg(r.status == refused[_i].status, "%s: %d", refused[_i].request, r.status);
 	ck_assert(body_has(&r, "urn:fettle:"));
 	ck_assert_uint_eq(fake.submitted, 0);
-	ask(&k, &r, "GET /after HTTP/1.1\r\nHost: h\r\n\r\n");
+	ask(&k, &r, "GET /after" V "\r\n");
 	ck_assert(body_has(&r, "GET /after?"));
 	client_close(&k);
 }
@@ -780,12 +799,12 @@ START_TEST(bodies_are_bounded)
 	struct reply r;
 
 	client_open(&k);
-	client_say(&k, "PUT /a HTTP/1.1\r\nHost: h\r\nContent-Length: 65536\r\n\r\n");
+	client_say(&k, "PUT /a" V "Content-Length: 65536\r\n\r\n");
 	ck_assert_uint_eq(client_send(&k, body, 65536), 65536);
 	ck_assert(client_take(&k, &r, false));
 	ck_assert(body_has(&r, "body=65536"));
 	/* heard while most of the body is still to be sent, and not lost in a reset */
-	client_say(&k, "PUT /a HTTP/1.1\r\nHost: h\r\nContent-Length: 8388608\r\n\r\n");
+	client_say(&k, "PUT /a" V "Content-Length: 8388608\r\n\r\n");
 	ck_assert_uint_eq(client_send(&k, body, 100000), 100000);
 	ck_assert(client_take(&k, &r, false));
 	ck_assert_int_eq(r.status, 413);
@@ -795,7 +814,7 @@ START_TEST(bodies_are_bounded)
 	ck_assert_uint_eq(fake.submitted, 1);
 	client_close(&k);
 	client_open(&k);
-	ask(&k, &r, "PUT /a HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: 65537\r\n\r\n");
+	ask(&k, &r, "PUT /a" V "Expect: 100-continue\r\nContent-Length: 65537\r\n\r\n");
 	ck_assert_int_eq(r.status, 413);
 	ck_assert(client_ended(&k));
 	client_close(&k);
@@ -814,7 +833,7 @@ START_TEST(object_whole)
 	client_open(&k);
 	digest_text(hex, &fake.objects[0].digest);
 	for (int i = 0; i < 2; i++) {
-		ask(&k, &r, "GET /image/0 HTTP/1.1\r\nHost: h\r\n\r\n");
+		ask(&k, &r, "GET /image/0" V "\r\n");
 		ck_assert_int_eq(r.status, 200);
 		ck_assert_uint_eq(r.body_n, fake.objects[0].size);
 		ck_assert(memcmp(r.body, fake.objects[0].map, r.body_n) == 0);
@@ -825,14 +844,14 @@ START_TEST(object_whole)
 		ck_assert_int_eq(strncmp(header(&r, "Repr-Digest"), "sha-256=:", 9), 0);
 	}
 	ck_assert_uint_eq(server->n_entries, 1);
-	ask(&k, &r, "HEAD /image/0 HTTP/1.1\r\nHost: h\r\nRange: bytes=0-1\r\n\r\n");
+	ask(&k, &r, "HEAD /image/0" V "Range: bytes=0-1\r\n\r\n");
 	ck_assert_int_eq(r.status, 200);
 	ck_assert_str_eq(header(&r, "Content-Length"), "1048576");
 	/* named by the core, with another media type; a query asks the core as well */
-	ask(&k, &r, "GET /object HTTP/1.1\r\nHost: h\r\n\r\n");
+	ask(&k, &r, "GET /object" V "\r\n");
 	ck_assert_uint_eq(r.body_n, fake.objects[0].size);
 	ck_assert_str_eq(header(&r, "Content-Type"), "application/suit-envelope+cose");
-	ask(&k, &r, "GET /image/0?x HTTP/1.1\r\nHost: h\r\n\r\n");
+	ask(&k, &r, "GET /image/0?x" V "\r\n");
 	ck_assert(body_has(&r, "GET /image/0?x"));
 	ck_assert_uint_eq(fake.objects[0].refs, 2);
 	http_object_sweep(server, clock_mono_ms() + HTTP_ENTRY_IDLE_MS + 1000);
@@ -875,7 +894,7 @@ START_TEST(object_parts)
 	char hex[DIGEST_TEXT], range[64];
 
 	digest_text(hex, &fake.objects[0].digest);
-	buf_add_str(&b, "GET /image/0 HTTP/1.1\r\nHost: h\r\n");
+	buf_add_str(&b, "GET /image/0" V);
 	for (const char *p = parts[_i].fields; *p; p++)
 		if (*p == '@')
 			buf_printf(&b, "\"%s\"", hex);
@@ -891,7 +910,8 @@ START_TEST(object_parts)
 	}
 	if (r.status == 206) {
 		ck_assert_int_eq(text_format(range, sizeof(range), "bytes %zu-%zu/1048576",
-			parts[_i].first, parts[_i].first + parts[_i].n - 1), 0);
+					     parts[_i].first, parts[_i].first + parts[_i].n - 1),
+				 0);
 		ck_assert_str_eq(header(&r, "Content-Range"), range);
 	}
 	if (r.status == 416)
@@ -913,7 +933,7 @@ START_TEST(object_resumed_after_a_cut)
 	size_t got = 0;
 
 	client_open(&k);
-	client_say(&k, "GET /image/1 HTTP/1.1\r\nHost: h\r\n\r\n");
+	client_say(&k, "GET /image/1" V "\r\n");
 	while (k.in.n < 3000000) {
 		pump(k.fd, POLLIN);
 		(void)client_read(&k);
@@ -925,7 +945,8 @@ START_TEST(object_resumed_after_a_cut)
 	client_close(&k);
 	client_open(&k);
 	ck_assert_int_eq(text_format(text, sizeof(text),
-		"GET /image/1 HTTP/1.1\r\nHost: h\r\nRange: bytes=%zu-\r\n\r\n", got), 0);
+				     "GET /image/1" V "Range: bytes=%zu-\r\n\r\n", got),
+			 0);
 	ask(&k, &r, text);
 	ck_assert_int_eq(r.status, 206);
 	ck_assert_uint_eq(r.body_n, o->size - got);
@@ -943,18 +964,18 @@ START_TEST(withdrawn_objects_are_cut)
 
 	client_open(&k);
 	client_open(&other);
-	client_say(&k, "GET /image/1 HTTP/1.1\r\nHost: h\r\n\r\n");
+	client_say(&k, "GET /image/1" V "\r\n");
 	while (k.in.n < 100000) {
 		pump(k.fd, POLLIN);
 		(void)client_read(&k);
 	}
-	ask(&other, &r, "GET /image/0 HTTP/1.1\r\nHost: h\r\n\r\n");
+	ask(&other, &r, "GET /image/0" V "\r\n");
 	fake.objects[1].withdrawn = true;
 	fake.withdraw(fake.withdraw_ctx, &fake.objects[1].digest);
 	ck_assert(client_ended(&k));
 	ck_assert_uint_lt(k.in.n, fake.objects[1].size);
 	ck_assert_uint_eq(fake.objects[1].refs, 0);
-	ask(&other, &r, "GET /image/0 HTTP/1.1\r\nHost: h\r\n\r\n");
+	ask(&other, &r, "GET /image/0" V "\r\n");
 	ck_assert_int_eq(r.status, 200);
 	client_close(&k);
 	client_close(&other);
@@ -968,7 +989,7 @@ START_TEST(dropped_sessions_are_cut)
 	struct client k;
 
 	client_open(&k);
-	client_say(&k, "GET /never HTTP/1.1\r\nHost: h\r\n\r\n");
+	client_say(&k, "GET /never" V "\r\n");
 	while (fake.n_waiting == 0)
 		pump(k.fd, 0);
 	fake.sessions--;
@@ -989,11 +1010,11 @@ START_TEST(slow_askers_are_cut)
 	client_open(&head);
 	client_say(&head, "GET /a HTTP/1.1\r\nHost");
 	client_open(&post);
-	client_say(&post, "PUT /a HTTP/1.1\r\nHost: h\r\nContent-Length: 5000\r\n\r\nab");
+	client_say(&post, "PUT /a" V "Content-Length: 5000\r\n\r\nab");
 	client_open(&idle);
-	ask(&idle, &r, "GET /a HTTP/1.1\r\nHost: h\r\n\r\n");
+	ask(&idle, &r, "GET /a" V "\r\n");
 	client_open(&ours);
-	client_say(&ours, "GET /never HTTP/1.1\r\nHost: h\r\n\r\n");
+	client_say(&ours, "GET /never" V "\r\n");
 	while (fake.n_waiting == 0)
 		pump(ours.fd, 0);
 	http_conn_tick(server, now + 5000);
@@ -1001,7 +1022,7 @@ START_TEST(slow_askers_are_cut)
 	http_conn_tick(server, now + HTTP_HEAD_MS + 2000);
 	ck_assert(client_ended(&head));
 	ck_assert(client_ended(&post));
-	ask(&idle, &r, "GET /b HTTP/1.1\r\nHost: h\r\n\r\n");
+	ask(&idle, &r, "GET /b" V "\r\n");
 	for (int i = 0; i < 5; i++)
 		pump(-1, 0);
 	http_conn_tick(server, now + 30000 + HTTP_HEAD_MS + 4000);
@@ -1010,7 +1031,7 @@ START_TEST(slow_askers_are_cut)
 	client_close(&head);
 	client_close(&post);
 	client_close(&idle);
-	http_server_free(server);	/* with a suspended connection */
+	http_server_free(server); /* with a suspended connection */
 	server = NULL;
 	client_close(&ours);
 	ck_assert_uint_eq(fake.cancelled, 1);
@@ -1023,7 +1044,7 @@ START_TEST(slow_readers_are_cut)
 	int64_t now;
 
 	client_open(&k);
-	client_say(&k, "GET /image/1 HTTP/1.1\r\nHost: h\r\n\r\n");
+	client_say(&k, "GET /image/1" V "\r\n");
 	for (int i = 0; i < 50; i++)
 		pump(-1, 0);
 	now = clock_mono_ms();
@@ -1058,9 +1079,10 @@ START_TEST(upload_streams)
 	struct reply r;
 
 	client_open(&k);
-	client_say(&k, "POST /api/v1/images HTTP/1.1\r\nHost: h\r\nContent-Length: 5242880\r\n"
+	client_say(&k, "POST /api/v1/images" V "Content-Length: 5242880\r\n"
 		       "Authorization: Bearer t\r\n"
-		       "Repr-Digest: sha-256=:ungWv48Bz+pBQUDeXa4iI7ADYaOWF3qctBD/YfIAFa0=:\r\n\r\n");
+		       "Repr-Digest: "
+		       "sha-256=:ungWv48Bz+pBQUDeXa4iI7ADYaOWF3qctBD/YfIAFa0=:\r\n\r\n");
 	ck_assert_uint_eq(client_send(&k, bytes, UPLOAD_SIZE), UPLOAD_SIZE);
 	ck_assert(client_take(&k, &r, false));
 	ck_assert_int_eq(r.status, 201);
@@ -1071,7 +1093,7 @@ START_TEST(upload_streams)
 	ck_assert(fake.open.has_size && fake.open.size == UPLOAD_SIZE && fake.open.has_digest);
 	ck_assert_int_eq(fake.open.complete, -1);
 	ck_assert_int_eq(fake.open.digest.b[0], 0xba);
-	ask(&k, &r, "GET /after HTTP/1.1\r\nHost: h\r\n\r\n");
+	ask(&k, &r, "GET /after" V "\r\n");
 	ck_assert_int_eq(r.status, 200);
 	client_close(&k);
 	free(bytes);
@@ -1086,15 +1108,15 @@ START_TEST(upload_waits_for_credit)
 	struct reply r;
 	size_t sent;
 
-	fake.hold_at = 1;	/* the core is busy after the first chunks */
+	fake.hold_at = 1; /* the core is busy after the first chunks */
 	client_open(&k);
-	client_say(&k, "POST /api/v1/images HTTP/1.1\r\nHost: h\r\nContent-Length: 5242880\r\n\r\n");
+	client_say(&k, "POST /api/v1/images" V "Content-Length: 5242880\r\n\r\n");
 	sent = client_send(&k, bytes, 1 << 20);
 	for (int i = 0; i < 1000 && !server->conns->blocked; i++)
 		pump(k.fd, 0);
 	ck_assert_uint_eq(fake.chunks, IPC_CREDIT);
 	ck_assert(server->conns->blocked && server->conns->suspended);
-	http_conn_tick(server, clock_mono_ms() + 60000);	/* it is the core that is slow */
+	http_conn_tick(server, clock_mono_ms() + 60000); /* it is the core that is slow */
 	ck_assert(!server->conns->cut);
 	fake.hold_at = 0;
 	sent += client_send(&k, bytes + sent, UPLOAD_SIZE - sent);
@@ -1114,8 +1136,9 @@ START_TEST(upload_continues_when_told)
 	struct reply r;
 
 	client_open(&k);
-	ask(&k, &r, "POST /api/v1/images HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n"
-		    "Expect: 100-continue\r\n\r\n");
+	ask(&k, &r,
+	    "POST /api/v1/images" V "Content-Length: 5\r\n"
+	    "Expect: 100-continue\r\n\r\n");
 	ck_assert_int_eq(r.status, 100);
 	ask(&k, &r, "hello");
 	ck_assert_int_eq(r.status, 201);
@@ -1133,15 +1156,16 @@ START_TEST(upload_refused_before_the_body)
 
 	fake.refuse = 507;
 	client_open(&k);
-	ask(&k, &r, "POST /api/v1/images HTTP/1.1\r\nHost: h\r\nContent-Length: 5242880\r\n"
-		    "Expect: 100-continue\r\n\r\n");
+	ask(&k, &r,
+	    "POST /api/v1/images" V "Content-Length: 5242880\r\n"
+	    "Expect: 100-continue\r\n\r\n");
 	ck_assert_int_eq(r.status, 507);
 	ck_assert(body_has(&r, "no"));
 	ck_assert(client_ended(&k));
 	client_close(&k);
 	/* and told to one who sends without asking */
 	client_open(&k);
-	client_say(&k, "POST /api/v1/images HTTP/1.1\r\nHost: h\r\nContent-Length: 5242880\r\n\r\n");
+	client_say(&k, "POST /api/v1/images" V "Content-Length: 5242880\r\n\r\n");
 	(void)client_send(&k, bytes, 200000);
 	ck_assert(client_take(&k, &r, false));
 	ck_assert_int_eq(r.status, 507);
@@ -1152,10 +1176,10 @@ START_TEST(upload_refused_before_the_body)
 	client_close(&k);
 	/* without a body the connection lives on */
 	client_open(&k);
-	ask(&k, &r, "POST /api/v1/images HTTP/1.1\r\nHost: h\r\nUpload-Complete: ?0\r\n\r\n");
+	ask(&k, &r, "POST /api/v1/images" V "Upload-Complete: ?0\r\n\r\n");
 	ck_assert_int_eq(r.status, 507);
 	fake.upload_full = true;
-	ask(&k, &r, "POST /api/v1/images HTTP/1.1\r\nHost: h\r\nUpload-Complete: ?0\r\n\r\n");
+	ask(&k, &r, "POST /api/v1/images" V "Upload-Complete: ?0\r\n\r\n");
 	ck_assert_int_eq(r.status, 503);
 	client_close(&k);
 	free(bytes);
@@ -1172,7 +1196,7 @@ START_TEST(upload_refused_amid_the_body)
 	fake.refuse = 422;
 	fake.refuse_at = 300000;
 	client_open(&k);
-	client_say(&k, "POST /api/v1/images HTTP/1.1\r\nHost: h\r\nContent-Length: 5242880\r\n\r\n");
+	client_say(&k, "POST /api/v1/images" V "Content-Length: 5242880\r\n\r\n");
 	(void)client_send(&k, bytes, 1 << 20);
 	ck_assert(client_take(&k, &r, false));
 	ck_assert_int_eq(r.status, 422);
@@ -1190,20 +1214,23 @@ START_TEST(upload_resumable)
 	struct reply r;
 
 	client_open(&k);
-	ask(&k, &r, "POST /api/v1/images HTTP/1.1\r\nHost: h\r\nUpload-Complete: ?0\r\n"
-		    "Upload-Length: 9000\r\nContent-Length: 0\r\n\r\n");
+	ask(&k, &r,
+	    "POST /api/v1/images" V "Upload-Complete: ?0\r\n"
+	    "Upload-Length: 9000\r\nContent-Length: 0\r\n\r\n");
 	ck_assert_int_eq(r.status, 201);
 	ck_assert_str_eq(header(&r, "Location"), "/api/v1/uploads/u1");
 	ck_assert_str_eq(header(&r, "Upload-Offset"), "0");
 	ck_assert_str_eq(header(&r, "Upload-Complete"), "?0");
 	ck_assert(fake.open.has_size && fake.open.size == 9000 && fake.open.complete == 0);
-	ask(&k, &r, "PATCH /api/v1/uploads/u1 HTTP/1.1\r\nHost: h\r\nUpload-Offset: 8995\r\n"
-		    "Upload-Complete: ?1\r\nContent-Length: 5\r\n\r\nhello");
+	ask(&k, &r,
+	    "PATCH /api/v1/uploads/u1" V "Upload-Offset: 8995\r\n"
+	    "Upload-Complete: ?1\r\nContent-Length: 5\r\n\r\nhello");
 	ck_assert_int_eq(r.status, 201);
 	ck_assert(fake.open.has_offset && fake.open.offset == 8995 && fake.open.complete == 1);
 	ck_assert(fake.open.has_size && fake.open.size == 9000);
-	ask(&k, &r, "POST /api/v1/images HTTP/1.1\r\nHost: h\r\nUpload-Length: 3\r\n"
-		    "Content-Length: 0\r\n\r\n");
+	ask(&k, &r,
+	    "POST /api/v1/images" V "Upload-Length: 3\r\n"
+	    "Content-Length: 0\r\n\r\n");
 	ck_assert_int_eq(r.status, 400);
 	client_close(&k);
 }
@@ -1214,7 +1241,7 @@ START_TEST(upload_ends_with_its_asker)
 	struct client k;
 
 	client_open(&k);
-	client_say(&k, "POST /api/v1/images HTTP/1.1\r\nHost: h\r\nContent-Length: 50\r\n\r\nab");
+	client_say(&k, "POST /api/v1/images" V "Content-Length: 50\r\n\r\nab");
 	for (int i = 0; i < 20; i++)
 		pump(k.fd, 0);
 	ck_assert(fake.uploading);
@@ -1234,7 +1261,7 @@ START_TEST(local_socket_tells_the_user)
 	fake_start();
 	server_start(listen_unix(&sa), TRANSPORT_UNIX, NULL, NULL);
 	client_on(&k, socket(AF_UNIX, SOCK_STREAM, 0), (struct sockaddr *)&sa, sizeof(sa));
-	ask(&k, &r, "GET /a HTTP/1.1\r\nHost: h\r\n\r\n");
+	ask(&k, &r, "GET /a" V "\r\n");
 	ck_assert_int_eq(r.status, 200);
 	ck_assert_int_eq(fake.evidence.kind, EVIDENCE_LOCAL);
 	ck_assert_uint_eq(fake.evidence.uid, getuid());
@@ -1277,13 +1304,13 @@ START_TEST(tls)
 	server_start(listen_tcp(&port), TRANSPORT_HTTPS, buf_cstr(&cert), buf_cstr(&pem));
 	client_open(&k);
 	ck_assert_int_eq(handshake(&k, "NORMAL"), 0);
-	ask(&k, &r, "GET /a HTTP/1.1\r\nHost: h\r\n\r\n");
+	ask(&k, &r, "GET /a" V "\r\n");
 	ck_assert_int_eq(r.status, 200);
 	ck_assert_int_eq(fake.evidence.kind, EVIDENCE_TLS);
-	ask(&k, &r, "GET /image/0 HTTP/1.1\r\nHost: h\r\n\r\n");
+	ask(&k, &r, "GET /image/0" V "\r\n");
 	ck_assert(r.body_n == fake.objects[0].size &&
 		  memcmp(r.body, fake.objects[0].map, r.body_n) == 0);
-	client_say(&k, "PUT /a HTTP/1.1\r\nHost: h\r\nContent-Length: 200000\r\n\r\n");
+	client_say(&k, "PUT /a" V "Content-Length: 200000\r\n\r\n");
 	(void)client_send(&k, body, 100000);
 	ck_assert(client_take(&k, &r, false));
 	ck_assert_int_eq(r.status, 413);
@@ -1292,8 +1319,10 @@ START_TEST(tls)
 	client_close(&k);
 	/* no CBC, nothing before TLS 1.2 */
 	client_open(&k);
-	ck_assert_int_ne(handshake(&k, "NONE:+VERS-TLS1.2:+AES-128-CBC:+ECDHE-ECDSA:+SHA1:+SIGN-ALL:"
-				       "+COMP-NULL:+GROUP-ALL"), 0);
+	ck_assert_int_ne(handshake(&k, "NONE:+VERS-TLS1.2:+AES-128-CBC:+ECDHE-ECDSA:+SHA1:"
+				       "+SIGN-ALL:"
+				       "+COMP-NULL:+GROUP-ALL"),
+			 0);
 	client_close(&k);
 	client_open(&k);
 	ck_assert_int_ne(handshake(&k, "NORMAL:-VERS-ALL:+VERS-TLS1.1"), 0);
@@ -1320,7 +1349,8 @@ START_TEST(bad_options_are_refused)
 	o.certificate_pem = o.key_pem = "no pem";
 	o.listeners[0].fd = listen_tcp(&p);
 	ck_assert_int_eq(http_server_new(&fake, &o, &hs, &e), -1);
-	ck_assert_int_eq(fcntl(o.listeners[0].fd, F_GETFD), -1);	/* taken over all the same */
+	/* taken over all the same */
+	ck_assert_int_eq(fcntl(o.listeners[0].fd, F_GETFD), -1);
 	teardown();
 }
 END_TEST

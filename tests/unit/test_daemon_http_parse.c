@@ -77,16 +77,19 @@ START_TEST(target_bounds)
 
 	memset(in, 'a', sizeof(in));
 	in[0] = '/';
-	ck_assert_int_eq(http_parse_target(slice_of(in, PATH_MAX_LEN), path, &n, &query,
-					   &authority), 0);
+	ck_assert_int_eq(
+		http_parse_target(slice_of(in, PATH_MAX_LEN), path, &n, &query, &authority), 0);
 	ck_assert_uint_eq(n, PATH_MAX_LEN);
 	ck_assert_int_eq(http_parse_target(slice_of(in, PATH_MAX_LEN + 1), path, &n, &query,
-					   &authority), 414);
+					   &authority),
+			 414);
 	in[1] = '?';
 	ck_assert_int_eq(http_parse_target(slice_of(in, 2 + QUERY_MAX_LEN), path, &n, &query,
-					   &authority), 0);
+					   &authority),
+			 0);
 	ck_assert_int_eq(http_parse_target(slice_of(in, 3 + QUERY_MAX_LEN), path, &n, &query,
-					   &authority), 414);
+					   &authority),
+			 414);
 }
 END_TEST
 
@@ -139,7 +142,7 @@ static const struct {
 	bool strong;
 	int result, n;
 	bool any, more;
-	const char *first;	/* hex of the first tag */
+	const char *first; /* hex of the first tag */
 } etag_lists[] = {
 	{ "\"0102\"", true, 0, 1, false, false, "0102" },
 	{ "\"0102\", \"ff\"", false, 0, 2, false, false, "0102" },
@@ -165,7 +168,8 @@ START_TEST(etags)
 	struct http_etags out = { .tags = tags };
 
 	ck_assert_int_eq(http_parse_etags(slice_str(etag_lists[_i].in), etag_lists[_i].strong,
-					  &out), etag_lists[_i].result);
+					  &out),
+			 etag_lists[_i].result);
 	if (etag_lists[_i].result != 0)
 		return;
 	ck_assert_int_eq(out.n, etag_lists[_i].n);
@@ -197,7 +201,8 @@ static const struct {
 	{ "*/*, application/cbor", NULL, MEDIA_CBOR },
 	{ "application/cbor;q=0.1, */*", NULL, MEDIA_NONE },
 	{ "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", NULL, MEDIA_HTML },
-	{ "application/openmetrics-text;version=1.0.0;q=0.5,text/plain;version=0.0.4;q=0.2,*/*;q=0.1",
+	{ "application/openmetrics-text;version=1.0.0;q=0.5,"
+	  "text/plain;version=0.0.4;q=0.2,*/*;q=0.1",
 	  NULL, MEDIA_METRICS },
 	{ "text/plain", NULL, MEDIA_TEXT },
 	{ "image/png", NULL, MEDIA_UNKNOWN },
@@ -219,7 +224,7 @@ START_TEST(accept_field)
 }
 END_TEST
 
-#define ABC "ungWv48Bz+pBQUDeXa4iI7ADYaOWF3qctBD/YfIAFa0="	/* SHA-256 of "abc" */
+#define ABC "ungWv48Bz+pBQUDeXa4iI7ADYaOWF3qctBD/YfIAFa0=" /* SHA-256 of "abc" */
 
 static const struct {
 	const char *in;
