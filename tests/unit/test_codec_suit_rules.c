@@ -476,6 +476,33 @@ START_TEST(integrated_payloads)
 }
 END_TEST
 
+/* Every line of the first language; the second one is only looked over. */
+START_TEST(texts)
+{
+	struct buf b = BUF_INIT(1 << 16);
+
+	put_manifest(&b, 2, NULL, NULL,
+		     "17<a2 'en' a5 01'd' 02'u' 03'j'"
+		     "81<01> a9 01'n' 02'm' 03'o' 04'i' 05'c' 06'v' 07'r' 08'k' 0900"
+		     "81<00> a1 01'x'"
+		     "'de' a1 01'D'>",
+		     1);
+	envelope(&b, "", 0);
+	parses();
+	ck_assert(slice_eq_str(m.text.language, "en"));
+	ck_assert(slice_eq_str(m.text.description, "d"));
+	ck_assert(slice_eq_str(m.text.update_description, "u"));
+	ck_assert(slice_eq_str(m.text.vendor_name, "n"));
+	ck_assert(slice_eq_str(m.text.model_name, "m"));
+	ck_assert(slice_eq_str(m.text.vendor_domain, "o"));
+	ck_assert(slice_eq_str(m.text.model_info, "i"));
+	ck_assert(slice_eq_str(m.text.component_description, "c"));
+	ck_assert(slice_eq_str(m.text.component_version, "v"));
+	ck_assert(slice_eq_str(m.text.version_required, "r"));
+	ck_assert(slice_eq_str(m.text.current_version, "k"));
+}
+END_TEST
+
 START_TEST(encrypted_and_written)
 {
 	build(2, NULL, "8e0c00 14a3" HASH_A "13<00>" URI_A "1502 0c01 14a1 12<616263> 1202 060f");
@@ -561,6 +588,7 @@ int main(void)
 	tcase_add_test(t, update_management);
 	tcase_add_test(t, severed_members);
 	tcase_add_test(t, integrated_payloads);
+	tcase_add_test(t, texts);
 	tcase_add_test(t, encrypted_and_written);
 	tcase_add_loop_test(t, envelopes, 0, sizeof(outer) / sizeof(outer[0]));
 	tcase_add_test(t, not_opened);

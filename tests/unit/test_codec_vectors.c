@@ -256,6 +256,26 @@ START_TEST(report_verdict)
 }
 END_TEST
 
+START_TEST(report_signature)
+{
+	static const char *const files[] = { "ok_0", "okfinal_I", "failvendor_2A", "failimage_1",
+					     "auth_baddig" };
+	struct key *k = read_key("report/device_esp256_public.pem");
+	struct cose_sign1 c;
+	struct slice s;
+	char name[64];
+	struct err e;
+
+	ck_assert_int_eq(text_format(name, sizeof(name), "report/%s.cbor", files[_i]), 0);
+	s = read_file(name);
+	ck_assert_msg(cose_sign1_parse(s, &c, &e) == 0, "%s: %s", name, e.text);
+	ck_assert_int_eq(c.alg, ALG_ESP256);
+	ck_assert_int_eq(cose_sign1_verify(&c, (struct slice){ 0 }, (struct slice){ 0 }, k, &e), 0);
+	key_free(k);
+	free((void *)(uintptr_t)s.p);
+}
+END_TEST
+
 /* COSE_Sign1 messages of the COSE working group. */
 static const struct {
 	const char *file;
@@ -494,6 +514,7 @@ int main(void)
 	tcase_add_loop_test(t, suit_old_layouts, 0, 4);
 	tcase_add_test(t, suit_severed_digest);
 	tcase_add_loop_test(t, report_verdict, 0, sizeof(reports) / sizeof(reports[0]));
+	tcase_add_loop_test(t, report_signature, 0, 5);
 	tcase_add_loop_test(t, cose_verdict, 0, sizeof(messages) / sizeof(messages[0]));
 	tcase_add_test(t, cbor_appendix_a);
 	tcase_add_test(t, wycheproof_ecdsa);
