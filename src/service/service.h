@@ -80,7 +80,8 @@ void service_request(struct service *sv, enum lane lane, const struct request *r
  */
 struct upload_ask {
 	bool has_size, has_digest, has_offset;
-	uint64_t size, offset;
+	uint64_t size;			/* of the whole, as far as this request says */
+	uint64_t offset;		/* Upload-Offset */
 	struct digest digest;
 	int complete;			/* Upload-Complete: 1, 0, -1 absent */
 };

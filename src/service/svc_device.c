@@ -221,7 +221,7 @@ static enum failure failure_of_reason(int64_t reason)
 
 /*
  * It carries no boot and counter; a query may (?boot=&counter=). Without them the
- * bytes themselves are the key: the same report again is the same fact.
+ * bytes are the key, and stand for a boot of their own: success is only ever said after one.
  */
 static int suit_report_key(struct call *c, struct report *p, struct err *e)
 {
@@ -238,8 +238,25 @@ static int suit_report_key(struct call *c, struct report *p, struct err *e)
 		return err_set(e, ERR_NO_MEMORY, "SHA-256 is not to be had");
 	for (unsigned i = 0; i < 8; i++)
 		p->boot = p->boot << 8 | d.b[i];
-	p->counter = 1;
+	p->keyless = true;
 	return 0;
+}
+
+/* Kept beside operators' keys, in the same transaction as what the report did. 1 seen before. */
+static int suit_report_seen(struct call *c, struct err *e)
+{
+	struct slice kept;
+	struct digest d;
+	uint16_t status;
+
+	if (sha256_once(c->rq->body, &d) != 0)
+		return err_set(e, ERR_NO_MEMORY, "SHA-256 is not to be had");
+	struct slice key = slice_of(d.b, DIGEST_SIZE);
+	int rc = store_idempotency_get(c->tk.st, c->who.name, key, &d, &status, c->tk.a, &kept, e);
+	if (rc != 0)
+		return rc;
+	return store_idempotency_put(c->tk.st, c->who.name, key, &d, 200, slice_of("", 0),
+				     c->tk.now.wall, e);
 }
 
 static int read_suit_report(struct call *c, struct report *p, struct err *e)
@@ -282,7 +299,13 @@ int svc_device_report(struct call *c, struct err *e)
 
 	if (!p)
 		return err_set(e, ERR_NO_MEMORY, "no memory for the report");
-	if (decode_report(c, p, e) != 0 || report_apply(&c->tk, &c->device, p, &out, e) != 0)
+	if (decode_report(c, p, e) != 0)
+		return -1;
+	int seen = p->keyless ? suit_report_seen(c, e) : 0;
+	if (seen < 0)
+		return -1;
+	out.duplicate = seen == 1;
+	if (!seen && report_apply(&c->tk, &c->device, p, &out, e) != 0)
 		return -1;
 	struct doc *d = answer_begin(c, out.ask_again_s);
 	if (out.update) {

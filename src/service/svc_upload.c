@@ -81,22 +81,43 @@ static int check_room(struct call *c, uint64_t have, uint64_t more, struct err *
 	return 0;
 }
 
+/* The request that brings the last byte: a POST unless it says otherwise, a PATCH when it says so. */
+static bool is_last(const struct request *rq, const struct upload_ask *ask)
+{
+	return ask->complete == 1 || (ask->complete < 0 && rq->method == METHOD_POST);
+}
+
+static int declare(struct upload *u, const struct upload_ask *ask, struct err *e)
+{
+	if (ask->has_size) {
+		if ((u->has_size && u->size != ask->size) || ask->size < u->offset)
+			return err_set(e, ERR_CONFLICT, "the size differs from what was declared");
+		u->has_size = true;
+		u->size = ask->size;
+	}
+	if (ask->has_digest) {
+		if (u->has_digest && !digest_eq(&u->digest, &ask->digest))
+			return err_set(e, ERR_CONFLICT, "the digest differs from what was declared");
+		u->has_digest = true;
+		u->digest = ask->digest;
+	}
+	return 0;
+}
+
 /* POST: all at once with a size, or (Upload-Complete: ?0) to be continued. */
 static int open_new(struct call *c, const struct upload_ask *ask, struct upload *u, struct err *e)
 {
 	if (ask->has_offset && ask->offset != 0)
 		return err_set(e, ERR_INVALID, "Upload-Offset: a new upload begins at 0");
-	if (!ask->has_size && ask->complete != 0)
+	if (!ask->has_size && is_last(c->rq, ask))
 		return err_set(e, ERR_INVALID, "Content-Length: is needed");
 	if (check_room(c, 0, ask->has_size ? ask->size : 0, e) != 0)
 		return -1;
-	*u = (struct upload){ .kind = UPLOAD_IMAGE, .has_size = ask->complete != 0,
-			      .size = ask->complete != 0 ? ask->size : 0,
-			      .has_digest = ask->has_digest, .digest = ask->digest,
-			      .created = c->tk.now.wall, .changed = c->tk.now.wall };
+	*u = (struct upload){ .kind = UPLOAD_IMAGE, .created = c->tk.now.wall,
+			      .changed = c->tk.now.wall };
 	if (text_copy(u->by, sizeof(u->by), c->who.name) != 0)
 		return err_set(e, ERR_INTERNAL, "name longer than its bound");
-	return store_upload_open(c->tk.st, u, e);
+	return declare(u, ask, e) == 0 ? store_upload_open(c->tk.st, u, e) : -1;
 }
 
 static int open_again(struct call *c, const struct upload_ask *ask, struct upload *u, struct err *e)
@@ -107,13 +128,10 @@ static int open_again(struct call *c, const struct upload_ask *ask, struct uploa
 		return err_set(e, ERR_INVALID, "Upload-Offset: is needed");
 	if (ask->offset != u->offset)
 		return err_set(e, ERR_CONFLICT, "Upload-Offset: %" PRIu64 " bytes are here", u->offset);
-	if (ask->has_digest) {
-		u->has_digest = true;
-		u->digest = ask->digest;
-	}
-	if (!ask->has_size)
-		return err_set(e, ERR_INVALID, "Content-Length: is needed");
-	return check_room(c, u->offset, ask->size, e);
+	if (declare(u, ask, e) != 0)
+		return -1;
+	u->changed = c->tk.now.wall;
+	return check_room(c, u->offset, u->has_size ? u->size - u->offset : 0, e);
 }
 
 /* Offset and completeness go with a refused continuation too, so that it can be mended. */
@@ -212,7 +230,7 @@ void service_upload_close(struct service *sv, enum lane lane, const struct reque
 
 	call_init(&c, sv, lane, rq, now, a, rs, oc);
 	rc = enter(&c, &e);	/* rights may have ended meanwhile */
-	if (rc == 0 && ask->complete != 0)
+	if (rc == 0 && is_last(rq, ask))
 		rc = seal(&c, u, &e);
 	else if (rc == 0 && (rc = store_upload_sync(c.tk.st, u, &e)) == 0)
 		rc = reply_upload(&c, rq->method == METHOD_POST ? 201 : 200, u, &e);

@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: ISC */
+/* SPDX-FileCopyrightText: The Fettle authors */
+#define _GNU_SOURCE
+#include <check.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "service_rig.h"
+
+/* The main job through the route table: in by an author, out to devices, and what they say. */
+
+#define KEY_A "000102030405060708090a0b0c0d0e0f"
+#define REGISTER "{\"boot\":%d,\"counter\":1,\"manufacturer\":\"acme.example\",\"model\":\"lamp\"," \
+		 "\"components\":[{\"name\":\"main\",\"version\":\"%s\",\"sequence\":\"%d\"}]}"
+
+static struct rig r;
+
+static void setup(void)
+{
+	rig_make(&r);
+}
+
+static void teardown(void)
+{
+	rig_remove(&r);
+}
+
+static unsigned put(uint64_t s, const char *path, const char *json)
+{
+	return rig_ask(&r, &(struct ask){ .session = s, .method = METHOD_PUT, .path = path, .json = json });
+}
+
+static void registers(uint64_t s, int boot, const char *version, int sequence)
+{
+	char json[512];
+
+	ck_assert_int_eq(text_format(json, sizeof(json), REGISTER, boot, version, sequence), 0);
+	ck_assert_uint_eq(put(s, "/device/a", json), 200);
+	ck_assert_int_eq(rig_int(&r, "now"), r.now.wall / 1000);
+	ck_assert_int_gt(rig_int(&r, "ask_again"), 0);
+}
+
+START_TEST(update_of_a_device)
+{
+	char json[256], path[160], hex[DIGEST_TEXT];
+	struct ask get = { .method = METHOD_GET, .path = "/device/a/update", .accept = MEDIA_JSON };
+
+	rig_device(&r, "a", KEY_A);
+	rig_release(&r, "lamp-1", 5);
+	uint64_t s = get.session = rig_psk(&r, "a");
+	ck_assert_uint_ne(s, 0);
+	registers(s, 1, "0.9", 1);
+	ck_assert_uint_eq(rig_ask(&r, &get), 200);
+	ck_assert_int_eq(rig_int(&r, "update"), -1);
+	ck_assert_int_eq(r.rs.max_age, rig_int(&r, "ask_again"));
+	rig_rollout(&r, "one", "lamp-1", "all");
+
+	/* an offer, the same until it is decided */
+	ck_assert_uint_eq(rig_ask(&r, &get), 200);
+	int64_t id = rig_int(&r, "update");
+	ck_assert_int_gt(id, 0);
+	ck_assert_str_eq(rig_text(&r, "release"), "lamp-1");
+	ck_assert_str_eq(rig_text(&r, "state"), "offered");
+	ck_assert_ptr_nonnull(rig_at(&r, "manifest"));	/* it is small */
+	digest_text(hex, &r.manifest);
+	ck_assert_str_eq(rig_text(&r, "manifest_digest"), hex);
+	struct etag tag = r.rs.etag;
+	r.now.wall += 5000;
+	get.if_none_match = tag;
+	ck_assert_uint_eq(rig_ask(&r, &get), 304);
+	ck_assert_uint_eq(r.rs.body.n, 0);
+	ck_assert_int_gt(r.rs.max_age, 0);
+
+	/* its objects are granted to this session */
+	digest_text(hex, &r.image);
+	ck_assert_int_eq(text_format(path, sizeof(path), "/image/%s", hex), 0);
+	ck_assert_uint_eq(rig_get(&r, s, path), 200);
+	ck_assert(r.rs.has_object && r.oc.has_grant);
+	ck_assert(digest_eq(&r.oc.grant.object, &r.image));
+	ck_assert_uint_eq(r.oc.grant.session, s);
+	ck_assert_str_eq(r.oc.grant.path, path);
+	ck_assert_int_eq(r.oc.grant.lifetime_ms, 600000);
+	ck_assert_uint_eq(rig_get(&r, s, "/lamp-1.bin"), 200);
+	ck_assert(digest_eq(&r.rs.object, &r.image));
+
+	/* what it decides and reports */
+	ck_assert_int_eq(text_format(json, sizeof(json), "{\"boot\":1,\"counter\":2,\"update\":%d,"
+				     "\"decision\":\"accept\"}", (int)id), 0);
+	ck_assert_uint_eq(rig_post(&r, s, "/device/a/decision", json), 200);
+	ck_assert_ptr_nonnull(rig_at(&r, "fetch"));
+	ck_assert_uint_eq(rig_post(&r, s, "/device/a/decision", json), 200);
+	ck_assert_ptr_nonnull(rig_at(&r, "duplicate"));
+	ck_assert_uint_eq(rig_post(&r, s, "/d/a/report",
+				   "{\"boot\":1,\"counter\":3,\"state\":\"rebooting\"}"), 200);
+	ck_assert_str_eq(rig_text(&r, "state"), "rebooting");
+	registers(s, 2, "1.0.0", 5);
+	ck_assert_uint_eq(rig_get(&r, r.root, "/api/v1/devices/a"), 200);
+	ck_assert_str_eq(rig_text(&r, "update.state"), "succeeded");
+	ck_assert_uint_eq(rig_get(&r, r.root, "/api/v1/rollouts/one"), 200);
+	ck_assert_int_eq(rig_int(&r, "counters.succeeded"), 1);
+	ck_assert_uint_eq(rig_get(&r, r.root, "/api/v1/devices/a/history"), 200);
+	ck_assert_str_eq(rig_text(&r, "items.0.from"), "planned");
+	ck_assert_uint_eq(rig_get(&r, r.root, "/api/v1/devices/a/why"), 200);
+	ck_assert_ptr_nonnull(rig_at(&r, "gates.0.gate"));
+	ck_assert_uint_eq(rig_get(&r, r.root, "/api/v1/audit/verify"), 200);
+	ck_assert(rig_at(&r, "whole")->v.b);
+}
+END_TEST
+
+START_TEST(a_poll_writes_nothing)
+{
+	rig_device(&r, "a", KEY_A);
+	uint64_t s = rig_psk(&r, "a");
+	struct request rq = { .session = s, .method = METHOD_GET, .path = slice_str("/device/a/update"),
+			      .content_format = MEDIA_NONE, .accept = MEDIA_NONE, .want_body = true };
+
+	registers(s, 1, "0.9", 1);
+	ck_assert_int_eq(store_batch_begin(r.bed.st, NULL), 0);
+	store_handler_begin(r.bed.st);
+	service_request(r.sv, LANE_NETWORK, &rq, &r.now, &r.arena, &r.rs, &r.oc, &r.keep);
+	ck_assert_uint_eq(r.rs.status, 200);
+	ck_assert_int_eq(r.rs.media, MEDIA_CBOR);	/* CoAP's default */
+	ck_assert(!store_batch_dirty(r.bed.st));
+	ck_assert_int_eq(store_handler_end(r.bed.st, r.keep, NULL), 0);
+	ck_assert_int_eq(store_batch_commit(r.bed.st, NULL), 0);
+}
+END_TEST
+
+START_TEST(observing_reserves_nothing)
+{
+	struct ask get = { .method = METHOD_GET, .path = "/device/a/update", .observe = true };
+
+	rig_device(&r, "a", KEY_A);
+	rig_release(&r, "lamp-1", 5);
+	get.session = rig_psk(&r, "a");
+	registers(get.session, 1, "0.9", 1);
+	rig_rollout(&r, "one", "lamp-1", "all");
+	ck_assert_uint_eq(rig_ask(&r, &get), 200);
+	ck_assert(r.rs.observing);
+	ck_assert(rig_at(&r, "look") && rig_at(&r, "look")->v.b);
+	ck_assert_int_eq(rig_int(&r, "update"), -1);
+	ck_assert_uint_eq(r.rs.etag.n, 0);
+	ck_assert_uint_eq(rig_get(&r, r.root, "/api/v1/rollouts/one"), 200);
+	ck_assert_int_eq(rig_int(&r, "counters.in_flight"), 0);
+}
+END_TEST
+
+START_TEST(published_for_anyone)
+{
+	char path[160], hex[DIGEST_TEXT];
+
+	rig_release(&r, "lamp-1", 5);
+	uint64_t s = rig_plain(&r);
+	digest_text(hex, &r.image);
+	ck_assert_int_eq(text_format(path, sizeof(path), "/image/%s", hex), 0);
+	ck_assert_uint_eq(rig_get(&r, s, path), 404);
+	ck_assert(!r.oc.has_grant);
+	ck_assert_uint_eq(rig_get(&r, s, "/lamp-1.bin"), 404);
+	ck_assert_uint_eq(rig_get(&r, s, "/.well-known/firmware/acme.example/lamp/manifest.suit"), 404);
+	ck_assert_uint_eq(rig_post(&r, r.root, "/api/v1/releases/lamp-1/publish", NULL), 200);
+	ck_assert_uint_eq(rig_get(&r, s, path), 200);
+	ck_assert(r.oc.has_grant);
+	ck_assert_uint_eq(r.oc.grant.session, 0);	/* an image by its digest: public */
+	ck_assert_uint_eq(rig_get(&r, s, "/lamp-1.bin"), 200);
+	ck_assert_uint_eq(r.oc.grant.session, s);	/* a path may mean something else to another */
+	ck_assert_uint_eq(rig_get(&r, s, "/.well-known/firmware/acme.example/lamp/manifest.suit"), 200);
+	ck_assert(digest_eq(&r.rs.object, &r.manifest));
+	ck_assert_int_eq(r.rs.media, MEDIA_SUIT_ENVELOPE);
+	ck_assert_uint_eq(rig_get(&r, s, "/.wellknown/manifest/acme.example/lamp/manifest"), 200);
+	ck_assert_uint_eq(rig_get(&r, s, "/.well-known/firmware/acme.example/other/manifest.suit"), 404);
+	digest_text(hex, &r.manifest);
+	ck_assert_int_eq(text_format(path, sizeof(path), "/manifest/%s", hex), 0);
+	ck_assert_uint_eq(rig_get(&r, s, path), 200);
+	ck_assert_uint_eq(r.oc.grant.session, s);
+	ck_assert_uint_eq(rig_get(&r, s, "/.well-known/core"), 200);
+	ck_assert_ptr_nonnull(memmem(r.rs.body.p, r.rs.body.n, "rt=\"suit.manifest\"", 18));
+	struct ask core = { .session = s, .method = METHOD_GET, .path = "/.well-known/core",
+			    .query = "rt=fettle.im*" };
+	ck_assert_uint_eq(rig_ask(&r, &core), 200);
+	ck_assert_ptr_null(memmem(r.rs.body.p, r.rs.body.n, "suit.manifest", 13));
+	ck_assert_ptr_nonnull(memmem(r.rs.body.p, r.rs.body.n, "</image/", 8));
+}
+END_TEST
+
+START_TEST(repeats_with_a_key)
+{
+	struct ask a = { .session = r.root, .method = METHOD_POST, .path = "/api/v1/tokens", .key = "k1",
+			 .json = "{\"name\":\"ci\",\"role\":\"viewer\"}" };
+	char location[PATH_MAX_LEN];
+
+	ck_assert_uint_eq(rig_ask(&r, &a), 201);
+	ck_assert_uint_gt(strlen(rig_text(&r, "token")), 40);
+	ck_assert_int_eq(text_copy(location, sizeof(location), r.rs.location), 0);
+	ck_assert_uint_eq(rig_ask(&r, &a), 201);
+	ck_assert_str_eq(r.rs.location, location);
+	ck_assert_str_eq(rig_text(&r, "name"), "ci");
+	ck_assert_str_eq(rig_text(&r, "token"), "");	/* shown once */
+	a.json = "{\"name\":\"other\",\"role\":\"viewer\"}";
+	ck_assert_uint_eq(rig_ask(&r, &a), 409);
+	ck_assert_uint_eq(rig_get(&r, r.root, "/api/v1/tokens"), 200);
+	ck_assert_uint_eq(doc_count(rig_at(&r, "items")), 1);
+}
+END_TEST
+
+START_TEST(versions_and_conditions)
+{
+	struct ask patch = { .session = r.root, .method = METHOD_PATCH, .path = "/api/v1/devices/a",
+			     .json = "{\"model\":\"lamp\",\"tags\":[\"lab\"],\"attributes\":{\"hw\":3}}" };
+
+	rig_device(&r, "a", NULL);
+	ck_assert_uint_eq(rig_get(&r, r.root, "/api/v1/devices/a"), 200);
+	struct etag first = r.rs.etag;
+	ck_assert_uint_eq(first.n, 32);
+	ck_assert_uint_eq(rig_ask(&r, &(struct ask){ .session = r.root, .method = METHOD_GET,
+						     .path = "/api/v1/devices/a",
+						     .if_none_match = first }), 304);
+	patch.if_match = first;
+	ck_assert_uint_eq(rig_ask(&r, &patch), 200);
+	ck_assert_str_eq(rig_text(&r, "tags.0"), "lab");
+	ck_assert_int_eq(rig_int(&r, "attributes.hw"), 3);
+	ck_assert(!etag_matches(&first, &r.rs.etag));
+	ck_assert_uint_eq(rig_ask(&r, &patch), 412);
+	ck_assert_str_eq(rig_text(&r, "type"), "urn:fettle:precondition");
+}
+END_TEST
+
+START_TEST(import_names_every_bad_line)
+{
+	struct ask a = { .session = r.root, .method = METHOD_POST, .path = "/api/v1/devices/import",
+			 .format = MEDIA_NDJSON };
+
+	a.body = slice_str("{\"id\":\"x1\"}\n{\"id\":\"bad id\"}\nnonsense\n");
+	ck_assert_uint_eq(rig_ask(&r, &a), 422);
+	ck_assert_int_eq(rig_int(&r, "errors.0.line"), 2);
+	ck_assert_int_eq(rig_int(&r, "errors.1.line"), 3);
+	ck_assert_uint_eq(rig_get(&r, r.root, "/api/v1/devices/x1"), 404);
+	a.format = MEDIA_CSV;
+	a.body = slice_str("id,auth,tags,attr.hw,model\nx1,none,lab north,3,\"la\"\"mp\"\nx2,credential,,,\n");
+	ck_assert_uint_eq(rig_ask(&r, &a), 200);
+	ck_assert_int_eq(rig_int(&r, "added"), 2);
+	ck_assert_uint_eq(rig_get(&r, r.root, "/api/v1/devices/x1"), 200);
+	ck_assert_str_eq(rig_text(&r, "model"), "la\"mp");
+	ck_assert_uint_eq(doc_count(rig_at(&r, "tags")), 2);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("service flow");
+	TCase *t = tcase_create("flow");
+
+	tcase_add_checked_fixture(t, setup, teardown);
+	tcase_add_test(t, update_of_a_device);
+	tcase_add_test(t, a_poll_writes_nothing);
+	tcase_add_test(t, observing_reserves_nothing);
+	tcase_add_test(t, published_for_anyone);
+	tcase_add_test(t, repeats_with_a_key);
+	tcase_add_test(t, versions_and_conditions);
+	tcase_add_test(t, import_names_every_bad_line);
+	suite_add_tcase(s, t);
+	SRunner *sr = srunner_create(s);
+	srunner_run_all(sr, CK_ENV);
+	int failed = srunner_ntests_failed(sr);
+	srunner_free(sr);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
