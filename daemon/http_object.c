@@ -228,12 +228,12 @@ static void serve_bad_range(struct http_conn *c, const struct http_entry *en)
 				   (unsigned long long)en->object->size);
 }
 
-static void serve_unmodified(struct http_conn *c, const struct http_entry *en)
+/* With 304 MHD sends the fields alone, and Content-Length is then the whole's (RFC 9110 8.6). */
+static void serve_whole(struct http_conn *c, const struct http_entry *en, unsigned status)
 {
-	c->response = MHD_create_response_from_buffer(0, NULL, MHD_RESPMEM_PERSISTENT);
-	c->status = 304;
-	if (c->response)
-		object_headers(c->response, en);
+	c->response = en->whole;
+	c->response_shared = true;
+	c->status = status;
 }
 
 static void serve_body(struct http_conn *c, struct http_entry *en, const struct etag *full)
@@ -251,9 +251,7 @@ static void serve_body(struct http_conn *c, struct http_entry *en, const struct 
 		serve_part(c, en, first, n);
 		break;
 	case HTTP_RANGE_WHOLE:
-		c->response = en->whole;
-		c->response_shared = true;
-		c->status = 200;
+		serve_whole(c, en, 200);
 		break;
 	}
 }
@@ -271,7 +269,7 @@ void http_object_serve(struct http_conn *c, const struct front_grant *g)
 	entry_join(en, c);
 	unsigned status = precondition(c, &full);
 	if (status == 304)
-		serve_unmodified(c, en);
+		serve_whole(c, en, 304);
 	else if (status != 0)
 		http_answer_problem(c, (uint16_t)status, "the entity tag is another");
 	else

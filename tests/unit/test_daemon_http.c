@@ -532,16 +532,17 @@ static int listen_unix(struct sockaddr_un *sa)
 	return fd;
 }
 
+/* Bytes that tell the places in it apart; the digest is a name here, nobody checks it. */
 static void make_object(int i, size_t size)
 {
-	uint8_t *p = malloc(size);
+	uint8_t *p = calloc(1, size);
 	uint32_t x = 1;
 
 	ck_assert_ptr_nonnull(p);
-	for (size_t k = 0; k < size; k++)
-		p[k] = k % 4096 < 16 ? (uint8_t)((x = x * 1664525 + 1013904223) >> 24) : (uint8_t)k;
+	for (size_t k = 0; k < size; k += 997)
+		p[k] = (uint8_t)((x = x * 1664525 + 1013904223) >> 24);
 	fake.objects[i] = (struct front_object){ .map = p, .size = size };
-	ck_assert_int_eq(sha256_once(slice_of(p, size), &fake.objects[i].digest), 0);
+	memset(fake.objects[i].digest.b, 0xd0 + i, DIGEST_SIZE);
 }
 
 static void server_start(int fd, enum transport t, const char *certificate, const char *key)
@@ -918,6 +919,11 @@ START_TEST(object_parts)
 		ck_assert_str_eq(header(&r, "Content-Range"), "bytes */1048576");
 	if (r.status != 416 && r.status != 412)
 		ck_assert(strstr(header(&r, "ETag"), hex) != NULL);
+	if (r.status == 304) {
+		ck_assert_str_eq(header(&r, "Content-Length"), "1048576");
+		ask(&k, &r, "GET /after" V "\r\n");
+		ck_assert(body_has(&r, "GET /after?"));
+	}
 	client_close(&k);
 	buf_free(&b);
 }
