@@ -49,36 +49,22 @@ void core_store_works(struct core *c)
 	c->trouble = false;
 }
 
-/* ---- transactions of the core's own ---- */
+/* ---- transactions between batches ---- */
 
-static int begin(struct core *c, struct err *e)
+static void prepare_call(struct core *c)
 {
 	core_time(c);
 	effects_clear(&c->fx);
 	arena_reset(&c->arena);
-	return store_batch_begin(c->store, e);
 }
 
-/* rc of the work; effects follow the commit. */
-static int end(struct core *c, int rc, struct err *e)
+/* The service made and committed the transaction: what follows from it. */
+static int followed(struct core *c, int rc)
 {
-	bool dirty;
-
 	arena_reset(&c->arena);
 	if (rc < 0) {
-		store_batch_abandon(c->store);
 		effects_clear(&c->fx);
 		return -1;
-	}
-	dirty = store_batch_dirty(c->store);
-	if (store_batch_commit(c->store, e) != 0) {
-		store_batch_abandon(c->store);
-		effects_clear(&c->fx);
-		return -1;
-	}
-	if (dirty) {
-		core_clock_committed(&c->clock, c->now.wall);
-		core_store_works(c);
 	}
 	core_effects_keep(c);
 	core_effects_send(c);
@@ -90,46 +76,59 @@ int core_schedule(struct core *c, struct err *e)
 	int64_t next = 0;
 	int rc;
 
-	if (begin(c, e) != 0)
-		return -1;
+	prepare_call(c);
 	rc = service_schedule(c->service, &c->now, &c->arena, &c->fx, CORE_SCHEDULE_LIMIT, &next, e);
-	/* before end(): an effect of the pass may ask for the next one at once */
+	/* before followed(): an effect of the pass may ask for the next one at once */
 	if (rc >= 0)
 		c->schedule_track = next;
-	return end(c, rc, e);
+	return followed(c, rc);
 }
 
 static int run_job(struct core *c, struct err *e)
 {
 	int rc;
 
-	if (begin(c, e) != 0)
-		return -1;
+	prepare_call(c);
 	rc = service_jobs(c->service, &c->now, &c->arena, &c->fx, CORE_SLICE_US, e);
-	/* before end(): an effect may announce another one */
-	c->jobs = rc > 0;
-	return end(c, rc, e);
+	/* before followed(): an effect may announce another one */
+	if (rc >= 0)
+		c->jobs = rc > 0;
+	return followed(c, rc);
+}
+
+static int persist_rows(struct core *c, struct err *e)
+{
+	struct core_clock_reading r = { .wall = c->now.wall, .mono = clock_mono_ms() };
+	int64_t accepted = 0;
+
+	if (store_meta_put_int(c->store, "track", c->now.track, e) != 0)
+		return -1;
+	if (!c->now.wall_trusted) {
+		/* `fettle doctor --accept-clock` leaves the operator's word there */
+		int rc = store_meta_get_int(c->store, "clock_accepted", &accepted, e);
+		if (rc <= 0 || accepted == 0)
+			return rc < 0 ? -1 : 0;
+		/* it holds once: the next wrong clock is another matter */
+		if (store_meta_put_int(c->store, "clock_accepted", 0, e) != 0)
+			return -1;
+		core_clock_accept(&c->clock, &r);
+		log_notice("the wall clock is trusted on an operator's word");
+	}
+	return store_meta_put_int(c->store, "track_wall", c->now.wall, e);
 }
 
 int core_persist(struct core *c, struct err *e)
 {
-	int64_t accepted = 0;
-	int rc;
-
-	if (begin(c, e) != 0)
+	core_time(c);
+	if (store_batch_begin(c->store, e) != 0)
 		return -1;
-	rc = store_meta_put_int(c->store, "track", c->now.track, e);
-	if (rc == 0 && c->now.wall_trusted)
-		rc = store_meta_put_int(c->store, "track_wall", c->now.wall, e);
-	/* `fettle doctor --accept-clock` leaves the operator's word there */
-	if (rc == 0 && !c->now.wall_trusted &&
-	    store_meta_get_int(c->store, "clock_accepted", &accepted, e) == 1) {
-		struct core_clock_reading r = { .wall = c->now.wall, .mono = clock_mono_ms() };
-		core_clock_accept(&c->clock, &r);
-		rc = store_meta_put_int(c->store, "track_wall", c->now.wall, e);
-		log_notice("the wall clock is trusted on an operator's word");
+	if (persist_rows(c, e) != 0 || store_batch_commit(c->store, e) != 0) {
+		store_batch_abandon(c->store);
+		return -1;
 	}
-	return end(c, rc, e);
+	core_clock_committed(&c->clock, c->now.wall);
+	core_store_works(c);
+	return 0;
 }
 
 /* ---- one round ---- */
