@@ -20,7 +20,8 @@ CREATE TABLE devices (
 	dev INTEGER PRIMARY KEY AUTOINCREMENT,	-- history outlives its device: never used again
 	id TEXT NOT NULL UNIQUE CHECK (length(id) BETWEEN 1 AND 64),
 	auth TEXT NOT NULL CHECK (auth IN ('credential', 'none')),
-	mode TEXT NOT NULL CHECK (mode IN ('unset', 'client', 'server', 'negotiated')),
+	mode TEXT NOT NULL CHECK (mode = 'unset' OR mode = 'client' OR mode = 'server' OR
+		mode = 'negotiated'),
 	registered INTEGER NOT NULL CHECK (registered IN (0, 1)),
 	disabled INTEGER NOT NULL CHECK (disabled IN (0, 1)),
 	vendor_id BLOB CHECK (length(vendor_id) = 16),
@@ -395,18 +396,19 @@ CREATE TABLE standing_phases (
 
 -- One release for one device. open is "not terminal"; last_history heads the
 -- chain of the update's history, so that a report needs no index on history.
+-- (A long IN builds a table each time it is checked, which reports would feel.)
 CREATE TABLE updates (
 	id INTEGER PRIMARY KEY AUTOINCREMENT,
 	dev INTEGER NOT NULL REFERENCES devices (dev) ON DELETE CASCADE,
 	rollout INTEGER REFERENCES rollouts (id),
 	release INTEGER NOT NULL REFERENCES releases (id),
-	state TEXT NOT NULL CHECK (state IN ('planned', 'offered', 'deferred', 'accepted',
-		'downloading', 'downloaded', 'installing', 'rebooting', 'confirming', 'succeeded',
-		'failed', 'rejected', 'timed-out', 'rolled-back', 'cancelled', 'superseded',
-		'expired')),
-	open INTEGER NOT NULL CHECK (open = (state IN ('planned', 'offered', 'deferred',
-		'accepted', 'downloading', 'downloaded', 'installing', 'rebooting',
-		'confirming'))),
+	state TEXT NOT NULL CHECK (open = 1 OR state = 'succeeded' OR state = 'failed' OR
+		state = 'rejected' OR state = 'timed-out' OR state = 'rolled-back' OR
+		state = 'cancelled' OR state = 'superseded' OR state = 'expired'),
+	open INTEGER NOT NULL CHECK (open = (state = 'planned' OR state = 'offered' OR
+		state = 'deferred' OR state = 'accepted' OR state = 'downloading' OR
+		state = 'downloaded' OR state = 'installing' OR state = 'rebooting' OR
+		state = 'confirming')),
 	urgency INTEGER NOT NULL CHECK (urgency BETWEEN 0 AND 3),
 	failure TEXT NOT NULL,
 	attempt INTEGER NOT NULL,

@@ -312,6 +312,15 @@ int sql_insert(struct sql *q, int64_t *id)
 	return 0;
 }
 
+int sql_inserted(struct sql *q, int64_t *id)
+{
+	int n = sql_changed(q);
+
+	if (n == 1)
+		*id = sqlite3_last_insert_rowid(q->st->db[q->db]);
+	return n;
+}
+
 int sql_changed(struct sql *q)
 {
 	return sql_run(q) != 0 ? -1 : sqlite3_changes(q->st->db[q->db]);

@@ -64,6 +64,7 @@ void sql_bad_row(struct sql *q); /* what was read is damaged */
 int sql_end(struct sql *q); /* 0, or -1 when anything failed */
 int sql_run(struct sql *q); /* step to the end and end */
 int sql_insert(struct sql *q, int64_t *id); /* sql_run, and the new row's id */
+int sql_inserted(struct sql *q, int64_t *id); /* of an INSERT ... SELECT: sql_changed, and the id */
 int sql_changed(struct sql *q); /* sql_run; rows changed, or -1 */
 
 void u64_to_bytes(uint8_t dst[8], uint64_t v);

@@ -81,13 +81,12 @@ X(LIVE_GET, MAIN,
   "SELECT last_seen, boot, boots, ip, endpoint_port, service, service_until, battery, free_flash, "
   "free_ram FROM device_live WHERE dev = $1")
 X(LIVE_PUT, MAIN,
-  "INSERT INTO device_live (dev, last_seen, boot, boots, ip, endpoint_port, service, "
-  "service_until, battery, free_flash, free_ram) "
-  "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) "
-  "ON CONFLICT (dev) DO UPDATE SET last_seen = excluded.last_seen, boot = excluded.boot, "
-  "boots = excluded.boots, ip = excluded.ip, endpoint_port = excluded.endpoint_port, "
-  "service = excluded.service, service_until = excluded.service_until, "
-  "battery = excluded.battery, free_flash = excluded.free_flash, free_ram = excluded.free_ram")
+  "UPDATE device_live SET last_seen = $1, boot = $2, boots = $3, ip = $4, endpoint_port = $5, "
+  "service = $6, service_until = $7, battery = $8, free_flash = $9, free_ram = $10 WHERE dev = $11")
+X(LIVE_ADD, MAIN,
+  "INSERT INTO device_live (last_seen, boot, boots, ip, endpoint_port, service, service_until, "
+  "battery, free_flash, free_ram, dev) "
+  "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)")
 X(COMPONENT_LIST, MAIN,
   "SELECT name, version, sequence, digest FROM device_components WHERE dev = $1 "
   "ORDER BY n LIMIT 16")

@@ -9,9 +9,12 @@ X(UPDATE_ADD, MAIN,
   "not_before, not_after, reason, created, changed, last_history) VALUES ($1, $2, $3, $4, $5, $6, "
   "$7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, 0)")
 X(UPDATE_GET, MAIN, "SELECT " UPDATE_COLUMNS " FROM updates WHERE id = $1")
-X(UPDATE_OPEN, MAIN,
-  "SELECT " UPDATE_COLUMNS " FROM updates WHERE dev = $1 AND open = 1 "
-  "ORDER BY CASE WHEN state = 'planned' THEN 1 ELSE 0 END, urgency, id LIMIT 1")
+/* two, each in the order of updates_open, so that neither sorts */
+X(UPDATE_RUNNING, MAIN,
+  "SELECT " UPDATE_COLUMNS " FROM updates WHERE dev = $1 AND open = 1 AND state <> 'planned' "
+  "ORDER BY urgency, id LIMIT 1")
+X(UPDATE_FIRST_PLANNED, MAIN,
+  "SELECT " UPDATE_COLUMNS " FROM updates WHERE dev = $1 AND open = 1 ORDER BY urgency, id LIMIT 1")
 X(UPDATE_LATEST, MAIN,
   "SELECT " UPDATE_COLUMNS " FROM updates WHERE dev = $1 AND state <> 'planned' "
   "ORDER BY id DESC LIMIT 1")
@@ -21,17 +24,15 @@ X(UPDATE_OF, MAIN,
   "ORDER BY id DESC LIMIT 1")
 /*
  * An UPDATE that names an indexed column moves that index even when the value
- * stays, so the plain columns, the due time, the state and the rest of the open
- * index each have a statement, and store_update_put runs those that are needed.
+ * stays, so there is one without, one with the state, one with the rest of the
+ * open index; the due time is apart. store_update_put runs what is needed.
  */
 X(UPDATE_KEYS, MAIN, "SELECT state, urgency, track_due FROM updates WHERE id = $1")
-X(UPDATE_PUT, MAIN,
-  "UPDATE updates SET failure = $1, attempt = $2, deferrals = $3, charged = $4, reserved = $5, "
-  "manifest_fetched = $6, late = $7, progress = $8, offer_boot = $9, track_deadline = $10, "
-  "not_before = $11, not_after = $12, reason = $13, changed = $14 WHERE id = $15")
+X(UPDATE_PUT, MAIN, "UPDATE updates SET " UPDATE_PLAIN " WHERE id = $15")
+X(UPDATE_PUT_STATE, MAIN, "UPDATE updates SET " UPDATE_PLAIN ", state = $15 WHERE id = $16")
+X(UPDATE_PUT_OPEN, MAIN,
+  "UPDATE updates SET " UPDATE_PLAIN ", state = $15, open = $16, urgency = $17 WHERE id = $18")
 X(UPDATE_PUT_DUE, MAIN, "UPDATE updates SET track_due = $1 WHERE id = $2")
-X(UPDATE_PUT_STATE, MAIN, "UPDATE updates SET state = $1 WHERE id = $2")
-X(UPDATE_PUT_OPEN, MAIN, "UPDATE updates SET state = $1, open = $2, urgency = $3 WHERE id = $4")
 X(UPDATE_PROGRESS, MAIN, "UPDATE updates SET progress = $1, manifest_fetched = $2 WHERE id = $3")
 X(UPDATE_LIST, MAIN, "SELECT " UPDATE_COLUMNS " FROM updates WHERE id > $1 ORDER BY id LIMIT $2")
 X(UPDATE_LIST_DEV, MAIN,
@@ -51,10 +52,9 @@ X(UPDATE_NEXT_DUE, MAIN,
   "SELECT track_due FROM updates WHERE track_due > 0 ORDER BY track_due LIMIT 1")
 
 /* History: a chain from updates.last_history through prev */
-X(HISTORY_HEAD, MAIN, "SELECT last_history FROM updates WHERE id = $1")
 X(HISTORY_ADD, MAIN,
   "INSERT INTO history (prev, dev, upd, from_state, to_state, inferred, late, cause, at) "
-  "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)")
+  "SELECT last_history, $1, id, $2, $3, $4, $5, $6, $7 FROM updates WHERE id = $8")
 X(HISTORY_LINK, MAIN, "UPDATE updates SET last_history = $1 WHERE id = $2")
 X(HISTORY_LIST, MAIN, "SELECT " HISTORY_COLUMNS " FROM history WHERE id > $1 ORDER BY id LIMIT $2")
 X(HISTORY_OF_UPDATE, MAIN,

@@ -9,36 +9,21 @@
  * would cost every report of a large fleet one more page.
  */
 
-static int head_get(struct store *st, int64_t update, int64_t *head, struct err *e)
-{
-	struct sql q;
-
-	sql_begin(&q, st, STMT_HISTORY_HEAD, e);
-	sql_int(&q, update);
-	int found = sql_row(&q);
-	if (found == 1)
-		*head = sql_get_int(&q);
-	if (sql_end(&q) != 0)
-		return -1;
-	return found ? 0 : err_set(e, ERR_NOT_FOUND, "no such update");
-}
-
-static int append(struct store *st, const struct history *h, int64_t prev, struct err *e)
+static int append(struct store *st, const struct history *h, struct err *e)
 {
 	struct sql q;
 	int64_t id = 0;
 
 	sql_begin(&q, st, STMT_HISTORY_ADD, e);
-	sql_int(&q, prev);
 	sql_int(&q, h->dev);
-	sql_int(&q, h->update);
 	sql_text(&q, update_state_word(h->from));
 	sql_text(&q, update_state_word(h->to));
 	sql_int(&q, h->inferred);
 	sql_int(&q, h->late);
 	sql_text(&q, h->cause);
 	sql_int(&q, h->at);
-	if (sql_insert(&q, &id) != 0)
+	sql_int(&q, h->update);
+	if (store_expect_one(sql_inserted(&q, &id), "update", e) != 0)
 		return -1;
 	sql_begin(&q, st, STMT_HISTORY_LINK, e);
 	sql_int(&q, id);
@@ -48,14 +33,11 @@ static int append(struct store *st, const struct history *h, int64_t prev, struc
 
 int store_history_add(struct store *st, const struct history *h, struct err *e)
 {
-	int64_t head = 0;
 	bool own;
 
-	if (head_get(st, h->update, &head, e) != 0)
-		return -1;
 	if (store_atomic_begin(st, &own, e) != 0)
 		return -1;
-	return store_atomic_end(st, own, append(st, h, head, e), e);
+	return store_atomic_end(st, own, append(st, h, e), e);
 }
 
 static void history_read(struct sql *q, struct history *h)

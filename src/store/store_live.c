@@ -52,6 +52,21 @@ int store_live_get(struct store *st, int64_t dev, struct device_live *out, struc
 	return STORE_ONE(&q, out, live_read);
 }
 
+static void live_bind(struct sql *q, const struct device_live *l, const uint8_t *boots)
+{
+	sql_int(q, l->last_seen);
+	sql_u64(q, l->boot);
+	sql_blob(q, boots, (size_t)l->n_boots * BOOT_RECORD);
+	sql_blob(q, l->ip, sizeof(l->ip));
+	sql_int(q, l->endpoint_port);
+	sql_text(q, l->service);
+	sql_int(q, l->service_until);
+	sql_int(q, l->battery);
+	sql_int(q, l->free_flash);
+	sql_int(q, l->free_ram);
+	sql_int(q, l->dev);
+}
+
 int store_live_put(struct store *st, const struct device_live *l, struct err *e)
 {
 	struct sql q;
@@ -60,18 +75,14 @@ int store_live_put(struct store *st, const struct device_live *l, struct err *e)
 	if (l->n_boots > BOOTS_KEPT)
 		return err_set(e, ERR_INTERNAL, "too many boot records");
 	boots_pack(boots, l);
+	/* nearly always there already: cheaper than an INSERT that runs into it */
 	sql_begin(&q, st, STMT_LIVE_PUT, e);
-	sql_int(&q, l->dev);
-	sql_int(&q, l->last_seen);
-	sql_u64(&q, l->boot);
-	sql_blob(&q, boots, (size_t)l->n_boots * BOOT_RECORD);
-	sql_blob(&q, l->ip, sizeof(l->ip));
-	sql_int(&q, l->endpoint_port);
-	sql_text(&q, l->service);
-	sql_int(&q, l->service_until);
-	sql_int(&q, l->battery);
-	sql_int(&q, l->free_flash);
-	sql_int(&q, l->free_ram);
+	live_bind(&q, l, boots);
+	int n = sql_changed(&q);
+	if (n != 0)
+		return n < 0 ? -1 : 0;
+	sql_begin(&q, st, STMT_LIVE_ADD, e);
+	live_bind(&q, l, boots);
 	return sql_run(&q);
 }
 

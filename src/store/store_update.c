@@ -77,7 +77,9 @@ int store_update_get(struct store *st, int64_t id, struct update *out, struct er
 
 int store_update_open(struct store *st, int64_t dev, struct update *out, struct err *e)
 {
-	return update_one(st, STMT_UPDATE_OPEN, dev, out, e);
+	int found = update_one(st, STMT_UPDATE_RUNNING, dev, out, e);
+
+	return found != 0 ? found : update_one(st, STMT_UPDATE_FIRST_PLANNED, dev, out, e);
 }
 
 int store_update_latest(struct store *st, int64_t dev, struct update *out, struct err *e)
@@ -119,29 +121,6 @@ static int keys_get(struct store *st, int64_t id, struct keys *k, struct err *e)
 	return found ? 0 : err_set(e, ERR_NOT_FOUND, "no such update");
 }
 
-static int put_plain(struct store *st, const struct update *u, struct err *e)
-{
-	struct sql q;
-
-	sql_begin(&q, st, STMT_UPDATE_PUT, e);
-	sql_text(&q, failure_word(u->failure));
-	sql_int(&q, u->attempt);
-	sql_int(&q, u->deferrals);
-	sql_int(&q, u->charged);
-	sql_int(&q, u->reserved);
-	sql_int(&q, u->manifest_fetched);
-	sql_int(&q, u->late);
-	sql_int(&q, u->progress);
-	sql_u64(&q, u->offer_boot);
-	sql_int(&q, u->track_deadline);
-	sql_int(&q, u->not_before);
-	sql_int(&q, u->not_after);
-	sql_text(&q, u->reason);
-	sql_int(&q, u->changed);
-	sql_int(&q, u->id);
-	return sql_run(&q);
-}
-
 static int put_due(struct store *st, const struct update *u, struct err *e)
 {
 	struct sql q;
@@ -152,35 +131,48 @@ static int put_due(struct store *st, const struct update *u, struct err *e)
 	return sql_run(&q);
 }
 
-static int put_state(struct store *st, const struct update *u, const struct keys *old,
-		     struct err *e)
+static void bind_plain(struct sql *q, const struct update *u)
 {
-	bool open = !update_state_terminal(u->state);
-	bool more =
-		open == update_state_terminal(old->state) || old->urgency != (int64_t)u->urgency;
-	struct sql q;
-
-	sql_begin(&q, st, more ? STMT_UPDATE_PUT_OPEN : STMT_UPDATE_PUT_STATE, e);
-	sql_text(&q, update_state_word(u->state));
-	if (more) {
-		sql_int(&q, open);
-		sql_int(&q, u->urgency);
-	}
-	sql_int(&q, u->id);
-	return sql_run(&q);
+	sql_text(q, failure_word(u->failure));
+	sql_int(q, u->attempt);
+	sql_int(q, u->deferrals);
+	sql_int(q, u->charged);
+	sql_int(q, u->reserved);
+	sql_int(q, u->manifest_fetched);
+	sql_int(q, u->late);
+	sql_int(q, u->progress);
+	sql_u64(q, u->offer_boot);
+	sql_int(q, u->track_deadline);
+	sql_int(q, u->not_before);
+	sql_int(q, u->not_after);
+	sql_text(q, u->reason);
+	sql_int(q, u->changed);
 }
 
 static int put_changed(struct store *st, const struct update *u, const struct keys *old,
 		       struct err *e)
 {
-	if (put_plain(st, u, e) != 0)
+	bool open = !update_state_terminal(u->state);
+	bool opens =
+		open == update_state_terminal(old->state) || old->urgency != (int64_t)u->urgency;
+	struct sql q;
+
+	sql_begin(&q, st,
+		  opens			   ? STMT_UPDATE_PUT_OPEN
+		  : old->state != u->state ? STMT_UPDATE_PUT_STATE
+					   : STMT_UPDATE_PUT,
+		  e);
+	bind_plain(&q, u);
+	if (opens || old->state != u->state)
+		sql_text(&q, update_state_word(u->state));
+	if (opens) {
+		sql_int(&q, open);
+		sql_int(&q, u->urgency);
+	}
+	sql_int(&q, u->id);
+	if (sql_run(&q) != 0)
 		return -1;
-	if (old->track_due != u->track_due && put_due(st, u, e) != 0)
-		return -1;
-	if ((old->state != u->state || old->urgency != (int64_t)u->urgency) &&
-	    put_state(st, u, old, e) != 0)
-		return -1;
-	return 0;
+	return old->track_due != u->track_due ? put_due(st, u, e) : 0;
 }
 
 int store_update_put(struct store *st, const struct update *u, struct err *e)

@@ -135,8 +135,11 @@ int64_t make_release(struct store *st, const char *name, uint64_t sequence)
 
 int64_t make_rollout(struct store *st, const char *name, int64_t release, int64_t budget)
 {
-	struct rollout r = { .release = release, .state = ROLLOUT_RUNNING, .budget = budget,
-			     .target = "all", .etag = 1 };
+	struct rollout r = { .release = release,
+			     .state = ROLLOUT_RUNNING,
+			     .budget = budget,
+			     .target = "all",
+			     .etag = 1 };
 	struct err e = { 0 };
 
 	ck_assert_int_eq(text_copy(r.name, sizeof(r.name), name), 0);
@@ -146,7 +149,10 @@ int64_t make_rollout(struct store *st, const char *name, int64_t release, int64_
 
 struct update make_update(struct store *st, int64_t dev, int64_t rollout, int64_t release)
 {
-	struct update u = { .dev = dev, .rollout = rollout, .release = release, .attempt = 1,
+	struct update u = { .dev = dev,
+			    .rollout = rollout,
+			    .release = release,
+			    .attempt = 1,
 			    .urgency = URGENCY_NORMAL };
 	struct err e = { 0 };
 

@@ -12,10 +12,10 @@ struct bed {
 	struct err e;
 };
 
-void bed_make(struct bed *b);		/* a new directory, an open store */
-void bed_open(struct bed *b);		/* again, after bed_close */
+void bed_make(struct bed *b); /* a new directory, an open store */
+void bed_open(struct bed *b); /* again, after bed_close */
 void bed_close(struct bed *b);
-void bed_remove(struct bed *b);		/* close, and remove the directory */
+void bed_remove(struct bed *b); /* close, and remove the directory */
 void bed_path(const struct bed *b, char *dst, size_t cap, const char *file);
 /* Run SQL against a closed store's file by a connection of its own. */
 void bed_sql(const struct bed *b, const char *file, const char *sql);
@@ -30,18 +30,18 @@ struct update make_update(struct store *st, int64_t dev, int64_t rollout, int64_
 struct digest digest_of(const char *text);
 
 /* 0 or the error's text on the test's output. */
-#define ok(call) \
-	do { \
-		struct err e_ = { 0 }; \
-		struct err *e = &e_; \
-		int rc_ = (call); \
+#define ok(call)                                                   \
+	do {                                                       \
+		struct err e_ = { 0 };                             \
+		struct err *e = &e_;                               \
+		int rc_ = (call);                                  \
 		ck_assert_msg(rc_ >= 0, "%s: %s", #call, e_.text); \
 	} while (0)
-#define refuses(call, want) \
-	do { \
-		struct err e_ = { 0 }; \
-		struct err *e = &e_; \
-		int rc_ = (call); \
+#define refuses(call, want)                                                                       \
+	do {                                                                                      \
+		struct err e_ = { 0 };                                                            \
+		struct err *e = &e_;                                                              \
+		int rc_ = (call);                                                                 \
 		ck_assert_msg(rc_ == -1 && e_.code == (want), "%s: %d, %s", #call, rc_, e_.text); \
 	} while (0)
 

@@ -263,7 +263,8 @@ START_TEST(test_every_statement_has_a_plan)
 		if (strncmp(t->text, "BEGIN", 5) == 0 || strstr(t->text, "SAVEPOINT") ||
 		    strncmp(t->text, "COMMIT", 6) == 0)
 			continue;
-		ck_assert_msg(allowed || !plan_scans(b.st->db[t->db], t->text), "%s scans", t->name);
+		ck_assert_msg(allowed || !plan_scans(b.st->db[t->db], t->text), "%s scans",
+			      t->name);
 	}
 }
 END_TEST
@@ -287,7 +288,7 @@ static int index_writes(const char *text)
 {
 	char *sql = sqlite3_mprintf("EXPLAIN %s", text);
 	sqlite3_stmt *s = NULL;
-	uint64_t stored = 0;	/* cursors on the file; the others are of lists in CHECKs */
+	uint64_t stored = 0; /* cursors on the file; the others are of lists in CHECKs */
 	int n = 0;
 
 	ck_assert_int_eq(sqlite3_prepare_v2(b.st->db[DB_MAIN], sql, -1, &s, NULL), SQLITE_OK);
@@ -307,9 +308,9 @@ static int index_writes(const char *text)
 
 START_TEST(test_reports_move_no_index)
 {
-	static const enum statement still[] = { STMT_LIVE_PUT, STMT_UPDATE_PROGRESS,
-						STMT_UPDATE_PUT, STMT_HISTORY_ADD,
-						STMT_HISTORY_LINK, STMT_ROLLOUT_COUNT,
+	static const enum statement still[] = { STMT_LIVE_PUT,	      STMT_UPDATE_PROGRESS,
+						STMT_UPDATE_PUT,      STMT_HISTORY_ADD,
+						STMT_HISTORY_LINK,    STMT_ROLLOUT_COUNT,
 						STMT_ROLLOUT_RESERVE, STMT_DEVICE_PUT,
 						STMT_DEVICE_FLOOR };
 
