@@ -11,6 +11,7 @@ import hashlib
 import http.client
 import json
 import os
+import pwd
 import random
 import shutil
 import signal
@@ -29,6 +30,16 @@ DEVICE = os.path.join(BUILD, "fettle-device")
 PATIENCE = float(os.environ.get("FETTLE_PATIENCE", "1"))
 # "valgrind ..." in front of the daemon, when the runner says so.
 WRAP = os.environ.get("FETTLE_WRAP", "").split()
+
+
+# fettled never runs as root: started by root it becomes this user.
+SERVICE_USER = "nobody" if os.getuid() == 0 else pwd.getpwuid(os.getuid()).pw_name
+
+
+def give(path):
+    """A file the service must read."""
+    if os.getuid() == 0:
+        shutil.chown(path, SERVICE_USER)
 
 
 def free_port(kind):
@@ -78,12 +89,12 @@ class Daemon:
     def __init__(self, root, extra="", coap=True, tls=True, limits="", server="", trusted=None):
         self.root = root
         self.data = os.path.join(root, "data")
-        os.makedirs(self.data, mode=0o700, exist_ok=True)
+        os.chmod(root, 0o711)
         self.coap_port = free_port(socket.SOCK_DGRAM)
         self.coaps_port = free_port(socket.SOCK_DGRAM)
         self.http_port = free_port(socket.SOCK_STREAM)
         self.https_port = free_port(socket.SOCK_STREAM)
-        self.socket = os.path.join(root, "control.sock")
+        self.socket = os.path.join(root, "run", "control.sock")
         self.certificate = os.path.join(root, "tls.crt")
         self.key = os.path.join(root, "tls.key")
         self.log = os.path.join(root, "fettled.log")
@@ -96,7 +107,9 @@ class Daemon:
                             "-keyout", self.key, "-out", self.certificate],
                            check=True, capture_output=True)
             os.chmod(self.key, 0o600)
-        text = "[server]\ndata_dir = %s\n%s\n" % (self.data, server)
+            give(self.key)
+        user = "user = %s\n" % SERVICE_USER
+        text = "[server]\ndata_dir = %s\n%s%s\n" % (self.data, user, server)
         text += "[coap]\n"
         if coap:
             text += "listen = 127.0.0.1:%d\nlisten_dtls = 127.0.0.1:%d\n" % (
@@ -120,6 +133,7 @@ class Daemon:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(path)
         notify.bind(path)
+        os.chmod(path, 0o777)
         notify.settimeout(0.1)
         env = dict(os.environ, NOTIFY_SOCKET=path)
         with open(self.log, "ab") as log:
