@@ -54,15 +54,14 @@ static int read_components(struct doc_reader *r, struct component out[COMPONENTS
 			return err_prefix(r->e, "components[%d]", *n);
 		for (int i = 0; i < *n; i++)
 			if (strcmp(out[i].name, out[*n].name) == 0)
-				return err_set(r->e, ERR_INVALID, "components[%d]: the same name as %d",
-					       *n, i);
+				return err_set(r->e, ERR_INVALID,
+					       "components[%d]: the same name as %d", *n, i);
 		(*n)++;
 	}
 	return 0;
 }
 
-static int read_status(struct doc_reader *outer, struct device_live *l, bool *has,
-		       int64_t wall_ms)
+static int read_status(struct doc_reader *outer, struct device_live *l, bool *has, int64_t wall_ms)
 {
 	static const char *const words[] = { "idle", "busy", "critical" };
 	const struct doc *d = doc_opt_map(outer, "status");

@@ -19,8 +19,8 @@ static int request_digest(const struct call *c, struct digest *out)
 	struct sha256 *h = sha256_new();
 	int rc = -1;
 
-	if (!h || text_format(head, sizeof(head), "%d %d ", (int)c->rq->method,
-			      (int)c->rq->accept) != 0)
+	if (!h ||
+	    text_format(head, sizeof(head), "%d %d ", (int)c->rq->method, (int)c->rq->accept) != 0)
 		goto out;
 	if (sha256_add(h, slice_str(head)) || sha256_add(h, c->rq->path) ||
 	    sha256_add(h, slice_str("?")) || sha256_add(h, c->rq->query) ||
@@ -44,8 +44,8 @@ static int replay(struct call *c, uint16_t status, struct slice kept, struct err
 	size_t n = end ? (size_t)(end - kept.p) : 0;
 	enum media m;
 
-	if (!end || text_copy_slice(c->rs->location, sizeof(c->rs->location),
-				    slice_of(kept.p, n)) != 0)
+	if (!end ||
+	    text_copy_slice(c->rs->location, sizeof(c->rs->location), slice_of(kept.p, n)) != 0)
 		return err_set(e, ERR_INTERNAL, "the kept answer is damaged");
 	c->rs->status = status;
 	c->rs->body = slice_of(kept.p + n + 1, kept.n - n - 1);

@@ -26,7 +26,8 @@ struct sessions {
 };
 
 struct session *sessions_find(const struct sessions *t, uint64_t handle);
-struct session *sessions_add(struct sessions *t, uint64_t handle);	/* NULL: full, there, no memory */
+/* NULL: full, there already, no memory. */
+struct session *sessions_add(struct sessions *t, uint64_t handle);
 void sessions_remove(struct sessions *t, uint64_t handle);
 void sessions_clear(struct sessions *t);
 
@@ -43,14 +44,15 @@ struct service {
 
 /* ---- principal.c: who asks, decided by rows for each request ---- */
 
-/* Fills c->who, c->scope and, for devices, c->device. -1: the answer (401 ...), rs->close perhaps set. */
+/* Fills c->who, c->scope and, for devices, c->device. -1: e is the answer. */
 int principal_resolve(struct call *c, struct err *e);
 /* The path names device id on a plain listener: become it when it has no credential. */
 int principal_by_path(struct call *c, struct slice id, bool registering, struct err *e);
 /* Role, lane, scope and own device against c->route. */
 int principal_authorise(struct call *c, struct err *e);
 /* One of a device's credentials by its number: 1, 0, -1 */
-int credential_load(struct store *st, int64_t dev, int64_t id, struct credential *out, struct err *e);
+int credential_load(struct store *st, int64_t dev, int64_t id, struct credential *out,
+		    struct err *e);
 bool credential_usable(const struct credential *cr, int64_t wall);
 
 /* ---- call.c: the way of one request ---- */
@@ -125,9 +127,11 @@ int page_end(struct page *p, struct err *e);
 int hole_text(const struct call *c, unsigned i, char *dst, size_t cap, struct err *e);
 int hole_id(const struct call *c, unsigned i, int64_t *out, struct err *e);
 int hole_digest(const struct call *c, unsigned i, struct digest *out, struct err *e);
-int query_id(const struct call *c, const char *name, int64_t *out, struct err *e);	/* absent: 0 */
+/* Absent: 0. */
+int query_id(const struct call *c, const char *name, int64_t *out, struct err *e);
 bool query_flag(const struct call *c, const char *name);
-int found_or(int rc, struct err *e, const char *what);	/* of a *_get: 0 found, -1 with ERR_NOT_FOUND */
+/* What a *_get returned: 0 found, -1 (ERR_NOT_FOUND when it was absent). */
+int found_or(int rc, struct err *e, const char *what);
 /* 1 when this device is inside the asker's scope (or there is none). */
 int scope_takes(const struct call *c, int64_t dev, struct err *e);
 int scope_needed(const struct call *c, struct err *e);	/* -1 ERR_FORBIDDEN when scoped */

@@ -91,7 +91,7 @@ int scope_query(struct call *c, const struct filter **out, struct err *e)
 		return err_set(e, ERR_NO_MEMORY, "no memory for the filter");
 	both->op = FILTER_AND;
 	both->left = q;
-	both->right = (struct filter *)(uintptr_t)c->scope;	/* read only, as q's user sees it */
+	both->right = (struct filter *)(uintptr_t)c->scope; /* read only, as q's user sees it */
 	*out = both;
 	return 0;
 }

@@ -21,7 +21,7 @@ static int become_device(struct call *c, int64_t dev, int64_t credential, struct
 
 	if (rc < 0)
 		return -1;
-	/* with a credential or without one: a device is served in the one way it was enrolled for */
+	/* with a credential or without: it is served in the one way it was enrolled for */
 	if (rc == 0 || c->device.disabled || (c->device.auth == AUTH_NONE) != (credential == 0))
 		return refuse(e);
 	c->who.role = ROLE_DEVICE;
@@ -74,7 +74,8 @@ static int resolve_operator_token(struct call *c, const struct digest *hash, str
 	if (rc < 0)
 		return -1;
 	/* admin is never had by a token, whatever a row says */
-	if (rc == 0 || !slice_eq_ct(slice_of(t.hash.b, DIGEST_SIZE), slice_of(hash->b, DIGEST_SIZE)) ||
+	if (rc == 0 ||
+	    !slice_eq_ct(slice_of(t.hash.b, DIGEST_SIZE), slice_of(hash->b, DIGEST_SIZE)) ||
 	    t.revoked != 0 || (t.not_after != 0 && c->tk.now.wall >= t.not_after) ||
 	    t.role <= ROLE_DEVICE || t.role >= ROLE_ADMIN)
 		return refuse(e);
@@ -87,7 +88,8 @@ static int resolve_operator_token(struct call *c, const struct digest *hash, str
 		return 0;
 	struct filter *f = NULL;
 	if (filter_parse(c->who.scope, c->tk.a, &f, e) != 0)
-		return err_set(e, ERR_INTERNAL, "the scope of token %" PRId64 " is not a filter", t.id);
+		return err_set(e, ERR_INTERNAL, "the scope of token %" PRId64 " is not a filter",
+			       t.id);
 	c->scope = f;
 	return 0;
 }
@@ -199,8 +201,9 @@ int principal_by_path(struct call *c, struct slice id, bool registering, struct 
 		return refuse(e);
 	c->device = d;
 	c->session->dev = d.dev;
-	c->who = (struct principal){ .role = ROLE_DEVICE, .how = c->who.how,
-				     .transport = c->who.transport, .dev = d.dev };
+	c->who = (struct principal){
+		.role = ROLE_DEVICE, .how = c->who.how, .transport = c->who.transport, .dev = d.dev
+	};
 	(void)text_copy(c->who.device, sizeof(c->who.device), d.id);
 	(void)text_format(c->who.name, sizeof(c->who.name), "device:%s", d.id);
 	return 0;

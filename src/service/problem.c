@@ -115,7 +115,7 @@ void problem_fill(const struct call *c, const struct err *why, struct response *
 	struct buf *b = &c->sv->scratch;
 	buf_reset(b);
 	if (doc_failed(c->tk.a) || docfmt_encode(m, d, b, NULL) != 0)
-		return;		/* the status alone says it */
+		return; /* the status alone says it */
 	const uint8_t *body = arena_copy(c->tk.a, b->p, b->n);
 	if (!body)
 		return;
@@ -135,9 +135,11 @@ void service_unavailable(const struct request *rq, enum err_code why, struct are
 	rs->retry_after = retry_of(why);
 	if (!slice_starts(rq->path, "/api/"))
 		return;
-	const char *body = arena_printf(a, "{\"type\":\"urn:fettle:%s\",\"status\":%u,\"title\":\"%s\","
-					"\"detail\":\"it could not be stored now; nothing was changed\"}",
-					err_word(why), rs->status, status_phrase(rs->status));
+	const char *body =
+		arena_printf(a,
+			     "{\"type\":\"urn:fettle:%s\",\"status\":%u,\"title\":\"%s\","
+			     "\"detail\":\"it could not be stored now; nothing was changed\"}",
+			     err_word(why), rs->status, status_phrase(rs->status));
 	if (!body)
 		return;
 	rs->media = MEDIA_PROBLEM_JSON;

@@ -103,7 +103,10 @@ int reply_object(struct call *c, const struct digest *d, enum media m, bool sess
 
 	etag_of_digest(&rs->etag, d);
 	*g = (struct grant){ .session = session ? c->rq->session : 0,
-			     .object = *d, .media = m, .max_age = -1, .lifetime_ms = lifetime_ms };
+			     .object = *d,
+			     .media = m,
+			     .max_age = -1,
+			     .lifetime_ms = lifetime_ms };
 	if (text_copy_slice(g->path, sizeof(g->path), c->rq->path) != 0)
 		return err_set(e, ERR_INVALID, "path longer than %d bytes", PATH_MAX_LEN);
 	if (etag_check(c, &rs->etag, &fresh, e) != 0)

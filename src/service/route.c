@@ -6,22 +6,22 @@
 #include "service/route.h"
 
 #define SEGMENTS_MAX 8
-#define BUCKETS 256		/* a power of two, several times the routes */
+#define BUCKETS 256 /* a power of two, several times the routes */
 
 /* One pattern, cut. The rest of a path, where the last segment is "<name...>", is one hole. */
 struct pattern {
 	const struct route *route;
 	struct slice seg[SEGMENTS_MAX];
 	uint8_t n;
-	uint8_t holes;		/* bit i: seg[i] is a hole */
+	uint8_t holes; /* bit i: seg[i] is a hole */
 	bool rest;
-	struct pattern *next;	/* in its bucket */
+	struct pattern *next; /* in its bucket */
 };
 
 struct route_index {
 	struct pattern *patterns;
 	struct pattern *bucket[BUCKETS];
-	struct pattern *rests;	/* patterns with a rest, in the table's order */
+	struct pattern *rests; /* patterns with a rest, in the table's order */
 };
 
 /* Cut at '/'. Returns the number of segments, SEGMENTS_MAX + 1 when there are more. */

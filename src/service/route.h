@@ -14,7 +14,9 @@
 #define ROLE_BIT(r) (1u << (r))
 #define WHO_ANYONE ROLE_BIT(ROLE_NONE)	/* also those who proved nothing */
 #define WHO_DEVICE ROLE_BIT(ROLE_DEVICE)
-#define WHO_READ (ROLE_BIT(ROLE_VIEWER) | ROLE_BIT(ROLE_OPERATOR) | ROLE_BIT(ROLE_APPROVER) | ROLE_BIT(ROLE_ADMIN))
+#define WHO_READ                                                                                  \
+	(ROLE_BIT(ROLE_VIEWER) | ROLE_BIT(ROLE_OPERATOR) | ROLE_BIT(ROLE_APPROVER) |               \
+	 ROLE_BIT(ROLE_ADMIN))
 #define WHO_AUTHOR (ROLE_BIT(ROLE_AUTHOR) | ROLE_BIT(ROLE_OPERATOR) | ROLE_BIT(ROLE_ADMIN))
 #define WHO_OPERATE (ROLE_BIT(ROLE_OPERATOR) | ROLE_BIT(ROLE_ADMIN))
 #define WHO_ADMIN ROLE_BIT(ROLE_ADMIN)
@@ -27,7 +29,7 @@ enum route_flags {
 	ROUTE_DOC = 16,		/* needs a document as body */
 	ROUTE_DOC_OPT = 32,	/* may have one */
 	ROUTE_UNSCOPED = 64,	/* no device: a scoped asker is refused */
-	ROUTE_DEVICE = 128,	/* hole 0 names a device, which the asker's scope must take in: c->device */
+	ROUTE_DEVICE = 128,	/* hole 0 names a device in the asker's scope: c->device */
 	ROUTE_SECRET = 256,	/* the answer shows a secret once: kept without it for repeats */
 };
 
@@ -38,7 +40,7 @@ struct principal {
 	int64_t dev;			/* device principals */
 	char device[NAME_TEXT];
 	int64_t credential, token;
-	char name[NAME_TEXT + 16];	/* audit: "uid:0", "token:ci", "device:lamp-1", "anonymous" */
+	char name[NAME_TEXT + 16];	/* for audit: "uid:0", "token:ci", "device:lamp-1" */
 	char scope[FILTER_TEXT];
 };
 
@@ -64,7 +66,10 @@ struct call {			/* what a handler gets */
 	const struct doc *answer;	/* the document in rs, for repeats by Idempotency-Key */
 };
 
-typedef int (*route_handler)(struct call *c, struct err *e);	/* 0: rs is filled; -1: e becomes the answer */
+/*
+ * 0: rs is filled (a status over 399 takes back what was written); -1: e becomes the answer.
+ */
+typedef int (*route_handler)(struct call *c, struct err *e);
 
 struct route {
 	enum method method;

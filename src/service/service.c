@@ -135,7 +135,8 @@ int call_enter(struct call *c, struct err *e)
 
 	c->evidence = &nothing;
 	c->session = (unsigned)c->lane < LANE_COUNT
-			     ? sessions_find(&c->sv->lanes[c->lane], c->rq->session) : NULL;
+			     ? sessions_find(&c->sv->lanes[c->lane], c->rq->session)
+			     : NULL;
 	if (!c->session) {
 		c->rs->close = true;
 		return err_set(e, ERR_UNAUTHENTICATED, "no session was admitted for this");
@@ -187,7 +188,7 @@ int call_load_device(struct call *c, unsigned hole, struct err *e)
 	return found_or(scope_takes(c, c->device.dev, e), e, "device");
 }
 
-/* What a scoped asker changed must still be inside: an edit satisfies the scope before and after. */
+/* An edit must satisfy the asker's scope before and after. */
 static int still_inside(struct call *c, struct err *e)
 {
 	if (!c->scope || c->route->method == METHOD_GET || c->device.dev == 0)
@@ -249,8 +250,12 @@ void service_request(struct service *sv, enum lane lane, const struct request *r
 static struct tracker system_tracker(struct service *sv, const struct now *now, struct arena *a,
 				     struct effects *fx)
 {
-	return (struct tracker){ .st = sv->o.store, .policy = &sv->policy, .now = *now, .fx = fx,
-				 .a = a, .who = "system" };
+	return (struct tracker){ .st = sv->o.store,
+				 .policy = &sv->policy,
+				 .now = *now,
+				 .fx = fx,
+				 .a = a,
+				 .who = "system" };
 }
 
 /* Nothing has consequences before it is durable. */

@@ -63,7 +63,8 @@ int service_admit(struct service *sv, enum lane lane, uint64_t session, const st
 void service_closed(struct service *sv, enum lane lane, uint64_t session);
 void service_lane_reset(struct service *sv, enum lane lane);	/* the front was replaced */
 /* Sessions an effect ends: fills up to limit handles, returns how many. */
-int service_sessions_of(struct service *sv, enum lane lane, const struct effect *fx, uint64_t *out, int limit);
+int service_sessions_of(struct service *sv, enum lane lane, const struct effect *fx, uint64_t *out,
+			int limit);
 
 /*
  * One request, inside a batch: the caller has called store_handler_begin and
@@ -75,8 +76,8 @@ void service_request(struct service *sv, enum lane lane, const struct request *r
 		     struct outcome *oc, bool *keep);
 
 /*
- * Uploads, outside batches: authorise and open (fills u; continues one when rq names it), then the
- * caller feeds store_upload_chunk and closes. Each returns 0 and goes on, or -1 with rs the final answer.
+ * Uploads, outside batches: authorise and open (fills u; continues one when rq names it), then
+ * the caller feeds store_upload_chunk and closes. 0 goes on, -1: rs is the final answer.
  */
 struct upload_ask {
 	bool has_size, has_digest, has_offset;
@@ -103,7 +104,8 @@ int service_jobs(struct service *sv, const struct now *now, struct arena *a, str
 		 int64_t budget_us, struct err *e);
 
 /* A failing batch is answered: the response for a request that could not be stored. */
-void service_unavailable(const struct request *rq, enum err_code why, struct arena *a, struct response *rs);
+void service_unavailable(const struct request *rq, enum err_code why, struct arena *a,
+			 struct response *rs);
 
 /* Counters for /metrics and the watchdog, kept by the caller. */
 struct service_stats {

@@ -130,7 +130,8 @@ bool credential_usable(const struct credential *cr, int64_t wall)
 	return cr->revoked == 0 && (cr->not_after == 0 || wall < cr->not_after);
 }
 
-int credential_load(struct store *st, int64_t dev, int64_t id, struct credential *out, struct err *e)
+int credential_load(struct store *st, int64_t dev, int64_t id, struct credential *out,
+		    struct err *e)
 {
 	int n = store_credential_list(st, dev, id - 1, 1, out, e);
 

@@ -83,18 +83,21 @@ int svc_wellknown(struct call *c, struct err *e);
 int svc_object_path(struct call *c, struct err *e);
 
 /* What several subjects show of one another. */
-int call_load_device(struct call *c, unsigned hole, struct err *e);	/* into c->device, scope checked */
-int hole_release(struct call *c, unsigned i, struct release *out, struct err *e);	/* number or name */
+/* Into c->device; outside the asker's scope it is not there. */
+int call_load_device(struct call *c, unsigned hole, struct err *e);
+/* By number or name. */
+int hole_release(struct call *c, unsigned i, struct release *out, struct err *e);
 int release_of_text(struct call *c, const char *text, struct release *out, struct err *e);
 void doc_put_update(struct call *c, struct doc *d, const struct update *u);
 int reply_image(struct call *c, uint16_t status, const struct image *i, struct err *e);
-void doc_put_uuid(struct arena *a, struct doc *d, const char *key, const struct uuid *u);	/* unset: null */
+void doc_put_uuid(struct arena *a, struct doc *d, const char *key, const struct uuid *u);
 void doc_put_job(struct call *c, struct doc *d, const struct job *j);
 int reply_manifest(struct call *c, const struct digest *d, bool own, struct err *e);
 /* Assigned members of a device from a body: shared by adding, editing, importing. */
 int device_read_assigned(struct call *c, const struct doc *body, struct device *d, bool creating,
 			 struct err *e);
-int device_put_labels(struct call *c, const struct doc *body, const struct device *d, struct err *e);
+int device_put_labels(struct call *c, const struct doc *body, const struct device *d,
+		      struct err *e);
 int device_add(struct call *c, const struct doc *body, struct device *d, struct err *e);
 
 #endif

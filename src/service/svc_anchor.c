@@ -129,8 +129,7 @@ int svc_anchor_show(struct call *c, struct err *e)
 	struct anchor a;
 	int64_t id;
 
-	if (hole_id(c, 0, &id, e) ||
-	    found_or(store_anchor_get(c->tk.st, id, &a, e), e, "anchor"))
+	if (hole_id(c, 0, &id, e) || found_or(store_anchor_get(c->tk.st, id, &a, e), e, "anchor"))
 		return -1;
 	return reply_anchor(c, 200, &a, e);
 }

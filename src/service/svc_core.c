@@ -13,15 +13,15 @@
 struct links {
 	struct call *c;
 	struct buf b;
-	char name[8];		/* "rt", "href", "ct", "obs", "sz", or "" */
+	char name[8]; /* "rt", "href", "ct", "obs", "sz", or "" */
 	char value[128];
-	bool prefix;		/* value ended in '*' */
+	bool prefix; /* value ended in '*' */
 };
 
 struct link {
 	const char *href, *rt, *ct;
 	bool obs;
-	uint64_t sz;		/* 0: unsaid */
+	uint64_t sz; /* 0: unsaid */
 };
 
 static bool fits(const struct links *l, const char *word, size_t n)
@@ -77,7 +77,7 @@ static void put(struct links *l, const struct link *k)
 		buf_printf(&l->b, ";sz=%" PRIu64, k->sz);
 	if (k->obs)
 		buf_add_str(&l->b, ";obs");
-	if (l->b.failed) {	/* full: a whole link less, not half a one */
+	if (l->b.failed) { /* full: a whole link less, not half a one */
 		l->b.failed = false;
 		l->b.n = before;
 	}
@@ -120,18 +120,22 @@ static void put_own(struct links *l)
 	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
 		if (text_format(path, sizeof(path), "/device/%s%s", id, parts[i].tail) != 0)
 			continue;
-		put(l, &(struct link){ .href = path, .rt = parts[i].rt, .ct = "60 50",
-				       .obs = parts[i].obs });
+		put(l,
+		    &(struct link){
+			    .href = path, .rt = parts[i].rt, .ct = "60 50", .obs = parts[i].obs });
 	}
 }
 
-/* A link's target is a URI: names with bytes that would need escapes are reached by their UUIDs. */
+/* A link's target is a URI: a name with bytes that need escapes is reached by its UUID. */
 static bool plain_segment(const char *s)
 {
+	static const char others[] = "._~:@+=-";
+
 	if (!*s)
 		return false;
 	for (; *s; s++)
-		if (!strchr("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._~:@+=-", *s))
+		if (!(*s >= 'a' && *s <= 'z') && !(*s >= 'A' && *s <= 'Z') &&
+		    !(*s >= '0' && *s <= '9') && !strchr(others, *s))
 			return false;
 	return true;
 }
@@ -154,14 +158,17 @@ static int put_release(struct links *l, const struct release *r, struct err *e)
 		(void)text_copy(model, sizeof(model), r->model);
 	if (text_format(path, sizeof(path), "/.well-known/firmware/%s/%s/manifest.suit", maker,
 			model) == 0)
-		put(l, &(struct link){ .href = path, .rt = "suit.manifest", .ct = "60", .sz = m.size });
+		put(l, &(struct link){
+			       .href = path, .rt = "suit.manifest", .ct = "60", .sz = m.size });
 	int n = store_manifest_images(l->c->tk.st, &r->manifest, images, COMPONENTS_MAX, e);
 	for (int i = 0; i < n; i++) {
 		if (images[i].external)
 			continue;
 		digest_text(hex, &images[i].digest);
 		if (text_format(path, sizeof(path), "/image/%s", hex) == 0)
-			put(l, &(struct link){ .href = path, .rt = "fettle.image", .ct = "42",
+			put(l, &(struct link){ .href = path,
+					       .rt = "fettle.image",
+					       .ct = "42",
 					       .sz = images[i].has_size ? images[i].size : 0 });
 	}
 	return n < 0 ? -1 : 0;
@@ -193,7 +200,8 @@ int svc_core(struct call *c, struct err *e)
 	if (c->who.role == ROLE_DEVICE)
 		put_own(&l);
 	if (ROLE_BIT(c->who.role) & (WHO_READ | WHO_AUTHOR))
-		put(&l, &(struct link){ .href = "/api/v1/openapi.json", .rt = "fettle.api", .ct = "50" });
+		put(&l, &(struct link){
+				.href = "/api/v1/openapi.json", .rt = "fettle.api", .ct = "50" });
 	if (put_published(&l, e) == 0)
 		rc = reply_bytes(c, 200, MEDIA_LINK_FORMAT, buf_slice(&l.b), e);
 	buf_free(&l.b);

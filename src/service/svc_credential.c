@@ -8,12 +8,13 @@
 #include "service/secret.h"
 #include "service/svc.h"
 
-#define PSK_MIN 16	/* bytes: shorter keys can be guessed */
+#define PSK_MIN 16 /* bytes: shorter keys can be guessed */
 
 static const char *kind_word(enum credential_kind k)
 {
-	static const char *const words[] = { [CREDENTIAL_PSK] = "psk", [CREDENTIAL_TOKEN] = "token",
-					     [CREDENTIAL_X509] = "x509" };
+	static const char *const words[] = {
+		[CREDENTIAL_PSK] = "psk", [CREDENTIAL_TOKEN] = "token", [CREDENTIAL_X509] = "x509"
+	};
 
 	return words[k];
 }
@@ -116,7 +117,8 @@ int svc_credential_add(struct call *c, struct err *e)
 	if (read_credential(c, &v, token, e) != 0 || store_credential_add(c->tk.st, &v, e) != 0 ||
 	    audit_note(&c->tk, "credential.add", c->device.id, e, "id=%" PRId64 " kind=%s", v.id,
 		       kind_word(v.kind)) != 0 ||
-	    reply_location(c, e, "/api/v1/devices/%s/credentials/%" PRId64, c->device.id, v.id) != 0)
+	    reply_location(c, e, "/api/v1/devices/%s/credentials/%" PRId64, c->device.id, v.id) !=
+		    0)
 		return -1;
 	put_credential(c, d, &v);
 	if (token[0])

@@ -9,7 +9,7 @@
 #include "service/device_msg.h"
 #include "service/svc.h"
 
-#define MANIFEST_SMALL 600	/* sent inside the offer unasked */
+#define MANIFEST_SMALL 600 /* sent inside the offer unasked */
 
 static struct doc *answer_begin(struct call *c, int64_t ask_again_s)
 {
@@ -192,26 +192,29 @@ static int suit_report_target(struct call *c, const struct suit_report *s, struc
 	if (s->manifest_digest.n > 0 &&
 	    !slice_eq(s->manifest_digest, slice_of(m.identity.b, DIGEST_SIZE)) &&
 	    !slice_eq(s->manifest_digest, slice_of(m.digest.b, DIGEST_SIZE)))
-		return err_set(e, ERR_CONFLICT, "the report is of another manifest than the update's");
+		return err_set(e, ERR_CONFLICT,
+			       "the report is of another manifest than the update's");
 	return 0;
 }
 
-/* SUIT_Report_Reasons (draft-ietf-suit-report), as failures here. A failed condition after a fetch is the image's digest. */
+/*
+ * SUIT_Report_Reasons (draft-ietf-suit-report), as failures here. A condition that
+ * fails after a fetch is the image's digest.
+ */
 static enum failure failure_of_reason(int64_t reason)
 {
 	static const enum failure map[] = {
-		[0] = FAILURE_OTHER,
-		[1] = FAILURE_INCOMPATIBLE,	/* cbor-parse */
-		[2] = FAILURE_INCOMPATIBLE,	/* cose-unsupported */
-		[3] = FAILURE_INCOMPATIBLE,	/* alg-unsupported */
-		[4] = FAILURE_SIGNATURE,	/* unauthorised */
-		[5] = FAILURE_INCOMPATIBLE,	/* command-unsupported */
-		[6] = FAILURE_INCOMPATIBLE,	/* component-unsupported */
-		[7] = FAILURE_SIGNATURE,	/* component-unauthorised */
-		[8] = FAILURE_INCOMPATIBLE,	/* parameter-unsupported */
-		[9] = FAILURE_INCOMPATIBLE,	/* severing-unsupported */
-		[10] = FAILURE_DIGEST,		/* condition-failed */
-		[11] = FAILURE_INSTALL,		/* operation-failed */
+		[0] = FAILURE_OTHER,	    [1] = FAILURE_INCOMPATIBLE, /* cbor-parse */
+		[2] = FAILURE_INCOMPATIBLE, /* cose-unsupported */
+		[3] = FAILURE_INCOMPATIBLE, /* alg-unsupported */
+		[4] = FAILURE_SIGNATURE, /* unauthorised */
+		[5] = FAILURE_INCOMPATIBLE, /* command-unsupported */
+		[6] = FAILURE_INCOMPATIBLE, /* component-unsupported */
+		[7] = FAILURE_SIGNATURE, /* component-unauthorised */
+		[8] = FAILURE_INCOMPATIBLE, /* parameter-unsupported */
+		[9] = FAILURE_INCOMPATIBLE, /* severing-unsupported */
+		[10] = FAILURE_DIGEST, /* condition-failed */
+		[11] = FAILURE_INSTALL, /* operation-failed */
 	};
 
 	if (reason < 0 || reason >= (int64_t)(sizeof(map) / sizeof(map[0])))
@@ -274,7 +277,9 @@ static int read_suit_report(struct call *c, struct report *p, struct err *e)
 	if (!s.success && !s.pending)
 		p->failure = failure_of_reason(s.reason);
 	return text_copy(p->state, sizeof(p->state),
-			 s.success ? "succeeded" : s.pending ? "rebooting" : "failed");
+			 s.success   ? "succeeded"
+			 : s.pending ? "rebooting"
+				     : "failed");
 }
 
 static int decode_report(struct call *c, struct report *p, struct err *e)

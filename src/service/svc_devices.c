@@ -277,7 +277,7 @@ int svc_devices_remove(struct call *c, struct err *e)
 	    audit_note(&c->tk, "device.remove", c->device.id, e, "dev=%" PRId64, c->device.dev))
 		return -1;
 	effects_drop_device(c->tk.fx, c->device.dev, 0);
-	c->device.dev = 0;	/* no scope to satisfy any more */
+	c->device.dev = 0; /* no scope to satisfy any more */
 	c->rs->etag.n = 0;
 	return reply_empty(c, 204);
 }

@@ -8,8 +8,8 @@
 #include "service/svc.h"
 
 static const char *const members_add[] = {
-	"id", "auth", "mode", "vendor_id", "class_id", "manufacturer", "model", "parent", "tags",
-	"attributes", "contact_interval", "disabled", NULL,
+	"id",	  "auth", "mode",	"vendor_id",	    "class_id", "manufacturer", "model",
+	"parent", "tags", "attributes", "contact_interval", "disabled", NULL,
 };
 
 /* "" or null takes an assigned text away. */

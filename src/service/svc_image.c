@@ -88,7 +88,8 @@ int svc_image_remove(struct call *c, struct err *e)
 		return -1;
 	digest_text(hex, &i.digest);
 	if (store_image_remove(c->tk.st, &i.digest, e) != 0 ||
-	    audit_note(&c->tk, "image.remove", hex, e, "size=%llu", (unsigned long long)i.size) != 0)
+	    audit_note(&c->tk, "image.remove", hex, e, "size=%llu", (unsigned long long)i.size) !=
+		    0)
 		return -1;
 	effects_withdraw(c->tk.fx, &i.digest);
 	return reply_empty(c, 204);

@@ -68,7 +68,8 @@ static int csv_field(struct slice *s, char dst[FIELD_MAX], struct err *e)
 			}
 		}
 		if (n + 1 >= FIELD_MAX || ch == 0)
-			return err_set(e, ERR_INVALID, "a field of more than %d bytes", FIELD_MAX - 1);
+			return err_set(e, ERR_INVALID, "a field of more than %d bytes",
+				       FIELD_MAX - 1);
 		dst[n++] = (char)ch;
 	}
 	dst[n] = '\0';
@@ -128,8 +129,7 @@ static void put_field(struct arena *a, struct doc *d, struct doc **attributes, c
 			doc_add_int(a, *attributes, column + 5, n);
 		else
 			doc_add_text(a, *attributes, column + 5, value);
-	} else if (strcmp(column, "contact_interval") == 0 &&
-		   text_i64(slice_str(value), &n) == 0) {
+	} else if (strcmp(column, "contact_interval") == 0 && text_i64(slice_str(value), &n) == 0) {
 		doc_add_int(a, d, column, n);
 	} else if (strcmp(column, "disabled") == 0) {
 		doc_add_bool(a, d, column, strcmp(value, "true") == 0);
@@ -162,7 +162,8 @@ static int one_line(struct import *im, struct slice line, bool csv, struct err *
 	const struct doc *body = NULL;
 	struct device d;
 
-	if (csv ? csv_row(im, line, &body, e) : docfmt_decode(MEDIA_JSON, line, im->c->tk.a, &body, e))
+	if (csv ? csv_row(im, line, &body, e)
+		: docfmt_decode(MEDIA_JSON, line, im->c->tk.a, &body, e))
 		return -1;
 	if (device_add(im->c, body, &d, e) != 0)
 		return -1;

@@ -6,8 +6,8 @@
 #include "service/svc.h"
 
 #define GRANT_DEVICE_MS (10 * 60 * 1000)
-#define GRANT_OPEN_MS (60 * 1000)	/* what is published may be superseded */
-#define GRANT_ONCE_MS 1			/* this answer only: tokens travel with requests, not sessions */
+#define GRANT_OPEN_MS (60 * 1000) /* what is published may be superseded */
+#define GRANT_ONCE_MS 1 /* this answer only: tokens travel with requests, not sessions */
 
 static bool may_read_all(const struct call *c)
 {
@@ -80,7 +80,8 @@ int svc_object_image(struct call *c, struct err *e)
 	if (hole_digest(c, 0, &d, e) || held_image(c, &d, e) || image_rights(c, &d, &session, e) ||
 	    acceptable(c, MEDIA_OCTETS, e))
 		return -1;
-	return reply_object(c, &d, MEDIA_OCTETS, session, session ? lifetime_of(c) : GRANT_OPEN_MS, e);
+	return reply_object(c, &d, MEDIA_OCTETS, session, session ? lifetime_of(c) : GRANT_OPEN_MS,
+			    e);
 }
 
 /*

@@ -8,7 +8,7 @@
 
 #define PHASES_MAX 16
 
-/* A rollout is no device: a scoped asker has to do with those it made, whose target its scope bounds. */
+/* A scoped asker has to do with the rollouts it made: their target is within its scope. */
 static bool own_rollout(const struct call *c, const struct rollout *r)
 {
 	return !c->scope || strcmp(r->by, c->who.name) == 0;
@@ -56,7 +56,7 @@ static void put_rollout(struct call *c, struct doc *d, const struct rollout *r)
 	doc_add_text(a, d, "state", rollout_state_word(r->state));
 	doc_add_text(a, d, "reason", r->reason[0] ? r->reason : NULL);
 	doc_add_text(a, d, "urgency", urgency_word(r->urgency));
-	if (r->budget == INT64_MAX)	/* as many as targets: not counted yet */
+	if (r->budget == INT64_MAX) /* as many as targets: not counted yet */
 		doc_add_null(a, d, "budget");
 	else
 		doc_add_int(a, d, "budget", r->budget);
@@ -133,8 +133,8 @@ static int reply_with_job(struct call *c, const struct rollout *r, const struct 
 
 static int read_phase(const struct doc *d, struct phase *p, struct err *e)
 {
-	static const char *const members[] = { "percent", "count", "filter", "success_percent",
-					       "soak_s", "timeout_s", NULL };
+	static const char *const members[] = { "percent", "count",     "filter", "success_percent",
+					       "soak_s",  "timeout_s", NULL };
 	struct doc_reader r;
 
 	doc_read_init(&r, d, e);
@@ -195,8 +195,8 @@ static int bound_target(struct call *c, struct rollout_spec *s, struct err *e)
 
 static int read_spec(struct call *c, struct rollout_spec *s, struct err *e)
 {
-	static const char *const members[] = { "name", "release", "target", "budget", "in_flight",
-					       "phases", NULL };
+	static const char *const members[] = { "name",	    "release", "target", "budget",
+					       "in_flight", "phases",  NULL };
 	struct doc_reader r;
 
 	memset(s, 0, sizeof(*s));

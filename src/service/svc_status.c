@@ -5,7 +5,7 @@
 #include "base/clock.h"
 #include "service/svc.h"
 
-/* Sums over rollouts that run; their number is bounded by what people start, the look by PAGE_SCAN. */
+/* Sums over rollouts; their number is what people start, and the look is bounded. */
 struct running {
 	int64_t rollouts, in_flight, planned, failed;
 };
@@ -130,9 +130,11 @@ static void put_stats(struct buf *b, const struct service *sv)
 	figure(b, "commit_seconds_max", "gauge", "Longest commit.");
 	buf_printf(b, "fettle_commit_seconds_max %" PRIu64 ".%06" PRIu64 "\n",
 		   s->commit_us_max / 1000000, s->commit_us_max % 1000000);
-	one(b, "refused_busy_total", "counter", "Requests refused for want of room.", s->refused_busy);
+	one(b, "refused_busy_total", "counter", "Requests refused for want of room.",
+	    s->refused_busy);
 	figure(b, "sessions", "gauge", "Sessions admitted, by lane.");
-	buf_printf(b, "fettle_sessions{lane=\"network\"} %zu\nfettle_sessions{lane=\"control\"} %zu\n",
+	buf_printf(b,
+		   "fettle_sessions{lane=\"network\"} %zu\nfettle_sessions{lane=\"control\"} %zu\n",
 		   sv->lanes[LANE_NETWORK].n, sv->lanes[LANE_CONTROL].n);
 }
 
@@ -152,7 +154,8 @@ int svc_metrics(struct call *c, struct err *e)
 	    unsign(clock_mono_ms() - c->sv->started) / 1000);
 	one(b, "devices", "gauge", "Devices enrolled.", unsign(devices));
 	one(b, "rollouts_running", "gauge", "Rollouts that offer.", unsign(run.rollouts));
-	one(b, "updates_in_flight", "gauge", "Updates from offered to confirming.", unsign(run.in_flight));
+	one(b, "updates_in_flight", "gauge", "Updates from offered to confirming.",
+	    unsign(run.in_flight));
 	one(b, "updates_planned", "gauge", "Updates that wait.", unsign(run.planned));
 	one(b, "updates_failed", "gauge", "Updates charged as failed.", unsign(run.failed));
 	one(b, "upload_staged_bytes", "gauge", "Bytes of unfinished uploads.", unsign(staged));

@@ -8,7 +8,7 @@
 #include "service/svc.h"
 #include "tracker/filter.h"
 
-#define TOKEN_NAME_MAX 56	/* "token:" before it still fits a name */
+#define TOKEN_NAME_MAX 56 /* "token:" before it still fits a name */
 #define DAYS_DEFAULT 365
 
 static void put_token(struct call *c, struct doc *d, const struct token *t)

@@ -52,7 +52,8 @@ static int query_rollout(struct call *c, int64_t *id, struct err *e)
 		return 0;
 	if (rc < 0)
 		return err_set(e, ERR_INVALID, "rollout: broken or too long");
-	rc = text_i64(slice_str(text), id) == 0 && *id > 0 ? store_rollout_get(c->tk.st, *id, &r, e) : 0;
+	rc = text_i64(slice_str(text), id) == 0 && *id > 0 ? store_rollout_get(c->tk.st, *id, &r, e)
+							   : 0;
 	if (rc == 0)
 		rc = store_rollout_by_name(c->tk.st, text, &r, e);
 	if (found_or(rc, e, "rollout") != 0)
@@ -112,8 +113,7 @@ int svc_update_show(struct call *c, struct err *e)
 	struct update u;
 	int64_t id;
 
-	if (hole_id(c, 0, &id, e) ||
-	    found_or(store_update_get(c->tk.st, id, &u, e), e, "update") ||
+	if (hole_id(c, 0, &id, e) || found_or(store_update_get(c->tk.st, id, &u, e), e, "update") ||
 	    found_or(visible(c, &u, e), e, "update"))
 		return -1;
 	doc_put_update(c, d, &u);

@@ -30,8 +30,7 @@ static int load(struct call *c, struct upload *u, struct err *e)
 	if (hole_text(c, 0, name, sizeof(name), e) != 0)
 		return -1;
 	int rc = store_upload_get(c->tk.st, name, u, e);
-	if (rc == 1 && strcmp(u->by, c->who.name) != 0 &&
-	    !(ROLE_BIT(c->who.role) & WHO_OPERATE))
+	if (rc == 1 && strcmp(u->by, c->who.name) != 0 && !(ROLE_BIT(c->who.role) & WHO_OPERATE))
 		rc = 0;
 	return found_or(rc, e, "upload");
 }
@@ -74,14 +73,17 @@ static int check_room(struct call *c, uint64_t have, uint64_t more, struct err *
 	if (staged < 0)
 		return err_set(e, ERR_IO, "the staged bytes cannot be counted");
 	if (__builtin_add_overflow(have, more, &whole) || whole > o->image_max)
-		return err_set(e, ERR_TOO_LARGE, "an image has at most %" PRIu64 " bytes", o->image_max);
+		return err_set(e, ERR_TOO_LARGE, "an image has at most %" PRIu64 " bytes",
+			       o->image_max);
 	if (__builtin_add_overflow((uint64_t)staged, more, &all) || all > o->quota_staged)
-		return err_set(e, ERR_FULL, "unfinished uploads may take %" PRIu64 " bytes, %" PRId64
-			       " are taken", o->quota_staged, staged);
+		return err_set(e, ERR_FULL,
+			       "unfinished uploads may take %" PRIu64 " bytes, %" PRId64
+			       " are taken",
+			       o->quota_staged, staged);
 	return 0;
 }
 
-/* The request that brings the last byte: a POST unless it says otherwise, a PATCH when it says so. */
+/* It brings the last byte: a POST unless it says otherwise, a PATCH when it says so. */
 static bool is_last(const struct request *rq, const struct upload_ask *ask)
 {
 	return ask->complete == 1 || (ask->complete < 0 && rq->method == METHOD_POST);
@@ -97,7 +99,8 @@ static int declare(struct upload *u, const struct upload_ask *ask, struct err *e
 	}
 	if (ask->has_digest) {
 		if (u->has_digest && !digest_eq(&u->digest, &ask->digest))
-			return err_set(e, ERR_CONFLICT, "the digest differs from what was declared");
+			return err_set(e, ERR_CONFLICT,
+				       "the digest differs from what was declared");
 		u->has_digest = true;
 		u->digest = ask->digest;
 	}
@@ -113,7 +116,8 @@ static int open_new(struct call *c, const struct upload_ask *ask, struct upload 
 		return err_set(e, ERR_INVALID, "Content-Length: is needed");
 	if (check_room(c, 0, ask->has_size ? ask->size : 0, e) != 0)
 		return -1;
-	*u = (struct upload){ .kind = UPLOAD_IMAGE, .created = c->tk.now.wall,
+	*u = (struct upload){ .kind = UPLOAD_IMAGE,
+			      .created = c->tk.now.wall,
 			      .changed = c->tk.now.wall };
 	if (text_copy(u->by, sizeof(u->by), c->who.name) != 0)
 		return err_set(e, ERR_INTERNAL, "name longer than its bound");
@@ -127,7 +131,8 @@ static int open_again(struct call *c, const struct upload_ask *ask, struct uploa
 	if (!ask->has_offset)
 		return err_set(e, ERR_INVALID, "Upload-Offset: is needed");
 	if (ask->offset != u->offset)
-		return err_set(e, ERR_CONFLICT, "Upload-Offset: %" PRIu64 " bytes are here", u->offset);
+		return err_set(e, ERR_CONFLICT, "Upload-Offset: %" PRIu64 " bytes are here",
+			       u->offset);
 	if (declare(u, ask, e) != 0)
 		return -1;
 	u->changed = c->tk.now.wall;
@@ -229,7 +234,7 @@ void service_upload_close(struct service *sv, enum lane lane, const struct reque
 	int rc;
 
 	call_init(&c, sv, lane, rq, now, a, rs, oc);
-	rc = enter(&c, &e);	/* rights may have ended meanwhile */
+	rc = enter(&c, &e); /* rights may have ended meanwhile */
 	if (rc == 0 && is_last(rq, ask))
 		rc = seal(&c, u, &e);
 	else if (rc == 0 && (rc = store_upload_sync(c.tk.st, u, &e)) == 0)

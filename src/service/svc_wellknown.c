@@ -18,7 +18,8 @@ static bool same_maker(const struct release *r, const char *maker, const char *m
 
 	uuid_text(vendor, &r->vendor_id);
 	uuid_text(class_id, &r->class_id);
-	return (strcmp(maker, r->manufacturer) == 0 || (r->vendor_id.set && !strcmp(maker, vendor))) &&
+	return (strcmp(maker, r->manufacturer) == 0 ||
+		(r->vendor_id.set && !strcmp(maker, vendor))) &&
 	       (strcmp(model, r->model) == 0 || (r->class_id.set && !strcmp(model, class_id)));
 }
 
@@ -42,7 +43,8 @@ static int of_anyone(struct call *c, const char *maker, const char *model, struc
 {
 	struct release r;
 
-	if (found_or(store_release_published(c->tk.st, maker, model, &r, e), e, "published release"))
+	if (found_or(store_release_published(c->tk.st, maker, model, &r, e), e,
+		     "published release"))
 		return -1;
 	return reply_manifest(c, &r.manifest, false, e);
 }

@@ -14,8 +14,12 @@
 
 static void start(struct rig *r)
 {
-	struct service_options o = { .store = r->bed.st, .own_uid = RIG_OWN_UID, .quota_staged = 1 << 20,
-				     .image_max = 1 << 19, .sessions_max = 64, .version = "1.2.3",
+	struct service_options o = { .store = r->bed.st,
+				     .own_uid = RIG_OWN_UID,
+				     .quota_staged = 1 << 20,
+				     .image_max = 1 << 19,
+				     .sessions_max = 64,
+				     .version = "1.2.3",
 				     .openapi = "{}" };
 	struct err e = { 0 };
 
@@ -58,7 +62,10 @@ enum lane rig_lane(uint64_t session)
 uint64_t rig_admit(struct rig *r, enum lane lane, enum evidence_kind kind, enum transport t,
 		   const char *identity, uint32_t uid)
 {
-	struct evidence ev = { .kind = kind, .transport = t, .uid = uid, .port = 40000,
+	struct evidence ev = { .kind = kind,
+			       .transport = t,
+			       .uid = uid,
+			       .port = 40000,
 			       .ip = { [10] = 0xff, [11] = 0xff, [12] = 127, [15] = 1 } };
 	uint64_t handle = ++r->handles + (lane == LANE_CONTROL ? RIG_CONTROL : 0);
 
@@ -93,10 +100,15 @@ uint64_t rig_psk(struct rig *r, const char *identity)
 
 static struct request request_of(const struct ask *a)
 {
-	struct request rq = { .id = 7, .session = a->session, .method = a->method,
-			      .path = slice_str(a->path), .query = slice_str(a->query),
-			      .token = slice_str(a->token), .idempotency_key = slice_str(a->key),
-			      .observe = a->observe, .want_body = a->method != METHOD_HEAD };
+	struct request rq = { .id = 7,
+			      .session = a->session,
+			      .method = a->method,
+			      .path = slice_str(a->path),
+			      .query = slice_str(a->query),
+			      .token = slice_str(a->token),
+			      .idempotency_key = slice_str(a->key),
+			      .observe = a->observe,
+			      .want_body = a->method != METHOD_HEAD };
 
 	rq.body = a->json ? slice_str(a->json) : a->body;
 	rq.content_format = a->format ? a->format : a->json ? MEDIA_JSON : MEDIA_NONE;
@@ -127,7 +139,8 @@ unsigned rig_ask(struct rig *r, const struct ask *a)
 	effects_clear(r->fx);
 	ck_assert_msg(store_batch_begin(r->bed.st, &e) == 0, "%s", e.text);
 	store_handler_begin(r->bed.st);
-	service_request(r->sv, rig_lane(a->session), &rq, &r->now, &r->arena, &r->rs, &r->oc, &r->keep);
+	service_request(r->sv, rig_lane(a->session), &rq, &r->now, &r->arena, &r->rs, &r->oc,
+			&r->keep);
 	ck_assert_msg(store_handler_end(r->bed.st, r->keep, &e) == 0, "%s", e.text);
 	ck_assert_msg(store_batch_commit(r->bed.st, &e) == 0, "%s", e.text);
 	ck_assert_uint_eq(r->rs.id, 7);
@@ -142,14 +155,16 @@ unsigned rig_get(struct rig *r, uint64_t session, const char *path)
 
 unsigned rig_post(struct rig *r, uint64_t session, const char *path, const char *json)
 {
-	return rig_ask(r, &(struct ask){ .session = session, .method = METHOD_POST, .path = path,
-					 .json = json });
+	return rig_ask(
+		r, &(struct ask){
+			   .session = session, .method = METHOD_POST, .path = path, .json = json });
 }
 
 unsigned rig_upload(struct rig *r, uint64_t session, const char *token, struct slice bytes)
 {
-	struct ask a = { .session = session, .method = METHOD_POST, .path = "/api/v1/images",
-			 .token = token };
+	struct ask a = {
+		.session = session, .method = METHOD_POST, .path = "/api/v1/images", .token = token
+	};
 	struct upload_ask ua = { .has_size = true, .size = bytes.n, .complete = -1 };
 	struct request rq = request_of(&a);
 	enum lane lane = rig_lane(session);
@@ -210,12 +225,14 @@ void rig_device(struct rig *r, const char *id, const char *psk_hex)
 	char path[128], json[256];
 
 	ck_assert_int_eq(text_format(json, sizeof(json), "{\"id\":\"%s\",\"auth\":\"%s\"}", id,
-				     psk_hex ? "credential" : "none"), 0);
+				     psk_hex ? "credential" : "none"),
+			 0);
 	want(r, 201, rig_post(r, r->root, "/api/v1/devices", json));
 	if (!psk_hex)
 		return;
 	ck_assert_int_eq(text_format(path, sizeof(path), "/api/v1/devices/%s/credentials", id), 0);
-	ck_assert_int_eq(text_format(json, sizeof(json), "{\"kind\":\"psk\",\"key\":\"%s\"}", psk_hex), 0);
+	ck_assert_int_eq(
+		text_format(json, sizeof(json), "{\"kind\":\"psk\",\"key\":\"%s\"}", psk_hex), 0);
 	want(r, 201, rig_post(r, r->root, path, json));
 }
 
@@ -224,8 +241,9 @@ char *rig_token(struct rig *r, const char *name, const char *role, const char *s
 	char json[512];
 
 	ck_assert_int_eq(text_format(json, sizeof(json),
-				     "{\"name\":\"%s\",\"role\":\"%s\",\"days\":1%s%s%s}", name, role,
-				     scope ? ",\"scope\":\"" : "", scope ? scope : "", scope ? "\"" : ""),
+				     "{\"name\":\"%s\",\"role\":\"%s\",\"days\":1%s%s%s}", name,
+				     role, scope ? ",\"scope\":\"" : "", scope ? scope : "",
+				     scope ? "\"" : ""),
 			 0);
 	want(r, 201, rig_post(r, r->root, "/api/v1/tokens", json));
 	return strdup(rig_text(r, "token"));
@@ -260,16 +278,21 @@ static void trust(struct rig *r, struct key *k)
 static void sign(struct rig *r, struct key *k, const char *name, uint64_t sequence, size_t size,
 		 struct buf *out)
 {
-	struct suit_create c = { .sequence = sequence, .n_images = 1, .version = "1.0.0",
-				 .vendor_domain = "acme.example", .model_name = "lamp" };
+	struct suit_create c = { .sequence = sequence,
+				 .n_images = 1,
+				 .version = "1.0.0",
+				 .vendor_domain = "acme.example",
+				 .model_name = "lamp" };
 	char uri[128];
 	struct err e = { 0 };
 
-	ck_assert_int_eq(text_format(uri, sizeof(uri), "coap://files.acme.example/%s.bin", name), 0);
+	ck_assert_int_eq(text_format(uri, sizeof(uri), "coap://files.acme.example/%s.bin", name),
+			 0);
 	ck_assert_int_eq(suit_vendor_uuid("acme.example", &c.vendor_id), 0);
 	ck_assert_int_eq(suit_class_uuid(&c.vendor_id, "lamp", &c.class_id), 0);
-	c.images[0] = (struct suit_create_image){ .component = "main", .digest = r->image, .size = size,
-						  .uri = uri };
+	c.images[0] = (struct suit_create_image){
+		.component = "main", .digest = r->image, .size = size, .uri = uri
+	};
 	ck_assert_msg(suit_create(&c, k, out, &e) == 0, "%s", e.text);
 }
 
@@ -285,14 +308,17 @@ void rig_release(struct rig *r, const char *name, uint64_t sequence)
 	want(r, 201, rig_upload(r, r->root, NULL, slice_str(image)));
 	r->image = digest_of(image);
 	sign(r, k, name, sequence, strlen(image), &envelope);
-	want(r, 201, rig_ask(r, &(struct ask){ .session = r->root, .method = METHOD_POST,
-					       .path = "/api/v1/manifests",
-					       .format = MEDIA_SUIT_ENVELOPE,
-					       .body = buf_slice(&envelope) }));
+	want(r, 201,
+	     rig_ask(r, &(struct ask){ .session = r->root,
+				       .method = METHOD_POST,
+				       .path = "/api/v1/manifests",
+				       .format = MEDIA_SUIT_ENVELOPE,
+				       .body = buf_slice(&envelope) }));
 	ck_assert_int_eq(sha256_once(buf_slice(&envelope), &r->manifest), 0);
 	digest_text(hex, &r->manifest);
-	ck_assert_int_eq(text_format(json, sizeof(json), "{\"manifest\":\"%s\",\"name\":\"%s\"}", hex,
-				     name), 0);
+	ck_assert_int_eq(text_format(json, sizeof(json), "{\"manifest\":\"%s\",\"name\":\"%s\"}",
+				     hex, name),
+			 0);
 	want(r, 201, rig_post(r, r->root, "/api/v1/releases", json));
 	ck_assert_int_eq(text_format(path, sizeof(path), "/api/v1/releases/%s/approve", name), 0);
 	want(r, 200, rig_post(r, r->root, path, NULL));
@@ -319,7 +345,8 @@ void rig_rollout(struct rig *r, const char *name, const char *release, const cha
 
 	ck_assert_int_eq(text_format(json, sizeof(json),
 				     "{\"name\":\"%s\",\"release\":\"%s\",\"target\":\"%s\"}", name,
-				     release, target), 0);
+				     release, target),
+			 0);
 	want(r, 202, rig_post(r, r->root, "/api/v1/rollouts", json));
 	rig_jobs(r);
 	ck_assert_int_eq(text_format(path, sizeof(path), "/api/v1/rollouts/%s/start", name), 0);

@@ -62,12 +62,15 @@ const char *rig_text(const struct rig *r, const char *path);
 int64_t rig_int(const struct rig *r, const char *path);
 
 /* Whole things. */
-void rig_device(struct rig *r, const char *id, const char *psk_hex);	/* psk_hex NULL: auth none */
-char *rig_token(struct rig *r, const char *name, const char *role, const char *scope);	/* free it */
+/* psk_hex NULL: auth none. */
+void rig_device(struct rig *r, const char *id, const char *psk_hex);
+/* Tokens are the caller's to free. */
+char *rig_token(struct rig *r, const char *name, const char *role, const char *scope);
 char *rig_device_token(struct rig *r, const char *id);
 /* Anchor, image, manifest, an approved release of this name; anchor and key only once. */
 void rig_release(struct rig *r, const char *name, uint64_t sequence);
-void rig_rollout(struct rig *r, const char *name, const char *release, const char *target);	/* running */
+/* It runs. */
+void rig_rollout(struct rig *r, const char *name, const char *release, const char *target);
 void rig_jobs(struct rig *r);		/* run all that waits */
 
 #endif

@@ -11,8 +11,9 @@
 /* The main job through the route table: in by an author, out to devices, and what they say. */
 
 #define KEY_A "000102030405060708090a0b0c0d0e0f"
-#define REGISTER "{\"boot\":%d,\"counter\":1,\"manufacturer\":\"acme.example\",\"model\":\"lamp\"," \
-		 "\"components\":[{\"name\":\"main\",\"version\":\"%s\",\"sequence\":\"%d\"}]}"
+#define REGISTER                                                                           \
+	"{\"boot\":%d,\"counter\":1,\"manufacturer\":\"acme.example\",\"model\":\"lamp\"," \
+	"\"components\":[{\"name\":\"main\",\"version\":\"%s\",\"sequence\":\"%d\"}]}"
 
 static struct rig r;
 
@@ -28,7 +29,9 @@ static void teardown(void)
 
 static unsigned put(uint64_t s, const char *path, const char *json)
 {
-	return rig_ask(&r, &(struct ask){ .session = s, .method = METHOD_PUT, .path = path, .json = json });
+	return rig_ask(
+		&r,
+		&(struct ask){ .session = s, .method = METHOD_PUT, .path = path, .json = json });
 }
 
 static void registers(uint64_t s, int boot, const char *version, int sequence)
@@ -62,7 +65,7 @@ START_TEST(update_of_a_device)
 	ck_assert_int_gt(id, 0);
 	ck_assert_str_eq(rig_text(&r, "release"), "lamp-1");
 	ck_assert_str_eq(rig_text(&r, "state"), "offered");
-	ck_assert_ptr_nonnull(rig_at(&r, "manifest"));	/* it is small */
+	ck_assert_ptr_nonnull(rig_at(&r, "manifest")); /* it is small */
 	digest_text(hex, &r.manifest);
 	ck_assert_str_eq(rig_text(&r, "manifest_digest"), hex);
 	struct etag tag = r.rs.etag;
@@ -85,14 +88,18 @@ START_TEST(update_of_a_device)
 	ck_assert(digest_eq(&r.rs.object, &r.image));
 
 	/* what it decides and reports */
-	ck_assert_int_eq(text_format(json, sizeof(json), "{\"boot\":1,\"counter\":2,\"update\":%d,"
-				     "\"decision\":\"accept\"}", (int)id), 0);
+	ck_assert_int_eq(text_format(json, sizeof(json),
+				     "{\"boot\":1,\"counter\":2,\"update\":%d,"
+				     "\"decision\":\"accept\"}",
+				     (int)id),
+			 0);
 	ck_assert_uint_eq(rig_post(&r, s, "/device/a/decision", json), 200);
 	ck_assert_ptr_nonnull(rig_at(&r, "fetch"));
 	ck_assert_uint_eq(rig_post(&r, s, "/device/a/decision", json), 200);
 	ck_assert_ptr_nonnull(rig_at(&r, "duplicate"));
 	ck_assert_uint_eq(rig_post(&r, s, "/d/a/report",
-				   "{\"boot\":1,\"counter\":3,\"state\":\"rebooting\"}"), 200);
+				   "{\"boot\":1,\"counter\":3,\"state\":\"rebooting\"}"),
+			  200);
 	ck_assert_str_eq(rig_text(&r, "state"), "rebooting");
 	registers(s, 2, "1.0.0", 5);
 	ck_assert_uint_eq(rig_get(&r, r.root, "/api/v1/devices/a"), 200);
@@ -112,15 +119,19 @@ START_TEST(a_poll_writes_nothing)
 {
 	rig_device(&r, "a", KEY_A);
 	uint64_t s = rig_psk(&r, "a");
-	struct request rq = { .session = s, .method = METHOD_GET, .path = slice_str("/device/a/update"),
-			      .content_format = MEDIA_NONE, .accept = MEDIA_NONE, .want_body = true };
+	struct request rq = { .session = s,
+			      .method = METHOD_GET,
+			      .path = slice_str("/device/a/update"),
+			      .content_format = MEDIA_NONE,
+			      .accept = MEDIA_NONE,
+			      .want_body = true };
 
 	registers(s, 1, "0.9", 1);
 	ck_assert_int_eq(store_batch_begin(r.bed.st, NULL), 0);
 	store_handler_begin(r.bed.st);
 	service_request(r.sv, LANE_NETWORK, &rq, &r.now, &r.arena, &r.rs, &r.oc, &r.keep);
 	ck_assert_uint_eq(r.rs.status, 200);
-	ck_assert_int_eq(r.rs.media, MEDIA_CBOR);	/* CoAP's default */
+	ck_assert_int_eq(r.rs.media, MEDIA_CBOR); /* CoAP's default */
 	ck_assert(!store_batch_dirty(r.bed.st));
 	ck_assert_int_eq(store_handler_end(r.bed.st, r.keep, NULL), 0);
 	ck_assert_int_eq(store_batch_commit(r.bed.st, NULL), 0);
@@ -157,25 +168,30 @@ START_TEST(published_for_anyone)
 	ck_assert_uint_eq(rig_get(&r, s, path), 404);
 	ck_assert(!r.oc.has_grant);
 	ck_assert_uint_eq(rig_get(&r, s, "/lamp-1.bin"), 404);
-	ck_assert_uint_eq(rig_get(&r, s, "/.well-known/firmware/acme.example/lamp/manifest.suit"), 404);
+	ck_assert_uint_eq(rig_get(&r, s, "/.well-known/firmware/acme.example/lamp/manifest.suit"),
+			  404);
 	ck_assert_uint_eq(rig_post(&r, r.root, "/api/v1/releases/lamp-1/publish", NULL), 200);
 	ck_assert_uint_eq(rig_get(&r, s, path), 200);
 	ck_assert(r.oc.has_grant);
-	ck_assert_uint_eq(r.oc.grant.session, 0);	/* an image by its digest: public */
+	ck_assert_uint_eq(r.oc.grant.session, 0); /* an image by its digest: public */
 	ck_assert_uint_eq(rig_get(&r, s, "/lamp-1.bin"), 200);
-	ck_assert_uint_eq(r.oc.grant.session, s);	/* a path may mean something else to another */
-	ck_assert_uint_eq(rig_get(&r, s, "/.well-known/firmware/acme.example/lamp/manifest.suit"), 200);
+	ck_assert_uint_eq(r.oc.grant.session, s); /* a path may mean something else to another */
+	ck_assert_uint_eq(rig_get(&r, s, "/.well-known/firmware/acme.example/lamp/manifest.suit"),
+			  200);
 	ck_assert(digest_eq(&r.rs.object, &r.manifest));
 	ck_assert_int_eq(r.rs.media, MEDIA_SUIT_ENVELOPE);
 	ck_assert_uint_eq(rig_get(&r, s, "/.wellknown/manifest/acme.example/lamp/manifest"), 200);
-	ck_assert_uint_eq(rig_get(&r, s, "/.well-known/firmware/acme.example/other/manifest.suit"), 404);
+	ck_assert_uint_eq(rig_get(&r, s, "/.well-known/firmware/acme.example/other/manifest.suit"),
+			  404);
 	digest_text(hex, &r.manifest);
 	ck_assert_int_eq(text_format(path, sizeof(path), "/manifest/%s", hex), 0);
 	ck_assert_uint_eq(rig_get(&r, s, path), 200);
 	ck_assert_uint_eq(r.oc.grant.session, s);
 	ck_assert_uint_eq(rig_get(&r, s, "/.well-known/core"), 200);
 	ck_assert_ptr_nonnull(memmem(r.rs.body.p, r.rs.body.n, "rt=\"suit.manifest\"", 18));
-	struct ask core = { .session = s, .method = METHOD_GET, .path = "/.well-known/core",
+	struct ask core = { .session = s,
+			    .method = METHOD_GET,
+			    .path = "/.well-known/core",
 			    .query = "rt=fettle.im*" };
 	ck_assert_uint_eq(rig_ask(&r, &core), 200);
 	ck_assert_ptr_null(memmem(r.rs.body.p, r.rs.body.n, "suit.manifest", 13));
@@ -185,7 +201,10 @@ END_TEST
 
 START_TEST(repeats_with_a_key)
 {
-	struct ask a = { .session = r.root, .method = METHOD_POST, .path = "/api/v1/tokens", .key = "k1",
+	struct ask a = { .session = r.root,
+			 .method = METHOD_POST,
+			 .path = "/api/v1/tokens",
+			 .key = "k1",
 			 .json = "{\"name\":\"ci\",\"role\":\"viewer\"}" };
 	char location[PATH_MAX_LEN];
 
@@ -195,7 +214,7 @@ START_TEST(repeats_with_a_key)
 	ck_assert_uint_eq(rig_ask(&r, &a), 201);
 	ck_assert_str_eq(r.rs.location, location);
 	ck_assert_str_eq(rig_text(&r, "name"), "ci");
-	ck_assert_str_eq(rig_text(&r, "token"), "");	/* shown once */
+	ck_assert_str_eq(rig_text(&r, "token"), ""); /* shown once */
 	a.json = "{\"name\":\"other\",\"role\":\"viewer\"}";
 	ck_assert_uint_eq(rig_ask(&r, &a), 409);
 	ck_assert_uint_eq(rig_get(&r, r.root, "/api/v1/tokens"), 200);
@@ -205,16 +224,22 @@ END_TEST
 
 START_TEST(versions_and_conditions)
 {
-	struct ask patch = { .session = r.root, .method = METHOD_PATCH, .path = "/api/v1/devices/a",
-			     .json = "{\"model\":\"lamp\",\"tags\":[\"lab\"],\"attributes\":{\"hw\":3}}" };
+	struct ask patch = {
+		.session = r.root,
+		.method = METHOD_PATCH,
+		.path = "/api/v1/devices/a",
+		.json = "{\"model\":\"lamp\",\"tags\":[\"lab\"],\"attributes\":{\"hw\":3}}"
+	};
 
 	rig_device(&r, "a", NULL);
 	ck_assert_uint_eq(rig_get(&r, r.root, "/api/v1/devices/a"), 200);
 	struct etag first = r.rs.etag;
 	ck_assert_uint_eq(first.n, 32);
-	ck_assert_uint_eq(rig_ask(&r, &(struct ask){ .session = r.root, .method = METHOD_GET,
+	ck_assert_uint_eq(rig_ask(&r, &(struct ask){ .session = r.root,
+						     .method = METHOD_GET,
 						     .path = "/api/v1/devices/a",
-						     .if_none_match = first }), 304);
+						     .if_none_match = first }),
+			  304);
 	patch.if_match = first;
 	ck_assert_uint_eq(rig_ask(&r, &patch), 200);
 	ck_assert_str_eq(rig_text(&r, "tags.0"), "lab");
@@ -227,7 +252,9 @@ END_TEST
 
 START_TEST(import_names_every_bad_line)
 {
-	struct ask a = { .session = r.root, .method = METHOD_POST, .path = "/api/v1/devices/import",
+	struct ask a = { .session = r.root,
+			 .method = METHOD_POST,
+			 .path = "/api/v1/devices/import",
 			 .format = MEDIA_NDJSON };
 
 	a.body = slice_str("{\"id\":\"x1\"}\n{\"id\":\"bad id\"}\nnonsense\n");
@@ -236,7 +263,8 @@ START_TEST(import_names_every_bad_line)
 	ck_assert_int_eq(rig_int(&r, "errors.1.line"), 3);
 	ck_assert_uint_eq(rig_get(&r, r.root, "/api/v1/devices/x1"), 404);
 	a.format = MEDIA_CSV;
-	a.body = slice_str("id,auth,tags,attr.hw,model\nx1,none,lab north,3,\"la\"\"mp\"\nx2,credential,,,\n");
+	a.body = slice_str(
+		"id,auth,tags,attr.hw,model\nx1,none,lab north,3,\"la\"\"mp\"\nx2,credential,,,\n");
 	ck_assert_uint_eq(rig_ask(&r, &a), 200);
 	ck_assert_int_eq(rig_int(&r, "added"), 2);
 	ck_assert_uint_eq(rig_get(&r, r.root, "/api/v1/devices/x1"), 200);
