@@ -1,0 +1,537 @@
+/* SPDX-License-Identifier: ISC */
+/* SPDX-FileCopyrightText: The Fettle authors */
+
+/* Trust, manifests, releases: who is believed, and what may be offered. */
+#include <check.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "tracker/internal.h"
+#include "tracker_world.h"
+
+static struct world w;
+
+static void setup(void)
+{
+	world_open(&w);
+}
+
+static void teardown(void)
+{
+	world_close(&w);
+}
+
+static int hand_in(const struct world_author *by, struct manifest *m)
+{
+	struct buf b;
+
+	world_envelope(by, &b);
+	int result = WORLD_DO(&w, release_manifest_add(&w.tk, buf_slice(&b), m, &w.err));
+	buf_free(&b);
+	return result;
+}
+
+static struct key *new_key(enum key_kind kind)
+{
+	struct key *k = NULL;
+
+	ck_assert_int_eq(key_generate(kind, &k, &w.err), 0);
+	return k;
+}
+
+static struct anchor add_anchor(const struct key *k, const char *vendor)
+{
+	struct anchor a = { .alg = "" };
+	struct buf der = BUF_INIT(sizeof(a.spki));
+
+	ck_assert_int_eq(key_public_spki(k, &der, &w.err), 0);
+	memcpy(a.spki, der.p, der.n);
+	a.spki_len = (uint16_t)der.n;
+	text_copy(a.vendor, sizeof(a.vendor), vendor);
+	WORLD_OK(&w, anchor_add(&w.tk, &a, &w.err));
+	buf_free(&der);
+	return a;
+}
+
+START_TEST(test_derived)
+{
+	struct world_author by = world_author(&w, 5, "2.0");
+	struct manifest_image images[4];
+	struct manifest m;
+
+	by.has_priority = true;
+	by.priority = -1;
+	ck_assert_msg(hand_in(&by, &m) == 0, "%s", w.err.text);
+	ck_assert_str_eq(m.manufacturer, "example.com");
+	ck_assert_str_eq(m.model, "lamp");
+	ck_assert_str_eq(m.version, "2.0");
+	ck_assert_uint_eq(m.sequence, 5);
+	ck_assert_int_eq(m.anchor, w.anchor.id);
+	ck_assert_str_eq(m.format, "suit");
+	ck_assert(m.has_priority && m.priority == -1);
+	ck_assert(!digest_eq(&m.digest, &m.identity));
+	ck_assert_int_eq(store_manifest_images(w.st, &m.digest, images, 4, &w.err), 1);
+	ck_assert(digest_eq(&images[0].digest, &by.image));
+	ck_assert_uint_eq(images[0].size, by.size);
+	ck_assert(!images[0].external && !images[0].integrated);
+}
+END_TEST
+
+START_TEST(test_every_kind_of_key)
+{
+	static const enum key_kind kinds[] = { KEY_P256, KEY_P384, KEY_P521, KEY_ED25519 };
+	struct world_author by = world_author(&w, 5, "2.0");
+	struct manifest m;
+
+	struct key *k = new_key(kinds[_i]);
+	by.key = k;
+	ck_assert_int_eq(hand_in(&by, &m), -1);
+	ck_assert_int_eq(w.err.code, ERR_VERIFY);
+	struct anchor a = add_anchor(k, "example.com");
+	ck_assert_msg(hand_in(&by, &m) == 0, "%s", w.err.text);
+	ck_assert_int_eq(m.anchor, a.id);
+	key_free(k);
+}
+END_TEST
+
+START_TEST(test_a_strangers_manifest_is_not_kept)
+{
+	struct world_author by = world_author(&w, 5, "2.0");
+	struct manifest m, page[2];
+	int64_t ids[2];
+
+	struct key *stranger = new_key(KEY_P256);
+	by.key = stranger;
+	ck_assert_int_eq(hand_in(&by, &m), -1);
+	ck_assert_int_eq(w.err.code, ERR_VERIFY);
+	ck_assert_ptr_nonnull(strstr(w.err.text, "no trust anchor"));
+	ck_assert_int_eq(store_manifest_list(w.st, 0, 2, ids, page, &w.err), 0);
+	key_free(stranger);
+}
+END_TEST
+
+START_TEST(test_an_anchor_speaks_for_its_vendor_only)
+{
+	struct world_author by = world_author(&w, 5, "2.0");
+	struct manifest m;
+
+	struct key *other = new_key(KEY_P256);
+	add_anchor(other, "other.example");
+	by.key = other;		/* signs for example.com */
+	ck_assert_int_eq(hand_in(&by, &m), -1);
+	ck_assert_int_eq(w.err.code, ERR_VERIFY);
+	ck_assert_ptr_nonnull(strstr(w.err.text, "no trust anchor of vendor"));
+	/* the same key as anchor of both: then it may */
+	add_anchor(other, "example.com");
+	ck_assert_msg(hand_in(&by, &m) == 0, "%s", w.err.text);
+	key_free(other);
+}
+END_TEST
+
+START_TEST(test_one_key_counts_once)
+{
+	struct anchor again = w.anchor;
+
+	again.id = 0;
+	ck_assert_int_eq(WORLD_DO(&w, anchor_add(&w.tk, &again, &w.err)), -1);
+	ck_assert_int_eq(w.err.code, ERR_CONFLICT);
+}
+END_TEST
+
+START_TEST(test_anchors_that_are_refused)
+{
+	struct anchor a = w.anchor;
+
+	a.vendor[0] = '\0';
+	ck_assert_int_eq(WORLD_DO(&w, anchor_add(&w.tk, &a, &w.err)), -1);
+	ck_assert_int_eq(w.err.code, ERR_INVALID);
+	struct anchor b = { .vendor = "example.net", .spki = "no key", .spki_len = 6 };
+	ck_assert_int_eq(WORLD_DO(&w, anchor_add(&w.tk, &b, &w.err)), -1);
+	struct anchor c = w.anchor;
+	text_copy(c.vendor, sizeof(c.vendor), "example.net");
+	c.vendor_id.set = false;
+	c.not_before = 2000;
+	c.not_after = 2000;
+	ck_assert_int_eq(WORLD_DO(&w, anchor_add(&w.tk, &c, &w.err)), -1);
+	ck_assert_int_eq(w.err.code, ERR_INVALID);
+	ck_assert_int_eq(WORLD_DO(&w, anchor_revoke(&w.tk, 77, &w.err)), -1);
+	ck_assert_int_eq(w.err.code, ERR_NOT_FOUND);
+}
+END_TEST
+
+START_TEST(test_validity_of_anchors)
+{
+	struct world_author by = world_author(&w, 5, "2.0");
+	struct manifest m;
+
+	struct key *k = new_key(KEY_P256);
+	struct anchor a = add_anchor(k, "example.com");
+	by.key = k;
+	WORLD_OK(&w, anchor_revoke(&w.tk, a.id, &w.err));
+	ck_assert_int_eq(hand_in(&by, &m), -1);
+	ck_assert_ptr_nonnull(strstr(w.err.text, "revoked"));
+	struct now now = { .wall = 1000 };
+	a = (struct anchor){ .not_before = 1000 };
+	ck_assert(anchor_in_force(&a, &now));
+	a.not_before = 1001;
+	ck_assert(!anchor_in_force(&a, &now));
+	a = (struct anchor){ .not_after = 1001 };
+	ck_assert(anchor_in_force(&a, &now));
+	a.not_after = 1000;
+	ck_assert(!anchor_in_force(&a, &now));
+	a = (struct anchor){ .revoked = 5000 };
+	ck_assert(!anchor_in_force(&a, &now));
+	key_free(k);
+}
+END_TEST
+
+START_TEST(test_tampered)
+{
+	struct world_author by = world_author(&w, 5, "2.0");
+	struct manifest m;
+	struct buf b;
+	int refused = 0;
+
+	world_envelope(&by, &b);
+	for (size_t i = 0; i < b.n; i++) {
+		b.p[i] ^= 0x10;
+		int got = WORLD_DO(&w, release_manifest_add(&w.tk, buf_slice(&b), &m, &w.err));
+		/* members outside the signature (text is severable, tags) may still be read */
+		refused += got < 0;
+		ck_assert(got < 0 || digest_is_zero(&m.identity) == false);
+		if (got >= 0)
+			ck_assert_uint_eq(m.sequence, 5);
+		b.p[i] ^= 0x10;
+	}
+	ck_assert_int_gt(refused, (int)b.n / 2);
+	for (size_t n = 0; n < b.n; n++)
+		ck_assert_int_eq(WORLD_DO(&w, release_manifest_add(&w.tk, slice_of(b.p, n), &m, &w.err)),
+				 -1);
+	buf_free(&b);
+}
+END_TEST
+
+START_TEST(test_sequence_does_not_go_back)
+{
+	struct world_author by = world_author(&w, 5, "2.0");
+	struct manifest m;
+
+	ck_assert_int_eq(hand_in(&by, &m), 0);
+	ck_assert_int_eq(hand_in(&by, &m), 0);	/* the same again: the same manifest */
+	by.sequence = 4;
+	ck_assert_int_eq(hand_in(&by, &m), -1);
+	ck_assert_int_eq(w.err.code, ERR_CONFLICT);
+	by.model = "switch";			/* another class has its own */
+	ck_assert_msg(hand_in(&by, &m) == 0, "%s", w.err.text);
+	by.model = "lamp";
+	by.sequence = UINT64_MAX;
+	ck_assert_int_eq(hand_in(&by, &m), 0);
+}
+END_TEST
+
+START_TEST(test_domains_are_not_borrowed)
+{
+	struct suit_create c = { .sequence = 1, .n_images = 1, .version = "1",
+				 .images = { { .component = "main", .digest = { { 1 } }, .size = 1,
+					       .uri = "https://example.com/x" } },
+				 .vendor_domain = "rich.example", .model_name = "../etc" };
+	struct buf b = BUF_INIT(SUIT_ENVELOPE_MAX);
+	struct manifest_image images[2];
+	struct manifest m;
+	char text[UUID_TEXT];
+	int n;
+
+	c.vendor_id = w.vendor;		/* example.com's, signed by its key */
+	c.class_id = w.class_id;
+	ck_assert_int_eq(suit_create(&c, w.author, &b, &w.err), 0);
+	ck_assert_int_eq(release_check_manifest(&w.tk, buf_slice(&b), &m, images, 2, &n, &w.err), 0);
+	uuid_text(text, &w.vendor);
+	ck_assert_str_eq(m.manufacturer, text);
+	uuid_text(text, &w.class_id);
+	ck_assert_str_eq(m.model, text);
+	buf_free(&b);
+}
+END_TEST
+
+static struct release add_release(const struct world_author *by)
+{
+	struct manifest m;
+	struct release r;
+
+	ck_assert_msg(hand_in(by, &m) == 0, "%s", w.err.text);
+	WORLD_OK(&w, release_add(&w.tk, &m.digest, NULL, &r, &w.err));
+	return r;
+}
+
+START_TEST(test_complete_before_approved)
+{
+	struct world_author by = world_author(&w, 5, "2.0");
+	struct digest image = by.image, missing[2];
+
+	by.image = (struct digest){ { 7 } };	/* nobody has it */
+	struct release r = add_release(&by);
+	ck_assert(!r.complete);
+	ck_assert_str_eq(r.name, "lamp-2.0");
+	ck_assert_int_eq(release_missing(&w.tk, &r, missing, 2, &w.err), 1);
+	ck_assert(digest_eq(&missing[0], &by.image));
+	ck_assert_int_eq(WORLD_DO(&w, release_approve(&w.tk, &r, &w.err)), -1);
+	ck_assert_int_eq(w.err.code, ERR_CONFLICT);
+	/* the right digest in another size is not it */
+	by.sequence = 6;
+	by.version = "2.1";
+	by.image = image;
+	by.size += 1;
+	r = add_release(&by);
+	ck_assert_int_eq(release_missing(&w.tk, &r, NULL, 0, &w.err), 1);
+	by.sequence = 7;
+	by.version = "2.2";
+	by.size -= 1;
+	r = add_release(&by);
+	ck_assert_int_eq(release_missing(&w.tk, &r, NULL, 0, &w.err), 0);
+	WORLD_OK(&w, release_approve(&w.tk, &r, &w.err));
+	ck_assert_int_eq(r.state, RELEASE_APPROVED);
+	ck_assert_str_eq(r.approved_by, "uid:0");
+}
+END_TEST
+
+START_TEST(test_external_images_where_policy_allows)
+{
+	struct world_author by = world_author(&w, 5, "2.0");
+
+	w.policy.allow_external = true;
+	by.image = (struct digest){ { 7 } };
+	struct release r = add_release(&by);
+	ck_assert(r.complete);
+	WORLD_OK(&w, release_approve(&w.tk, &r, &w.err));
+	w.policy.allow_external = false;
+	ck_assert_int_eq(release_missing(&w.tk, &r, NULL, 0, &w.err), 1);
+}
+END_TEST
+
+START_TEST(test_publish_and_withdraw)
+{
+	struct release r = world_release(&w, 5, "2.0"), found;
+	struct manifest_image images[2];
+	struct digest object;
+	int64_t id;
+
+	ck_assert_int_eq(store_manifest_images(w.st, &r.manifest, images, 2, &w.err), 1);
+	ck_assert_int_eq(store_route_published(w.st, "/lamp/main.bin", &object, &id, &w.err), 0);
+	WORLD_OK(&w, release_publish(&w.tk, &r, true, &w.err));
+	ck_assert_int_eq(store_release_published(w.st, "example.com", "lamp", &found, &w.err), 1);
+	ck_assert_int_eq(store_route_published(w.st, "/lamp/main.bin", &object, &id, &w.err), 1);
+	ck_assert(digest_eq(&object, &images[0].digest));
+	effects_clear(&w.fx);
+	WORLD_OK(&w, release_withdraw(&w.tk, &r, false, &w.err));
+	ck_assert_int_eq(store_release_published(w.st, "example.com", "lamp", &found, &w.err), 0);
+	ck_assert_int_eq(store_route_published(w.st, "/lamp/main.bin", &object, &id, &w.err), 0);
+	int withdrawn = 0;
+	for (unsigned i = 0; i < w.fx.n; i++)
+		withdrawn += w.fx.v[i].kind == EFFECT_WITHDRAW;
+	ck_assert_int_eq(withdrawn, 2);
+	ck_assert(!release_offerable(&w.tk, &r, &w.err));
+	ck_assert_int_eq(WORLD_DO(&w, release_approve(&w.tk, &r, &w.err)), -1);
+	ck_assert_int_eq(WORLD_DO(&w, release_publish(&w.tk, &r, true, &w.err)), -1);
+	WORLD_OK(&w, release_withdraw(&w.tk, &r, false, &w.err));
+}
+END_TEST
+
+START_TEST(test_withdraw_raises_the_floor_on_purpose)
+{
+	struct release r = world_release(&w, 5, "2.0");
+	struct world_author by = world_author(&w, 5, "2.0.1");
+	struct manifest m;
+
+	WORLD_OK(&w, release_withdraw(&w.tk, &r, true, &w.err));
+	ck_assert_int_eq(hand_in(&by, &m), -1);
+	ck_assert_ptr_nonnull(strstr(w.err.text, "floor"));
+	by.sequence = 6;
+	ck_assert_msg(hand_in(&by, &m) == 0, "%s", w.err.text);
+}
+END_TEST
+
+START_TEST(test_withdrawal_ends_its_rollouts)
+{
+	world_enrol(&w, "lamp-1", "1.0", 1);
+	world_enrol(&w, "lamp-2", "1.0", 1);
+	struct release r = world_release(&w, 5, "2.0");
+	struct rollout ro = world_rollout(&w, &r, "spring", "all", 2);
+	int64_t u = world_ask(&w, "lamp-1");
+	ck_assert_int_gt(u, 0);
+	WORLD_OK(&w, release_withdraw(&w.tk, &r, false, &w.err));
+	/* not even the one that was offered it, as long as it has not begun to install */
+	ck_assert_int_eq(world_ask(&w, "lamp-1"), 0);
+	ck_assert_int_eq(world_update(&w, u).state, UPDATE_CANCELLED);
+	ck_assert_int_eq(world_ask(&w, "lamp-2"), 0);
+	world_jobs(&w);
+	ro = world_rollout_now(&w, ro.id);
+	ck_assert_int_eq(ro.state, ROLLOUT_ABORTED);
+	ck_assert_int_eq(ro.ended, 2);
+	ck_assert_int_eq(ro.planned + ro.in_flight + ro.deferred, 0);
+}
+END_TEST
+
+START_TEST(test_revocation_acts_before_the_next_offer)
+{
+	world_enrol(&w, "lamp-1", "1.0", 1);
+	struct release r = world_release(&w, 5, "2.0");
+	struct rollout ro = world_rollout(&w, &r, "spring", "all", 2);
+	WORLD_OK(&w, anchor_revoke(&w.tk, w.anchor.id, &w.err));
+	/* the job has not run yet */
+	ck_assert_int_eq(world_ask(&w, "lamp-1"), 0);
+	ck_assert_ptr_nonnull(strstr(w.err.text, "revoked"));
+	ck_assert_int_eq(store_release_get(w.st, r.id, &r, &w.err), 1);
+	ck_assert_int_eq(r.state, RELEASE_APPROVED);
+	world_jobs(&w);
+	ck_assert_int_eq(store_release_get(w.st, r.id, &r, &w.err), 1);
+	ck_assert_int_eq(r.state, RELEASE_WITHDRAWN);
+	ck_assert_int_eq(world_rollout_now(&w, ro.id).state, ROLLOUT_ABORTED);
+}
+END_TEST
+
+START_TEST(test_expiry)
+{
+	struct world_author by = world_author(&w, 5, "2.0");
+
+	world_enrol(&w, "lamp-1", "1.0", 1);
+	by.has_use_before = true;
+	by.use_before = (uint64_t)(w.tk.now.wall / 1000) + 100;
+	struct release r = add_release(&by);
+	WORLD_OK(&w, release_approve(&w.tk, &r, &w.err));
+	struct rollout ro = world_rollout(&w, &r, "spring", "all", 2);
+	w.tk.now.wall_trusted = false;
+	ck_assert_int_eq(world_ask(&w, "lamp-1"), 0);
+	ck_assert_ptr_nonnull(strstr(w.err.text, "clock"));
+	w.tk.now.wall_trusted = true;
+	world_wait(&w, 100);
+	ck_assert_int_eq(world_ask(&w, "lamp-1"), 0);
+	ro = world_rollout_now(&w, ro.id);
+	ck_assert_int_eq(ro.state, ROLLOUT_FINISHED);
+	ck_assert_int_eq(ro.failed, 0);
+}
+END_TEST
+
+START_TEST(test_names_of_releases)
+{
+	struct world_author by = world_author(&w, 5, "2.0");
+	struct release r = add_release(&by), other;
+	struct manifest m;
+
+	ck_assert_int_eq(WORLD_DO(&w, release_add(&w.tk, &r.manifest, "again", &other, &w.err)), -1);
+	ck_assert_int_eq(w.err.code, ERR_CONFLICT);
+	by.sequence = 6;
+	ck_assert_int_eq(hand_in(&by, &m), 0);
+	ck_assert_int_eq(WORLD_DO(&w, release_add(&w.tk, &m.digest, "-x", &other, &w.err)), -1);
+	ck_assert_int_eq(w.err.code, ERR_INVALID);
+	ck_assert_int_eq(WORLD_DO(&w, release_add(&w.tk, &m.digest, "lamp-2.0", &other, &w.err)), -1);
+	ck_assert_int_eq(w.err.code, ERR_CONFLICT);
+	WORLD_OK(&w, release_add(&w.tk, &m.digest, "second", &other, &w.err));
+	ck_assert_str_eq(other.name, "second");
+	struct digest none = { { 1 } };
+	ck_assert_int_eq(WORLD_DO(&w, release_add(&w.tk, &none, NULL, &other, &w.err)), -1);
+	ck_assert_int_eq(w.err.code, ERR_NOT_FOUND);
+}
+END_TEST
+
+static const struct { const char *uri, *path; } routes[] = {
+	{ "https://example.com/a/b.bin", "/a/b.bin" },
+	{ "coaps://[2001:db8::1]:5684/fw", "/fw" },
+	{ "coap://gw/a%20b", "/a b" },
+	{ "http://gw/a?x=1#y", "/a" },
+	{ "http://gw/deviceful/x", "/deviceful/x" },
+	{ "http://gw", NULL },
+	{ "http://gw/", NULL },
+	{ "http://gw?x", NULL },
+	{ "http://gw/a/", NULL },
+	{ "http://gw//a", NULL },
+	{ "http://gw/a/../b", NULL },
+	{ "http://gw/./b", NULL },
+	{ "http://gw/%2e%2e/b", NULL },
+	{ "http://gw/a%2fb", NULL },
+	{ "http://gw/a%00", NULL },
+	{ "http://gw/a%zz", NULL },
+	{ "http://gw/a%f", NULL },
+	{ "http://gw/a%ff", NULL },
+	{ "http://gw/a b", NULL },
+	{ "http://gw/api/v1/x", NULL },
+	{ "http://gw/device/lamp-1/update", NULL },
+	{ "http://gw/d/lamp-1", NULL },
+	{ "http://gw/image/x", NULL },
+	{ "http://gw/manifest/x", NULL },
+	{ "http://gw/.well-known/core", NULL },
+	{ "http://gw/.wellknown/x", NULL },
+	{ "http://gw/healthz", NULL },
+	{ "http://gw/%61pi/x", NULL },
+	{ "main.bin", NULL },
+	{ "/main.bin", NULL },
+	{ "#payload", NULL },
+	{ "/a?b=http://gw/c", NULL },
+	{ "", NULL },
+};
+
+START_TEST(test_routes)
+{
+	char path[URI_TEXT];
+	int got = route_path(routes[_i].uri, path);
+
+	ck_assert_msg(got == (routes[_i].path != NULL), "%s", routes[_i].uri);
+	if (got)
+		ck_assert_str_eq(path, routes[_i].path);
+}
+END_TEST
+
+START_TEST(test_audited)
+{
+	struct audit rows[64];
+	struct release r = world_release(&w, 5, "2.0");
+	int64_t count, bad;
+	bool approved = false;
+
+	WORLD_OK(&w, release_withdraw(&w.tk, &r, true, &w.err));
+	int n = store_audit_list(w.st, 0, 64, rows, &w.err);
+	ck_assert_int_ge(n, 5);
+	for (int i = 0; i < n; i++) {
+		ck_assert_str_eq(rows[i].who, "uid:0");
+		approved |= strcmp(rows[i].verb, "release.approve") == 0 &&
+			    strcmp(rows[i].object, "lamp-2.0") == 0;
+	}
+	ck_assert(approved);
+	ck_assert_int_eq(store_audit_verify(w.st, &count, &bad, &w.err), 1);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("tracker/release");
+	TCase *t = tcase_create("release");
+
+	tcase_add_checked_fixture(t, setup, teardown);
+	tcase_set_timeout(t, 60);
+	tcase_add_test(t, test_derived);
+	tcase_add_loop_test(t, test_every_kind_of_key, 0, 4);
+	tcase_add_test(t, test_a_strangers_manifest_is_not_kept);
+	tcase_add_test(t, test_an_anchor_speaks_for_its_vendor_only);
+	tcase_add_test(t, test_one_key_counts_once);
+	tcase_add_test(t, test_anchors_that_are_refused);
+	tcase_add_test(t, test_validity_of_anchors);
+	tcase_add_test(t, test_tampered);
+	tcase_add_test(t, test_sequence_does_not_go_back);
+	tcase_add_test(t, test_domains_are_not_borrowed);
+	tcase_add_test(t, test_complete_before_approved);
+	tcase_add_test(t, test_external_images_where_policy_allows);
+	tcase_add_test(t, test_publish_and_withdraw);
+	tcase_add_test(t, test_withdraw_raises_the_floor_on_purpose);
+	tcase_add_test(t, test_withdrawal_ends_its_rollouts);
+	tcase_add_test(t, test_revocation_acts_before_the_next_offer);
+	tcase_add_test(t, test_expiry);
+	tcase_add_test(t, test_names_of_releases);
+	tcase_add_loop_test(t, test_routes, 0, (int)(sizeof(routes) / sizeof(routes[0])));
+	tcase_add_test(t, test_audited);
+	suite_add_tcase(s, t);
+	SRunner *r = srunner_create(s);
+	srunner_run_all(r, CK_NORMAL);
+	int failed = srunner_ntests_failed(r);
+	srunner_free(r);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
