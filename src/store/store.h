@@ -285,8 +285,6 @@ int store_phase_list(struct store *st, int64_t rollout, struct phase *out, int l
 		     struct err *e);
 int store_phase_put(struct store *st, const struct phase *p,
 		    struct err *e); /* counters, opened, closed */
-int store_phase_put(struct store *st, const struct phase *p,
-		    struct err *e); /* counters and times */
 /* Add the deltas to the counters. */
 struct rollout_delta {
 	int64_t total, planned, in_flight, deferred, failed, succeeded, timed_out, ended;
