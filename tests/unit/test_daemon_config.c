@@ -237,6 +237,35 @@ START_TEST(shipped_file_is_the_schema)
 }
 END_TEST
 
+/* The manual names every key with its default, and its range in the same words. */
+START_TEST(manual_has_every_key)
+{
+	static char page[1 << 16];
+	const char *top = getenv("top_srcdir");
+	char path[512], item[96], range[96];
+
+	text_format(path, sizeof(path), "%s/docs/fettled.conf.5", top ? top : ".");
+	FILE *f = fopen(path, "r");
+	ck_assert_ptr_nonnull(f);
+	ck_assert_uint_gt(fread(page, 1, sizeof(page) - 1, f), 0);
+	ck_assert_int_eq(fclose(f), 0);
+	for (unsigned i = 0; i < config_keys_count; i++) {
+		const struct config_key *k = &config_keys[i];
+		text_format(item, sizeof(item), ".Ss [%s]\n", k->section);
+		const char *at = strstr(page, item);
+		ck_assert_msg(at != NULL, "%s", item);
+		text_format(item, sizeof(item), ".It Cm %s No =", k->name);
+		at = strstr(at, item);
+		ck_assert_msg(at != NULL, "%s", item);
+		config_key_range(k, range, sizeof(range));
+		ck_assert_msg(strstr(at, range) != NULL, "%s: %s", k->name, range);
+		text_format(item, sizeof(item), ".Ql %s .\n", k->preset);
+		bool depends = k->type == KEY_TYPE_PATH;
+		ck_assert_msg(depends || !k->preset[0] || strstr(at, item) != NULL, "%s: default", k->name);
+	}
+}
+END_TEST
+
 START_TEST(shipped_file_with_all_keys_is_the_default)
 {
 	struct buf b = BUF_INIT(1 << 16), x = BUF_INIT(1 << 16), y = BUF_INIT(1 << 16);
@@ -376,6 +405,7 @@ int main(void)
 	tcase_add_test(t, settling_makes_addresses_concrete);
 	tcase_add_test(t, changes_are_told_apart);
 	tcase_add_test(t, shipped_file_is_the_schema);
+	tcase_add_test(t, manual_has_every_key);
 	tcase_add_test(t, shipped_file_with_all_keys_is_the_default);
 	tcase_add_test(t, keys_of_others_eyes_are_refused);
 	tcase_add_test(t, sealed_memory_carries_both);
