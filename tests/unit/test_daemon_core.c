@@ -1,0 +1,471 @@
+/* SPDX-License-Identifier: ISC */
+/* SPDX-FileCopyrightText: The Fettle authors */
+#define _GNU_SOURCE
+#include <check.h>
+#include <dirent.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/text.h"
+#include "codec/crypto.h"
+#include "daemon/core_loop.h"
+#include "daemon/sysint.h"
+#include "ipc/ipc.h"
+#include "service/service.h"
+
+/* The core process with its database, sandbox and loop; the test is its parent and both fronts. */
+static char dir[] = "/tmp/fettle-core-XXXXXX";
+static pid_t core_pid;
+static int parent_fd;
+
+static void start_core(void)
+{
+	struct pollfd p;
+	struct parent_msg m;
+	int fds[2], fd;
+
+	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds), 0);
+	core_pid = fork();
+	ck_assert_int_ge(core_pid, 0);
+	if (core_pid == 0) {
+		static struct child_link link;
+		close(fds[0]);
+		link.fd = fds[1];
+		config_defaults(&link.cfg);
+		link.cfg.limits.objects = 16;
+		text_copy(link.cfg.server.data_dir, sizeof(link.cfg.server.data_dir), dir);
+		log_init("core", LOG_ERROR_);
+		_exit(core_main(&link));
+	}
+	close(fds[1]);
+	parent_fd = fds[0];
+	p = (struct pollfd){ .fd = parent_fd, .events = POLLIN };
+	ck_assert_int_eq(poll(&p, 1, 20000), 1);
+	ck_assert_int_eq(parent_msg_recv(parent_fd, &m, &fd), 1);
+	ck_assert_uint_eq(m.type, PM_READY);
+}
+
+static int stop_core(void)
+{
+	int status;
+
+	ck_assert_int_eq(parent_msg_send(parent_fd, PM_STOP, 0, 0, -1), 0);
+	ck_assert_int_eq(waitpid(core_pid, &status, 0), core_pid);
+	close(parent_fd);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+static void remove_tree(const char *path)
+{
+	DIR *d = opendir(path);
+	struct dirent *en;
+	char name[512];
+
+	while (d && (en = readdir(d))) {
+		if (strcmp(en->d_name, ".") == 0 || strcmp(en->d_name, "..") == 0)
+			continue;
+		text_format(name, sizeof(name), "%s/%s", path, en->d_name);
+		if (unlink(name) != 0)
+			remove_tree(name);
+	}
+	if (d)
+		closedir(d);
+	(void)rmdir(path);
+}
+
+static void setup(void)
+{
+	memcpy(dir + strlen(dir) - 6, "XXXXXX", 6);
+	ck_assert_ptr_nonnull(mkdtemp(dir));
+	start_core();
+}
+
+static void teardown(void)
+{
+	ck_assert_int_eq(stop_core(), 0);
+	remove_tree(dir);
+}
+
+/* ---- a front ---- */
+
+static struct channel *connect_lane(enum lane socket_lane, unsigned says)
+{
+	struct channel *c;
+	struct err e = { 0 };
+	int fds[2];
+
+	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
+	ck_assert_int_eq(parent_msg_send(parent_fd, PM_PEER, socket_lane, 0, fds[1]), 0);
+	close(fds[1]);
+	ck_assert_int_eq(channel_new(fds[0], 4 << 20, &c, &e), 0);
+	size_t mark = ipc_begin(channel_out(c), FRAME_HELLO);
+	ipc_put_u8(channel_out(c), (uint8_t)says);
+	ipc_put_u32(channel_out(c), (uint32_t)getpid());
+	ipc_end(channel_out(c), mark);
+	return c;
+}
+
+static enum frame_type next_frame(struct channel *c, struct slice *body)
+{
+	struct err e = { 0 };
+	enum frame_type t;
+
+	ck_assert_int_eq(channel_write_all(c, 5000, &e), 0);
+	if (channel_read_frame(c, 10000, &t, body, &e) != 0)
+		return 0;
+	return t;
+}
+
+static struct channel *greeted_lane(enum lane lane)
+{
+	struct channel *c = connect_lane(lane, lane);
+	struct slice body;
+
+	ck_assert_int_eq(next_frame(c, &body), FRAME_READY);
+	return c;
+}
+
+static size_t begin_batch(struct channel *c, uint32_t number, uint16_t count)
+{
+	size_t mark = ipc_begin(channel_out(c), FRAME_BATCH);
+
+	ipc_put_u32(channel_out(c), number);
+	ipc_put_u16(channel_out(c), count);
+	return mark;
+}
+
+static struct request ask(enum method m, const char *path)
+{
+	return (struct request){ .id = 5, .session = 1, .method = m, .content_format = MEDIA_NONE,
+				 .accept = MEDIA_NONE, .want_body = true, .path = slice_str(path) };
+}
+
+static struct evidence local(void)
+{
+	return (struct evidence){ .kind = EVIDENCE_LOCAL, .transport = TRANSPORT_UNIX, .uid = getuid() };
+}
+
+static struct evidence plain(void)
+{
+	return (struct evidence){ .kind = EVIDENCE_PLAIN, .transport = TRANSPORT_HTTP,
+				  .ip = { [10] = 0xff, 0xff, 127, 0, 0, 1 }, .port = 1 };
+}
+
+/* Admit session 1 by ev and ask rq; the answer, skipping what comes before it. 0: the core closed the lane. */
+static unsigned ask_once(struct channel *c, const struct evidence *ev, const struct request *rq,
+			 struct response *rs)
+{
+	size_t mark = begin_batch(c, 9, ev ? 2 : 1);
+	struct slice body;
+	enum frame_type t;
+
+	if (ev)
+		ipc_put_admit(channel_out(c), rq->session, ev);
+	ipc_put_request(channel_out(c), rq);
+	ipc_end(channel_out(c), mark);
+	while ((t = next_frame(c, &body)) != 0 && t != FRAME_REPLIES)
+		continue;
+	if (t == 0)
+		return 0;
+	struct rd r = rd_init(body);
+	ck_assert_uint_eq(rd_u32(&r), 9);
+	ck_assert_uint_eq(rd_u8(&r), 1);
+	ck_assert_uint_eq(rd_u16(&r), 1);
+	ck_assert(ipc_get_response(&r, rs));
+	ck_assert(rd_done(&r));
+	ck_assert_uint_eq(rs->id, rq->id);
+	return rs->status;
+}
+
+START_TEST(lanes_are_told_apart)
+{
+	struct channel *net = greeted_lane(LANE_NETWORK), *control = greeted_lane(LANE_CONTROL);
+	struct evidence here = local(), stranger = plain();
+	struct request health = ask(METHOD_GET, "/healthz"), status = ask(METHOD_GET, "/api/v1/status");
+	struct response rs;
+
+	ck_assert_uint_eq(ask_once(net, &stranger, &health, &rs), 200);
+	ck_assert_uint_eq(ask_once(net, NULL, &status, &rs), 401);
+	ck_assert_uint_eq(ask_once(control, &here, &status, &rs), 200);
+	channel_free(net);
+	channel_free(control);
+}
+END_TEST
+
+static bool lane_is_closed(struct channel *c)
+{
+	struct slice body;
+
+	return next_frame(c, &body) == 0;
+}
+
+static void still_serves(void)
+{
+	struct channel *c = greeted_lane(LANE_NETWORK);
+	struct evidence stranger = plain();
+	struct request health = ask(METHOD_GET, "/healthz");
+	struct response rs;
+
+	ck_assert_uint_eq(ask_once(c, &stranger, &health, &rs), 200);
+	channel_free(c);
+}
+
+START_TEST(forged_local_credentials_are_refused)
+{
+	struct channel *c = greeted_lane(LANE_NETWORK);
+	struct evidence root = local();
+	struct request status = ask(METHOD_GET, "/api/v1/status");
+	struct response rs;
+
+	root.uid = 0;
+	ck_assert_uint_eq(ask_once(c, &root, &status, &rs), 0);
+	channel_free(c);
+	still_serves();
+}
+END_TEST
+
+START_TEST(forged_greeting_is_refused)
+{
+	struct channel *c = connect_lane(LANE_NETWORK, LANE_CONTROL);
+
+	ck_assert(lane_is_closed(c));
+	channel_free(c);
+	still_serves();
+}
+END_TEST
+
+START_TEST(forged_tokens_and_sessions_are_refused)
+{
+	struct channel *c = greeted_lane(LANE_NETWORK);
+	struct evidence stranger = plain();
+	struct request rq = ask(METHOD_GET, "/api/v1/status");
+	struct response rs;
+
+	rq.token = slice_str("ft_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA");
+	ck_assert_uint_eq(ask_once(c, &stranger, &rq, &rs), 401);
+	rq.session = 77;	/* never admitted */
+	ck_assert_uint_eq(ask_once(c, NULL, &rq, &rs), 401);
+	ck_assert(rs.close);
+	channel_free(c);
+}
+END_TEST
+
+/* Frames that no front sends: each closes its lane and nothing else. */
+static const struct {
+	const char *what;
+	int type;
+	const char *bytes;
+	size_t n;
+} bad_frames[] = {
+	{ "batch without a head", FRAME_BATCH, "\0\0\0", 3 },
+	{ "batch of nothing that is there", FRAME_BATCH, "\0\0\0\1\0\1", 6 },
+	{ "batch with a byte too many", FRAME_BATCH, "\0\0\0\1\0\0x", 7 },
+	{ "batch of too many", FRAME_BATCH, "\0\0\0\1\xff\xff", 6 },
+	{ "batch with an unknown entry", FRAME_BATCH, "\0\0\0\1\0\1\x63", 7 },
+	{ "a core's frame", FRAME_REPLIES, "\0\0\0\1\1\0\0", 7 },
+	{ "a key question", FRAME_KEY_ASK, "\0\0\0\1x", 5 },
+	{ "an unknown frame", 200, "", 0 },
+	{ "upload opening", FRAME_UPLOAD_OPEN, "\0\0", 2 },
+	{ "upload end", FRAME_UPLOAD_CLOSE, "\0\0\0\1\1", 5 },
+	{ "a second greeting", FRAME_HELLO, "\0\0\0\0\1", 5 },
+};
+
+START_TEST(malformed_frames_close_the_lane)
+{
+	struct channel *c = greeted_lane(LANE_NETWORK);
+	size_t mark = ipc_begin(channel_out(c), (enum frame_type)bad_frames[_i].type);
+
+	if (bad_frames[_i].n)
+		buf_add(channel_out(c), bad_frames[_i].bytes, bad_frames[_i].n);
+	ipc_end(channel_out(c), mark);
+	ck_assert_msg(lane_is_closed(c), "%s", bad_frames[_i].what);
+	channel_free(c);
+	still_serves();
+}
+END_TEST
+
+/* ---- uploads and grants ---- */
+
+static struct ipc_upload_open opening(uint64_t size, const struct digest *d)
+{
+	return (struct ipc_upload_open){ .upload = 3, .request = ask(METHOD_POST, "/api/v1/images"),
+					 .has_size = true, .size = size, .has_digest = true, .digest = *d,
+					 .complete = -1 };
+}
+
+/* Send bytes as an image; the status of the final answer. */
+static unsigned upload(struct channel *c, struct slice bytes, const struct digest *d)
+{
+	struct ipc_upload_open o = opening(bytes.n, d);
+	unsigned credit = 0;
+	bool ended = false;
+	struct response rs;
+	struct slice body;
+	enum frame_type t;
+
+	ipc_put_upload_open(channel_out(c), &o);
+	while ((t = next_frame(c, &body)) != 0) {
+		struct rd r = rd_init(body);
+		if (t != FRAME_UPLOAD_CREDIT && t != FRAME_UPLOAD_DONE)
+			continue;
+		ck_assert_uint_eq(rd_u32(&r), 3);
+		if (t == FRAME_UPLOAD_DONE) {
+			ck_assert(ipc_get_response(&r, &rs));
+			return rs.status;
+		}
+		for (credit += rd_u8(&r); credit && bytes.n; credit--) {
+			size_t n = bytes.n < IPC_CHUNK_MAX ? bytes.n : IPC_CHUNK_MAX;
+			size_t mark = ipc_begin(channel_out(c), FRAME_UPLOAD_CHUNK);
+			ipc_put_u32(channel_out(c), 3);
+			buf_add(channel_out(c), bytes.p, n);
+			ipc_end(channel_out(c), mark);
+			bytes = slice_of(bytes.p + n, bytes.n - n);
+		}
+		if (bytes.n == 0 && !ended) {
+			size_t mark = ipc_begin(channel_out(c), FRAME_UPLOAD_CLOSE);
+			ipc_put_u32(channel_out(c), 3);
+			ipc_end(channel_out(c), mark);
+			ended = true;
+		}
+	}
+	return 0;
+}
+
+static void admit_local(struct channel *c)
+{
+	struct evidence here = local();
+	struct request health = ask(METHOD_GET, "/healthz");
+	struct response rs;
+
+	ck_assert_uint_eq(ask_once(c, &here, &health, &rs), 200);
+}
+
+static void put_get(struct channel *c, const char *path)
+{
+	struct request rq = ask(METHOD_GET, path);
+	size_t mark = begin_batch(c, 9, 1);
+
+	ipc_put_request(channel_out(c), &rq);
+	ipc_end(channel_out(c), mark);
+}
+
+START_TEST(an_image_comes_in_and_is_handed_out)
+{
+	enum { SIZE = 300001 };
+	static uint8_t bytes[SIZE], again[SIZE];
+	struct channel *c = greeted_lane(LANE_CONTROL);
+	char hex[DIGEST_TEXT], path[160];
+	struct digest d, wrong;
+	struct response rs;
+	struct ipc_grant g;
+	struct slice body;
+
+	for (size_t i = 0; i < SIZE; i++)
+		bytes[i] = (uint8_t)(i * 7 + i / 256);
+	ck_assert_int_eq(sha256_once(slice_of(bytes, SIZE), &d), 0);
+	wrong = d;
+	wrong.b[0] ^= 1;
+	admit_local(c);
+	ck_assert_uint_ge(upload(c, slice_of(bytes, SIZE), &wrong), 400);
+	ck_assert_uint_eq(upload(c, slice_of(bytes, SIZE), &d), 201);
+	digest_text(hex, &d);
+	text_format(path, sizeof(path), "/api/v1/images/%s/content", hex);
+	put_get(c, path);
+	/* the first time with its descriptor, ahead of the answer that names it */
+	ck_assert_int_eq(next_frame(c, &body), FRAME_GRANT);
+	struct rd r = rd_init(body);
+	ck_assert(ipc_get_grant(&r, &g));
+	ck_assert(g.has_fd);
+	ck_assert(digest_eq(&g.digest, &d));
+	ck_assert_uint_eq(g.size, SIZE);
+	ck_assert_str_eq(g.path, path);
+	int fd = channel_take_fd(c);
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(pread(fd, again, SIZE, 0), SIZE);
+	ck_assert_mem_eq(bytes, again, SIZE);
+	ck_assert_int_eq(write(fd, "x", 1), -1);
+	close(fd);
+	ck_assert_int_eq(next_frame(c, &body), FRAME_REPLIES);
+	r = rd_init(slice_of(body.p + 7, body.n - 7));
+	ck_assert(ipc_get_response(&r, &rs));
+	ck_assert_uint_eq(rs.status, 200);
+	ck_assert(rs.has_object);
+	/* the second time without */
+	put_get(c, path);
+	ck_assert_int_eq(next_frame(c, &body), FRAME_GRANT);
+	r = rd_init(body);
+	ck_assert(ipc_get_grant(&r, &g));
+	ck_assert(!g.has_fd);
+	channel_free(c);
+}
+END_TEST
+
+START_TEST(what_was_answered_survives)
+{
+	static const char device[] = "{\"id\": \"lamp-1\", \"auth\": \"none\"}";
+	struct channel *c = greeted_lane(LANE_CONTROL);
+	struct request rq = ask(METHOD_POST, "/api/v1/devices");
+	struct response rs;
+	int status;
+
+	admit_local(c);
+	rq.content_format = MEDIA_JSON;
+	rq.body = slice_str(device);
+	ck_assert_uint_eq(ask_once(c, NULL, &rq, &rs), 201);
+	kill(core_pid, SIGKILL);
+	ck_assert_int_eq(waitpid(core_pid, &status, 0), core_pid);
+	close(parent_fd);
+	channel_free(c);
+	start_core();
+	c = greeted_lane(LANE_CONTROL);
+	admit_local(c);
+	rq = ask(METHOD_GET, "/api/v1/devices/lamp-1");
+	ck_assert_uint_eq(ask_once(c, NULL, &rq, &rs), 200);
+	channel_free(c);
+}
+END_TEST
+
+START_TEST(pings_are_answered_meanwhile)
+{
+	struct pollfd p = { .fd = parent_fd, .events = POLLIN };
+	struct parent_msg m;
+	int fd;
+
+	ck_assert_int_eq(parent_msg_send(parent_fd, PM_PING, 1, 4711, -1), 0);
+	ck_assert_int_eq(poll(&p, 1, 5000), 1);
+	ck_assert_int_eq(parent_msg_recv(parent_fd, &m, &fd), 1);
+	ck_assert_uint_eq(m.type, PM_PONG);
+	ck_assert_uint_eq(m.value, 4711);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("daemon/core");
+	TCase *t = tcase_create("all");
+
+	tcase_set_timeout(t, 60);
+	tcase_add_checked_fixture(t, setup, teardown);
+	tcase_add_test(t, lanes_are_told_apart);
+	tcase_add_test(t, forged_local_credentials_are_refused);
+	tcase_add_test(t, forged_greeting_is_refused);
+	tcase_add_test(t, forged_tokens_and_sessions_are_refused);
+	tcase_add_loop_test(t, malformed_frames_close_the_lane, 0,
+			    (int)(sizeof(bad_frames) / sizeof(bad_frames[0])));
+	tcase_add_test(t, an_image_comes_in_and_is_handed_out);
+	tcase_add_test(t, what_was_answered_survives);
+	tcase_add_test(t, pings_are_answered_meanwhile);
+	suite_add_tcase(s, t);
+	SRunner *r = srunner_create(s);
+	srunner_run_all(r, CK_NORMAL);
+	int failed = srunner_ntests_failed(r);
+	srunner_free(r);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
