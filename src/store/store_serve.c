@@ -223,11 +223,14 @@ static int prepare(struct store *st, struct cache *c, const struct digest *d, ui
 		return 1;
 	/*
 	 * One at a time, and what was begun is finished first, whoever asked
-	 * for it: two askers in turn would else undo each other's work.
+	 * for it: two askers in turn would else undo each other's work. Nor is
+	 * the next begun before that asker had a chance to open its own.
 	 */
-	if (c->making.active && !digest_eq(&c->making.digest, d) &&
-	    advance(st, c, until, NULL) == 0)
-		return 0;
+	if (c->making.active && !digest_eq(&c->making.digest, d)) {
+		advance(st, c, until, NULL);
+		if (until != INT64_MAX)
+			return 0;
+	}
 	if (!c->making.active && start(st, c, d, e) != 0)
 		return -1;
 	return advance(st, c, until, e);
