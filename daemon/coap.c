@@ -68,7 +68,7 @@ void coap_server_free(struct coap_server *cs)
 {
 	if (!cs)
 		return;
-	dtls_free(cs->dtls);	/* ends its peers */
+	dtls_free(cs->dtls); /* ends its peers */
 	for (unsigned i = 0; cs->peers && i < PEER_BUCKETS; i++)
 		while (cs->peers[i])
 			peer_end(cs->peers[i], true);

@@ -139,7 +139,7 @@ static void keep_oldest_out(struct coap_peer *p)
 		return;
 	for (struct exchange *x = p->exchanges; x; x = x->next)
 		if (!x->pending)
-			oldest = x;	/* the newest stand first */
+			oldest = x; /* the newest stand first */
 	if (oldest)
 		exchange_free(oldest);
 }
@@ -181,7 +181,7 @@ void exchange_send(struct exchange *x)
 	struct coap_peer *p = x->peer;
 	struct wire_out *o = &p->cs->out;
 
-	if (o->failed) {	/* options that do not fit: an answer is owed all the same */
+	if (o->failed) { /* options that do not fit: an answer is owed all the same */
 		wire_end(exchange_begin(x, WIRE_CODE(5, 0)), slice_of(NULL, 0));
 	}
 	if (unwanted(x, o->head[1])) {

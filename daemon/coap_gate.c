@@ -44,7 +44,8 @@ void gate_challenge(struct wire_out *o, const struct wire_msg *m, size_t came, u
 	wire_end(o, slice_of(NULL, 0));
 }
 
-void echo_make(const uint8_t secret[32], const struct udp_addr *a, int64_t slot, uint8_t out[ECHO_SIZE])
+void echo_make(const uint8_t secret[32], const struct udp_addr *a, int64_t slot,
+	       uint8_t out[ECHO_SIZE])
 {
 	uint8_t b[26];
 	struct digest mac;

@@ -11,52 +11,54 @@
  * DTLS session. Requests, answers, de-duplication, Block1 bodies and observations
  * hang on peers and do not know which it is; coap_udp.c and coap_dtls.c carry bytes.
  */
-#define ANSWERED_A_PEER 16u		/* answers remembered for retransmissions */
+#define ANSWERED_A_PEER 16u /* answers remembered for retransmissions */
 #define PENDING_A_PEER 64u
 #define EXCHANGES_MAX 32768u
-#define EXCHANGE_LIFETIME_MS 247000	/* RFC 7252 4.8.2 */
-#define SEPARATE_AFTER_MS 1500		/* ACK_TIMEOUT is 2 s */
+#define EXCHANGE_LIFETIME_MS 247000 /* RFC 7252 4.8.2 */
+#define SEPARATE_AFTER_MS 1500 /* ACK_TIMEOUT is 2 s */
 #define BODIES_MAX 1024u
 #define BODY_TIMEOUT_MS 60000
 #define OBSERVERS_MAX 65536u
 #define OBSERVERS_A_PEER 8u
-#define PROVEN_MS 600000		/* an Echo proves an address for so long */
+#define PROVEN_MS 600000 /* an Echo proves an address for so long */
 #define RETRY_BUSY_S 5
 
-struct coap_session_t;			/* libcoap's */
+struct coap_session_t; /* libcoap's */
 struct udp;
 struct dtls;
 
 struct udp_addr {
-	uint8_t ip[16], local[16];	/* IPv4 as mapped; local: where it came in */
+	uint8_t ip[16], local[16]; /* IPv4 as mapped; local: where it came in */
 	uint32_t scope, ifindex;
 	uint16_t port;
 	uint8_t socket;
 	bool has_local;
 };
 
-struct link { struct link *next, *prev; };	/* ring with a head */
+struct link {
+	struct link *next, *prev;
+}; /* ring with a head */
 
-struct exchange {			/* one request and its answer */
-	struct link all;		/* server's, by age: pending or answered */
-	struct exchange *next, **at;	/* of its peer */
+struct exchange { /* one request and its answer */
+	struct link all; /* server's, by age: pending or answered */
+	struct exchange *next, **at; /* of its peer */
 	struct coap_peer *peer;
 	uint8_t token[WIRE_TOKEN_MAX];
 	uint8_t tkl, no_response;
 	enum wire_type type;
 	uint16_t mid;
 	enum method method;
-	bool pending, acked;		/* acked: an empty ACK went out */
-	uint32_t request;		/* the front's id while pending */
+	bool pending, acked; /* acked: an empty ACK went out */
+	uint32_t request; /* the front's id while pending */
 	int64_t since;
 	struct wire_block block1, block2;
-	struct observer *observer;	/* candidate, until the core accepts it */
-	uint8_t *answer;		/* datagram as sent, for retransmissions */
+	struct observer *observer; /* candidate, until the core accepts it */
+	uint8_t *answer; /* datagram as sent, for retransmissions */
 	size_t answer_n;
 };
 
-struct body {				/* a Block1 transfer under way, one a peer */
-	struct link all;		/* server's, oldest first */
+struct body { /* a Block1 transfer under way, one a peer */
+	struct link all; /* server's, oldest first */
 	struct coap_peer *peer;
 	struct buf bytes;
 	enum method method;
@@ -66,29 +68,29 @@ struct body {				/* a Block1 transfer under way, one a peer */
 };
 
 struct observer {
-	struct observer *chain, **chain_at;	/* same path */
-	struct observer *next, **at;		/* of its peer */
+	struct observer *chain, **chain_at; /* same path */
+	struct observer *next, **at; /* of its peer */
 	struct coap_peer *peer;
 	uint32_t hash;
 	uint8_t token[WIRE_TOKEN_MAX];
 	uint8_t tkl;
 	bool listed;
-	bool again;			/* look again when what is under way ends */
-	uint32_t request;		/* under way to the core, 0: none */
-	uint16_t mid;			/* of the notification in flight */
+	bool again; /* look again when what is under way ends */
+	uint32_t request; /* under way to the core, 0: none */
+	uint16_t mid; /* of the notification in flight */
 	bool in_flight;
 	uint32_t sequence;
 	enum media accept;
 	uint8_t szx;
-	struct link dirty;		/* waits for room in a batch */
+	struct link dirty; /* waits for room in a batch */
 	bool is_dirty;
-	char *query;			/* behind path */
+	char *query; /* behind path */
 	char path[];
 };
 
-struct confirmable {			/* plain UDP: a CON of ours without its ACK */
+struct confirmable { /* plain UDP: a CON of ours without its ACK */
 	struct link all;
-	struct confirmable *next, **at;	/* of its peer */
+	struct confirmable *next, **at; /* of its peer */
 	struct coap_peer *peer;
 	uint16_t mid;
 	uint8_t tries;
@@ -99,10 +101,10 @@ struct confirmable {			/* plain UDP: a CON of ours without its ACK */
 
 struct coap_peer {
 	struct coap_server *cs;
-	struct coap_peer *chain, **at;	/* address bucket; unused for DTLS */
+	struct coap_peer *chain, **at; /* address bucket; unused for DTLS */
 	struct udp_addr addr;
-	struct coap_session_t *dtls;	/* NULL: plain UDP */
-	uint64_t session;		/* the front's */
+	struct coap_session_t *dtls; /* NULL: plain UDP */
+	uint64_t session; /* the front's */
 	int64_t proven_until;
 	uint16_t next_mid;
 	struct exchange *exchanges;
@@ -122,32 +124,35 @@ struct coap_server {
 	struct udp *udp;
 	struct dtls *dtls;
 	uint64_t seed;
-	int64_t now;			/* monotonic ms, read once a turn */
+	int64_t now; /* monotonic ms, read once a turn */
 	struct coap_peer **peers;
 	struct link pending, answered, bodies, confirmables, dirty;
 	unsigned n_exchanges, n_bodies, n_observers, n_confirmables;
 	struct observer **observers;
-	struct wire_msg msg;		/* the request being handled */
-	struct wire_out out;		/* the answer being written */
+	struct wire_msg msg; /* the request being handled */
+	struct wire_out out; /* the answer being written */
 	uint64_t busy, challenged, dropped;
 };
 
 /* coap.c */
 void link_init(struct link *head);
-void link_add(struct link *head, struct link *l);	/* at the end */
+void link_add(struct link *head, struct link *l); /* at the end */
 void link_del(struct link *l);
 bool link_empty(const struct link *head);
-#define LINK_OF(l, type, member) ((type *)(void *)((char *)(l) - offsetof(type, member)))
+#define LINK_OF(l, type, member) ((type *)(void *)((char *)(l)-offsetof(type, member)))
 
 /* coap_peer.c */
 struct coap_peer *peer_find(struct coap_server *cs, const struct udp_addr *a);
-struct coap_peer *peer_add_plain(struct coap_server *cs, const struct udp_addr *a, int64_t proven_until);
-struct coap_peer *peer_add_dtls(struct coap_server *cs, struct coap_session_t *s, const struct evidence *ev);
+struct coap_peer *peer_add_plain(struct coap_server *cs, const struct udp_addr *a,
+				 int64_t proven_until);
+struct coap_peer *peer_add_dtls(struct coap_server *cs, struct coap_session_t *s,
+				const struct evidence *ev);
 void peer_end(struct coap_peer *p, bool tell_front);
 bool address_trusted(const struct coap_options *o, const uint8_t ip[16]);
 /* RFC 9175: 8 bytes that only this process could have made for this address, lately. */
 #define ECHO_SIZE 8
-void echo_make(const uint8_t secret[32], const struct udp_addr *a, int64_t slot, uint8_t out[ECHO_SIZE]);
+void echo_make(const uint8_t secret[32], const struct udp_addr *a, int64_t slot,
+	       uint8_t out[ECHO_SIZE]);
 bool echo_fresh(const uint8_t secret[32], const struct udp_addr *a, int64_t now, struct slice echo);
 #define ECHO_SLOT_MS 128000
 
@@ -156,7 +161,7 @@ void request_handle(struct coap_peer *p, const struct wire_msg *m);
 void request_from_msg(const struct coap_server *cs, const struct wire_msg *m, struct request *rq);
 bool method_of(uint8_t code, enum method *out);
 
-/* coap_body.c: Block1. 1: the body is whole, in *body; 0: answered; more blocks are to come or it was refused. */
+/* coap_body.c: Block1. 1: the body is whole, in *body; 0: answered, more is to come or it was refused. */
 int body_block(struct exchange *x, const struct wire_msg *m, struct slice *body);
 void body_free(struct coap_server *cs, struct body *b);
 void bodies_expire(struct coap_server *cs);
@@ -174,12 +179,12 @@ void exchange_send(struct exchange *x);
 void exchange_fail(struct exchange *x, uint8_t code, int32_t retry_s);
 
 /* coap_reply.c */
-void reply_from_core(void *ctx, const struct response *rs);	/* ctx: struct exchange */
-/* Body or object as options and payload behind what o holds; false: no such block (4.00) or object gone. */
+void reply_from_core(void *ctx, const struct response *rs); /* ctx: struct exchange */
+/* Body as options and payload behind what o holds; false: it has no such block (4.00). */
 struct content {
 	struct slice bytes;
 	struct etag etag;
-	int format;			/* -1: none */
+	int format; /* -1: none */
 	int32_t max_age;
 	bool observe;
 	uint32_t sequence;
@@ -191,11 +196,11 @@ int content_format_of(const struct coap_server *cs, enum media m);
 
 /* coap_observe.c */
 struct observer *observer_new(struct coap_peer *p, const struct wire_msg *m);
-void observer_accept(struct observer *o);	/* replaces one of the same token; gives o to the peer */
+void observer_accept(struct observer *o); /* replaces one of the same token; gives o to the peer */
 void observer_free(struct observer *o);
 struct observer *observer_find(struct coap_peer *p, const uint8_t *token, size_t tkl);
 uint32_t observer_sequence(struct observer *o);
-void observers_notify(void *ctx, const char *path);	/* ctx: the server */
+void observers_notify(void *ctx, const char *path); /* ctx: the server */
 void observers_retry(struct coap_server *cs);
 /* The notification with this id was acknowledged, or refused or given up. */
 void observer_settled(struct coap_peer *p, uint16_t mid, bool ok);
@@ -219,12 +224,12 @@ void udp_flush(struct udp *u);
 void udp_send(struct udp *u, const struct udp_addr *to, const struct wire_out *o, bool stable);
 void udp_send_bytes(struct udp *u, const struct udp_addr *to, struct slice bytes);
 
-/* coap_gate.c: what becomes of a datagram from plain UDP, before and without any state for its sender */
+/* coap_gate.c: what becomes of a datagram from plain UDP, without any state for its sender */
 enum gate_verdict {
 	GATE_DROP,
 	GATE_REQUEST,
-	GATE_PING,			/* answer with a reset of the same size */
-	GATE_SETTLED,			/* ACK or RST of something of ours */
+	GATE_PING, /* answer with a reset of the same size */
+	GATE_SETTLED, /* ACK or RST of something of ours */
 };
 enum gate_verdict gate_judge(struct wire_msg *m, struct slice datagram, uint16_t port);
 /* The answer to a request from an address not proven: never longer than what came. */
@@ -239,6 +244,6 @@ void dtls_io(struct dtls *d);
 void dtls_set_keys(struct dtls *d, int fd);
 void dtls_send(struct coap_peer *p, const struct wire_out *o);
 uint16_t dtls_mid(struct coap_peer *p);
-void dtls_close(struct coap_peer *p);	/* close_notify; the session goes */
+void dtls_close(struct coap_peer *p); /* close_notify; the session goes */
 
 #endif

@@ -72,7 +72,7 @@ struct observer *observer_find(struct coap_peer *p, const uint8_t *token, size_t
 	return o;
 }
 
-/* Clock time in 16 ms steps, never twice: still ahead after a restart of this process (RFC 7641 4.4). */
+/* Clock time in 16 ms steps, never twice: still ahead after a restart of the process (RFC 7641 4.4). */
 uint32_t observer_sequence(struct observer *o)
 {
 	uint32_t v = (uint32_t)(clock_mono_ms() / 16) & 0xffffff;
@@ -189,7 +189,7 @@ static void on_reply(void *ctx, const struct response *rs)
 
 	o->request = 0;
 	if (!rs || rs->status >= 500)
-		later(o);	/* not now; the news itself is not lost */
+		later(o); /* not now; the news itself is not lost */
 	else if (send_now(o, rs) && o->again && !end)
 		look(o);
 	if (end)
@@ -199,9 +199,13 @@ static void on_reply(void *ctx, const struct response *rs)
 static void look(struct observer *o)
 {
 	struct coap_peer *p = o->peer;
-	struct request rq = { .session = p->session, .method = METHOD_GET,
-			      .content_format = MEDIA_NONE, .accept = o->accept, .observe = true,
-			      .want_body = true, .path = slice_str(o->path),
+	struct request rq = { .session = p->session,
+			      .method = METHOD_GET,
+			      .content_format = MEDIA_NONE,
+			      .accept = o->accept,
+			      .observe = true,
+			      .want_body = true,
+			      .path = slice_str(o->path),
 			      .query = slice_str(o->query) };
 
 	if (o->request || o->in_flight) {

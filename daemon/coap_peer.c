@@ -34,7 +34,8 @@ static struct coap_peer **bucket_of(const struct coap_server *cs, const struct u
 	memcpy(&lo, a->ip + 8, 8);
 	h = (hi ^ cs->seed) * 0x9e3779b97f4a7c15u;
 	h = (h ^ h >> 32 ^ lo) * 0xd6e8feb86659fd93u;
-	h = (h ^ h >> 32 ^ ((uint64_t)a->port << 8 | a->socket) ^ cs->seed >> 7) * 0x9e3779b97f4a7c15u;
+	h = (h ^ h >> 32 ^ ((uint64_t)a->port << 8 | a->socket) ^ cs->seed >> 7) *
+	    0x9e3779b97f4a7c15u;
 	return &cs->peers[(h >> 40) % PEER_BUCKETS];
 }
 
@@ -74,9 +75,12 @@ static struct coap_peer *peer_new(struct coap_server *cs, const struct evidence 
 	return p;
 }
 
-struct coap_peer *peer_add_plain(struct coap_server *cs, const struct udp_addr *a, int64_t proven_until)
+struct coap_peer *peer_add_plain(struct coap_server *cs, const struct udp_addr *a,
+				 int64_t proven_until)
 {
-	struct evidence ev = { .kind = EVIDENCE_PLAIN, .transport = TRANSPORT_COAP, .port = a->port };
+	struct evidence ev = { .kind = EVIDENCE_PLAIN,
+			       .transport = TRANSPORT_COAP,
+			       .port = a->port };
 	struct coap_peer **bucket;
 	struct coap_peer *p;
 
@@ -95,7 +99,8 @@ struct coap_peer *peer_add_plain(struct coap_server *cs, const struct udp_addr *
 	return p;
 }
 
-struct coap_peer *peer_add_dtls(struct coap_server *cs, struct coap_session_t *s, const struct evidence *ev)
+struct coap_peer *peer_add_dtls(struct coap_server *cs, struct coap_session_t *s,
+				const struct evidence *ev)
 {
 	struct coap_peer *p = peer_new(cs, ev);
 

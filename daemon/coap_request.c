@@ -55,7 +55,8 @@ static struct wire_out *answer_begin(struct coap_peer *p, const struct wire_msg 
 	struct wire_out *o = &p->cs->out;
 	bool con = m->type == WIRE_CON;
 
-	wire_begin(o, con ? WIRE_ACK : WIRE_NON, code, con ? m->mid : peer_mid(p), m->token, m->tkl);
+	wire_begin(o, con ? WIRE_ACK : WIRE_NON, code, con ? m->mid : peer_mid(p), m->token,
+		   m->tkl);
 	return o;
 }
 
@@ -92,11 +93,12 @@ static bool serve_granted(struct coap_peer *p, const struct wire_msg *m)
 	struct front_grant g;
 	struct wire_out *o;
 
-	if (!plain_get(m) || !front_granted(cs->front, p->session, slice_of(m->path, m->path_n), &g))
+	if (!plain_get(m) ||
+	    !front_granted(cs->front, p->session, slice_of(m->path, m->path_n), &g))
 		return false;
 	c.format = content_format_of(cs, g.media);
 	if (m->accept >= 0 && m->accept != c.format)
-		return false;	/* the core says what it thinks of that */
+		return false; /* the core says what it thinks of that */
 	c.etag.n = 8;
 	memcpy(c.etag.b, g.object->digest.b, 8);
 	c.max_age = g.max_age;

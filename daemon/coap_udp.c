@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /* SPDX-FileCopyrightText: The Fettle authors */
 #ifndef _GNU_SOURCE
-#define _GNU_SOURCE	/* recvmmsg, struct in6_pktinfo */
+#define _GNU_SOURCE /* recvmmsg, struct in6_pktinfo */
 #endif
 #include "daemon/coap_internal.h"
 
@@ -21,10 +21,10 @@
  * the more peers there are, and some datagrams are answered, at greater length,
  * before anyone is asked whether the sender's address is proven.
  */
-#define TURN 64u		/* datagrams a call: fair to what else the loop serves */
+#define TURN 64u /* datagrams a call: fair to what else the loop serves */
 #define DATAGRAM_MAX 2048u
 #define SEND_MAX (WIRE_HEAD_MAX + WIRE_BLOCK_MAX + 64u)
-#define SOCKET_BUFFER (4 << 20)	/* bursts; the kernel's rmem_max cuts it */
+#define SOCKET_BUFFER (4 << 20) /* bursts; the kernel's rmem_max cuts it */
 
 union control {
 	char b[CMSG_SPACE(sizeof(struct in6_pktinfo))];
@@ -60,7 +60,7 @@ struct udp {
 	struct coap_server *cs;
 	struct udp_socket sockets[COAP_LISTEN_MAX];
 	unsigned n;
-	uint16_t mid;			/* of answers to strangers' NONs */
+	uint16_t mid; /* of answers to strangers' NONs */
 	unsigned n_out, out_socket;
 	struct mmsghdr in_heads[TURN], out_heads[TURN];
 	struct incoming in[TURN];
@@ -82,7 +82,7 @@ void udp_flush(struct udp *u)
 		}
 		if (n < 0 && errno == EINTR)
 			continue;
-		/* a full queue loses what is left, as the network may; one bad address only itself */
+		/* a full queue loses what is left, as networks may; a bad address only itself */
 		if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOBUFS))
 			break;
 		sent++;
@@ -97,7 +97,8 @@ static socklen_t put_address(const struct udp *u, const struct udp_addr *a, unio
 		memcpy(&out->v4.sin_addr, a->ip + 12, 4);
 		return sizeof(out->v4);
 	}
-	out->v6 = (struct sockaddr_in6){ .sin6_family = AF_INET6, .sin6_port = htons(a->port),
+	out->v6 = (struct sockaddr_in6){ .sin6_family = AF_INET6,
+					 .sin6_port = htons(a->port),
 					 .sin6_scope_id = a->scope };
 	memcpy(&out->v6.sin6_addr, a->ip, 16);
 	return sizeof(out->v6);
@@ -203,8 +204,8 @@ static void take_local(struct udp_addr *a, struct msghdr *m)
 	}
 }
 
-static void take_address(const struct udp *u, unsigned socket, struct incoming *in, struct msghdr *m,
-			 struct udp_addr *a)
+static void take_address(const struct udp *u, unsigned socket, struct incoming *in,
+			 struct msghdr *m, struct udp_addr *a)
 {
 	*a = (struct udp_addr){ .socket = (uint8_t)socket };
 	if (u->sockets[socket].v4) {
@@ -400,7 +401,8 @@ static void prepare(struct udp *u)
 		struct incoming *in = &u->in[i];
 
 		in->io = (struct iovec){ in->bytes, sizeof(in->bytes) };
-		u->in_heads[i].msg_hdr = (struct msghdr){ .msg_name = &in->from, .msg_iov = &in->io,
+		u->in_heads[i].msg_hdr = (struct msghdr){ .msg_name = &in->from,
+							  .msg_iov = &in->io,
 							  .msg_iovlen = 1,
 							  .msg_control = in->control.b };
 	}

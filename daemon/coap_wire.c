@@ -36,7 +36,7 @@ static void take_if_match(struct wire_msg *m, struct slice v)
 	else if (m->n_if_match < ETAGS_MAX)
 		m->if_match[m->n_if_match++] = etag_of(v);
 	else
-		fault(m, WIRE_BAD_OPTION);	/* a tag not looked at could be the one that matches */
+		fault(m, WIRE_BAD_OPTION); /* a tag not looked at could be the one that matches */
 }
 
 static void take_etag(struct wire_msg *m, struct slice v)
@@ -66,8 +66,8 @@ static void take_nothing(struct wire_msg *m, struct slice v)
 
 static bool segment_ok(struct slice v)
 {
-	return v.n > 0 && !memchr(v.p, '/', v.n) && !memchr(v.p, 0, v.n) &&
-	       !slice_eq_str(v, ".") && !slice_eq_str(v, "..");
+	return v.n > 0 && !memchr(v.p, '/', v.n) && !memchr(v.p, 0, v.n) && !slice_eq_str(v, ".") &&
+	       !slice_eq_str(v, "..");
 }
 
 static void take_path(struct wire_msg *m, struct slice v)
@@ -112,7 +112,7 @@ static struct wire_block block_of(struct wire_msg *m, struct slice v)
 	struct wire_block b = { true, (n & 8) != 0, (uint8_t)(n & 7), n >> 4 };
 
 	if (b.szx == 7)
-		fault(m, WIRE_BAD_REQUEST);	/* reserved, RFC 7959 2.2 */
+		fault(m, WIRE_BAD_REQUEST); /* reserved, RFC 7959 2.2 */
 	return b;
 }
 
@@ -155,7 +155,7 @@ static void take_request_tag(struct wire_msg *m, struct slice v)
 
 static const struct {
 	uint16_t number;
-	uint16_t min, max;	/* length */
+	uint16_t min, max; /* length */
 	bool repeat;
 	void (*take)(struct wire_msg *m, struct slice v);
 } rules[] = {
@@ -189,7 +189,7 @@ void wire_msg_option(struct wire_msg *m, unsigned number, struct slice v)
 			continue;
 		m->seen |= bit;
 		if (v.n < rules[i].min || v.n > rules[i].max || (again && !rules[i].repeat))
-			break;	/* as if it were not known: RFC 7252 5.4.3, 5.4.5 */
+			break; /* as if it were not known: RFC 7252 5.4.3, 5.4.5 */
 		rules[i].take(m, v);
 		return;
 	}
@@ -236,7 +236,7 @@ int wire_next(struct wire_walk *w, struct slice *value)
 	first = w->rest.p[0];
 	w->rest = slice_of(w->rest.p + 1, w->rest.n - 1);
 	if (first == 0xff)
-		return w->rest.n ? 0 : -1;	/* a marker wants a payload */
+		return w->rest.n ? 0 : -1; /* a marker wants a payload */
 	delta = extended(&w->rest, first >> 4);
 	n = delta < 0 ? -1 : extended(&w->rest, first & 15);
 	if (n < 0 || (size_t)n > w->rest.n || w->number + (unsigned)delta > 65535)

@@ -10,14 +10,15 @@
 
 /* Two batches, and every upload's chunks, may wait for a core that is busy committing. */
 #define OUT_MAX (4u * IPC_FRAME_MAX + UPLOADS_MAX * (IPC_CREDIT + 1u) * (IPC_CHUNK_MAX + 64u))
-#define REQUEST_FIXED 512u	/* more than a request's fixed fields and entity tags take */
+#define REQUEST_FIXED 512u /* more than a request's fixed fields and entity tags take */
 
 /* ---- life ---- */
 
 static void pending_init(struct front *f)
 {
 	for (uint32_t i = 0; i < PENDING_MAX; i++)
-		f->pending[i] = (struct pending){ .id = i, .next_free = i + 1 < PENDING_MAX ? i + 1 : NIL };
+		f->pending[i] =
+			(struct pending){ .id = i, .next_free = i + 1 < PENDING_MAX ? i + 1 : NIL };
 	f->pending_free = 0;
 }
 
@@ -146,7 +147,7 @@ static struct pending *pending_take(struct front *f)
 	p = &f->pending[f->pending_free];
 	f->pending_free = p->next_free;
 	p->id += PENDING_MAX;
-	if (p->id < PENDING_MAX)	/* wrapped: 0 is no id */
+	if (p->id < PENDING_MAX) /* wrapped: 0 is no id */
 		p->id += PENDING_MAX;
 	p->used = true;
 	return p;
@@ -280,7 +281,8 @@ static int on_replies(struct front *f, struct slice body, struct err *e)
 	unsigned count = rd_u16(&r);
 
 	if (r.failed || last > 1 || !f->in_flight || number != f->flight->number)
-		return err_set(e, ERR_MALFORMED, "replies to batch %u, which is not under way", number);
+		return err_set(e, ERR_MALFORMED, "replies to batch %u, which is not under way",
+			       number);
 	for (unsigned i = 0; i < count; i++)
 		if (on_reply(f, &r, e) < 0)
 			return -1;
@@ -370,10 +372,14 @@ static const struct {
 	enum frame_type type;
 	int (*handler)(struct front *f, struct slice body, struct err *e);
 } frames[] = {
-	{ FRAME_REPLIES, on_replies },	 { FRAME_GRANT, on_grant },
-	{ FRAME_DROP, on_drop },	 { FRAME_WITHDRAW, on_withdraw },
-	{ FRAME_NOTIFY, on_notify },	 { FRAME_UPLOAD_CREDIT, upload_credit },
-	{ FRAME_UPLOAD_DONE, upload_done }, { FRAME_PING, on_ping },
+	{ FRAME_REPLIES, on_replies },
+	{ FRAME_GRANT, on_grant },
+	{ FRAME_DROP, on_drop },
+	{ FRAME_WITHDRAW, on_withdraw },
+	{ FRAME_NOTIFY, on_notify },
+	{ FRAME_UPLOAD_CREDIT, upload_credit },
+	{ FRAME_UPLOAD_DONE, upload_done },
+	{ FRAME_PING, on_ping },
 	{ FRAME_READY, on_ready },
 };
 

@@ -19,21 +19,21 @@
 struct front;
 
 struct front_options {
-	int core_fd;			/* the socketpair to the core */
+	int core_fd; /* the socketpair to the core */
 	enum { FRONT_NETWORK, FRONT_CONTROL } lane;
-	unsigned sessions_max;		/* all adapters together; plain UDP has its own share of half */
+	unsigned sessions_max; /* all adapters together; plain UDP has its own share of half */
 	unsigned grants_max;
 	unsigned objects_max;
 };
 
 int front_new(const struct front_options *o, struct front **out, struct err *e);
 void front_free(struct front *f);
-int front_fd(const struct front *f);		/* poll for reading; for writing while front_want_write */
+int front_fd(const struct front *f); /* poll for reading; for writing while front_want_write */
 bool front_want_write(const struct front *f);
 /* Read replies, grants ...; send the next batch when none is in flight. -1: the core is gone. */
 int front_io(struct front *f, struct err *e);
-bool front_ready(const struct front *f);	/* the core said READY */
-bool front_idle(const struct front *f);		/* no request waits for the core */
+bool front_ready(const struct front *f); /* the core said READY */
+bool front_idle(const struct front *f); /* no request waits for the core */
 
 /* ---- sessions ---- */
 /*
@@ -54,7 +54,7 @@ typedef void (*front_reply)(void *ctx, const struct response *rs);
  * that gathers is full (IPC_BATCH_MAX, IPC_BATCH_BYTES): answer 5.03/503 with a retry time.
  */
 int front_submit(struct front *f, struct request *rq, front_reply cb, void *ctx);
-void front_cancel(struct front *f, uint32_t id);	/* the asker is gone: cb is not called */
+void front_cancel(struct front *f, uint32_t id); /* the asker is gone: cb is not called */
 
 /* ---- granted objects ---- */
 struct front_object {
@@ -62,7 +62,7 @@ struct front_object {
 	const uint8_t *map;
 	uint64_t size;
 	unsigned refs;
-	bool withdrawn;			/* stop serving: cut bodies */
+	bool withdrawn; /* stop serving: cut bodies */
 };
 struct front_grant {
 	struct front_object *object;
@@ -88,10 +88,11 @@ void front_on_withdraw(struct front *f, front_withdraw cb, void *ctx);
 typedef void (*front_credit)(void *ctx, unsigned credit, uint64_t stored);
 /* Opens and authorises; credit_cb when chunks may come, done_cb with the final answer (also a refusal; after it the upload is gone). */
 uint32_t front_upload_open(struct front *f, struct ipc_upload_open *o, front_credit credit_cb,
-			   front_reply done_cb, void *ctx);	/* 0: no room, answer 503 */
-int front_upload_chunk(struct front *f, uint32_t upload, struct slice bytes);	/* <= IPC_CHUNK_MAX; -1 no credit */
+			   front_reply done_cb, void *ctx); /* 0: no room, answer 503 */
+int front_upload_chunk(struct front *f, uint32_t upload,
+		       struct slice bytes); /* <= IPC_CHUNK_MAX; -1 no credit */
 void front_upload_close(struct front *f, uint32_t upload);
-void front_upload_abort(struct front *f, uint32_t upload);	/* no callback after */
+void front_upload_abort(struct front *f, uint32_t upload); /* no callback after */
 
 /* ---- figures ---- */
 struct front_stats {

@@ -56,7 +56,7 @@ static uint32_t digest_bucket(const struct grants *g, const struct digest *d)
 {
 	uint32_t h;
 
-	memcpy(&h, d->b, sizeof(h));	/* a digest is as random as a hash gets */
+	memcpy(&h, d->b, sizeof(h)); /* a digest is as random as a hash gets */
 	return h & g->objects_mask;
 }
 
@@ -166,7 +166,7 @@ static void object_unlist(struct front *f, struct object *o)
 
 /* ---- grants ---- */
 
-/* FNV-1a with a secret start: the paths that fill the table are the core's, a stranger only looks up. */
+/* FNV-1a with a secret start: the core's paths fill the table, a stranger's only look up. */
 static uint64_t hash_path(const struct grants *g, struct slice path)
 {
 	uint64_t h = g->seed ^ 0xcbf29ce484222325u;
@@ -183,7 +183,8 @@ static uint32_t bucket_of(const struct grants *g, uint64_t session, uint64_t has
 	return (uint32_t)(h ^ h >> 32) & g->mask;
 }
 
-static uint32_t grant_find(const struct grants *g, uint64_t session, uint64_t hash, struct slice path)
+static uint32_t grant_find(const struct grants *g, uint64_t session, uint64_t hash,
+			   struct slice path)
 {
 	uint32_t i = g->buckets[bucket_of(g, session, hash)];
 
@@ -324,8 +325,9 @@ static uint32_t grant_new(struct front *f, uint64_t session, uint64_t hash, stru
 	}
 	memcpy(copy, path.p, path.n);
 	copy[path.n] = '\0';
-	g->slots[me] = (struct grant_slot){ .session = session, .hash = hash, .path = copy,
-					    .path_n = path.n, .chain = *bucket };
+	g->slots[me] = (struct grant_slot){
+		.session = session, .hash = hash, .path = copy, .path_n = path.n, .chain = *bucket
+	};
 	*bucket = me;
 	link_age(g, me);
 	link_session(f, me, owner);
@@ -347,7 +349,7 @@ static void grant_renew(struct front *f, uint32_t me, struct object *o)
 	link_object(g, me, o);
 }
 
-/* fd is the caller's to close. What cannot be kept is logged, not fatal: requests go on asking the core. */
+/* fd is the caller's to close. What cannot be kept is not fatal: requests go on asking the core. */
 int grant_received(struct front *f, const struct ipc_grant *m, int fd, struct err *e)
 {
 	struct grants *g = &f->grants;
@@ -360,7 +362,7 @@ int grant_received(struct front *f, const struct ipc_grant *m, int fd, struct er
 	if (!o)
 		return fd < 0 ? err_set(e, ERR_NOT_FOUND, "a grant names an object not held") : -1;
 	if (m->session && !owner)
-		return 0;	/* the session ended meanwhile */
+		return 0; /* the session ended meanwhile */
 	me = grant_find(g, m->session, hash, path);
 	if (me == NIL)
 		me = grant_new(f, m->session, hash, path, owner, o);

@@ -12,16 +12,16 @@
  * grants and objects there are. NIL ends a list.
  */
 #define NIL UINT32_MAX
-#define PENDING_BITS 11			/* one batch in flight, one gathering: 2 * IPC_BATCH_MAX */
+#define PENDING_BITS 11 /* one batch in flight, one gathering: 2 * IPC_BATCH_MAX */
 #define PENDING_MAX (1u << PENDING_BITS)
 #define UPLOADS_MAX 64u
-#define CLOSED_A_BATCH 128u		/* closings that ride ahead of a batch's requests */
+#define CLOSED_A_BATCH 128u /* closings that ride ahead of a batch's requests */
 
 struct pending {
-	uint32_t id;			/* generation << PENDING_BITS | slot */
+	uint32_t id; /* generation << PENDING_BITS | slot */
 	uint32_t next_free;
 	uint64_t session;
-	front_reply cb;			/* NULL: cancelled */
+	front_reply cb; /* NULL: cancelled */
 	void *ctx;
 	bool used;
 };
@@ -36,37 +36,37 @@ struct batch {
 
 enum session_state {
 	SESSION_FREE,
-	SESSION_OPEN,			/* the core does not know it yet */
-	SESSION_SENT,			/* its ADMIT is on the way */
-	SESSION_ADMITTED,		/* the core answered it */
-	SESSION_CLOSING,		/* gone here; CLOSED must still be said */
+	SESSION_OPEN, /* the core does not know it yet */
+	SESSION_SENT, /* its ADMIT is on the way */
+	SESSION_ADMITTED, /* the core answered it */
+	SESSION_CLOSING, /* gone here; CLOSED must still be said */
 };
 
 struct session {
 	uint32_t generation;
 	enum session_state state;
-	bool plain;			/* plain UDP: least recently used first out */
-	struct evidence *evidence;	/* until it is sent */
+	bool plain; /* plain UDP: least recently used first out */
+	struct evidence *evidence; /* until it is sent */
 	front_drop drop;
 	void *ctx;
-	uint32_t next, prev;		/* free list, closing list, or the plain LRU */
-	uint32_t grants;		/* head of its grants */
+	uint32_t next, prev; /* free list, closing list, or the plain LRU */
+	uint32_t grants; /* head of its grants */
 };
 
 struct sessions {
 	struct session *slots;
-	uint32_t max, fresh;		/* slots from fresh on were never used */
+	uint32_t max, fresh; /* slots from fresh on were never used */
 	uint32_t free;
 	uint32_t closing, closing_tail;
-	uint32_t newest, oldest;	/* plain sessions by last use */
+	uint32_t newest, oldest; /* plain sessions by last use */
 	uint32_t plain, plain_max;
 	uint32_t open;
 };
 
 struct object {
-	struct front_object o;		/* first: what the adapters see */
-	struct object *chain;		/* same bucket */
-	uint32_t grants;		/* head of the grants that name it */
+	struct front_object o; /* first: what the adapters see */
+	struct object *chain; /* same bucket */
+	uint32_t grants; /* head of the grants that name it */
 	bool listed;
 };
 
@@ -77,8 +77,8 @@ struct grant_slot {
 	size_t path_n;
 	enum media media;
 	int32_t max_age;
-	int64_t until;			/* monotonic ms, 0: no end */
-	uint32_t chain;			/* same bucket, or the free list */
+	int64_t until; /* monotonic ms, 0: no end */
+	uint32_t chain; /* same bucket, or the free list */
 	uint32_t older, newer;
 	uint32_t session_next, session_prev;
 	uint32_t object_next, object_prev;
@@ -90,16 +90,16 @@ struct grants {
 	uint32_t mask, max, fresh, free, n;
 	uint32_t newest, oldest;
 	uint64_t seed;
-	struct object **objects;	/* buckets by digest */
+	struct object **objects; /* buckets by digest */
 	uint32_t objects_mask, objects_n, objects_max;
 };
 
 struct upload_slot {
-	bool used, opened;		/* opened: UPLOAD_OPEN was queued to the core */
+	bool used, opened; /* opened: UPLOAD_OPEN was queued to the core */
 	uint32_t number;
 	uint64_t session;
 	unsigned credit;
-	struct buf open;		/* the frame while the session is not announced */
+	struct buf open; /* the frame while the session is not announced */
 	front_credit credit_cb;
 	front_reply done_cb;
 	void *ctx;
@@ -117,7 +117,7 @@ struct front {
 	struct sessions sessions;
 	struct grants grants;
 	struct upload_slot uploads[UPLOADS_MAX];
-	uint32_t uploads_waiting;	/* not opened yet */
+	uint32_t uploads_waiting; /* not opened yet */
 	uint32_t upload_generation;
 	front_notify notify;
 	void *notify_ctx;
@@ -129,7 +129,7 @@ struct front {
 /* front_session.c */
 int sessions_init(struct front *f, struct err *e);
 void sessions_free(struct front *f);
-struct session *session_get(struct front *f, uint64_t handle);	/* alive, or NULL */
+struct session *session_get(struct front *f, uint64_t handle); /* alive, or NULL */
 void session_touch(struct front *f, struct session *s);
 void session_announce(struct front *f, struct session *s, uint64_t handle);
 void session_dropped(struct front *f, uint64_t handle);
@@ -145,7 +145,7 @@ void grants_of_session_end(struct front *f, struct session *s);
 void object_withdraw(struct front *f, const struct digest *d);
 
 /* front_upload.c */
-void uploads_open_waiting(struct front *f);	/* their sessions were announced */
+void uploads_open_waiting(struct front *f); /* their sessions were announced */
 int upload_credit(struct front *f, struct slice body, struct err *e);
 int upload_done(struct front *f, struct slice body, struct err *e);
 void uploads_core_gone(struct front *f);

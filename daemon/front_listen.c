@@ -70,7 +70,8 @@ static int tcp_open(const struct listen_list *list, const struct listen_addr *l,
 		n.v4 = (struct sockaddr_in){ .sin_family = AF_INET, .sin_port = htons(l->port) };
 		memcpy(&n.v4.sin_addr, l->ip + 12, 4);
 	} else {
-		n.v6 = (struct sockaddr_in6){ .sin6_family = AF_INET6, .sin6_port = htons(l->port) };
+		n.v6 = (struct sockaddr_in6){ .sin6_family = AF_INET6,
+					      .sin6_port = htons(l->port) };
 		memcpy(&n.v6.sin6_addr, l->ip, 16);
 	}
 	if (fd >= 0 && set(fd, SOL_SOCKET, SO_REUSEADDR, 1) == 0 &&
@@ -130,7 +131,7 @@ int front_listen_network(const struct config *cfg, const int *given, unsigned n_
 	return adopt_rest(given, n_given, o, e);
 }
 
-/* The path is ours: a socket left by a killed predecessor is in the way, anything else is not touched. */
+/* A socket left by a killed predecessor is in the way; anything else at the path is not touched. */
 static void clear_path(const char *path)
 {
 	struct stat st;

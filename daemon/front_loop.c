@@ -16,20 +16,20 @@
 
 #define FDS_MAX (COAP_LISTEN_MAX + HTTP_LISTEN_MAX + 8)
 #define TICK_MS 250
-#define STOP_MS 2000		/* for what is under way when told to stop */
-#define OBJECTS_SLACK 16	/* a new object may come before the word that an old one goes */
+#define STOP_MS 2000 /* for what is under way when told to stop */
+#define OBJECTS_SLACK 16 /* a new object may come before the word that an old one goes */
 
 struct loop {
 	struct child_link *link;
 	struct front *front;
-	struct coap_server *coap;	/* NULL: control */
+	struct coap_server *coap; /* NULL: control */
 	struct http_server *http;
 	struct event_base *base;
 	struct event *events[FDS_MAX];
 	unsigned n_events;
 	struct event *writable, *http_timer, *tick;
 	bool coap_due, http_due, core_due, tick_due;
-	int64_t stop_by;		/* 0: not told to */
+	int64_t stop_by; /* 0: not told to */
 	bool ended;
 	int status;
 };
@@ -65,7 +65,7 @@ static void parent_event(struct loop *lp, const struct child_event *ev)
 			close(ev->fd);
 		break;
 	case CHILD_SWITCH:
-		break;	/* what concerns a front beyond the log level comes by its replacement */
+		break; /* what concerns a front beyond the log level comes by its replacement */
 	case CHILD_DUMP:
 		dump(lp);
 		break;
@@ -100,7 +100,7 @@ static void network_turn(struct loop *lp)
 	lp->coap_due = lp->http_due = lp->tick_due = false;
 }
 
-/* Requests of this turn leave with the batch, replies that came are written before the loop sleeps. */
+/* Requests of this turn leave with the batch, replies go out before the loop sleeps. */
 static void core_turn(struct loop *lp)
 {
 	struct err e = { 0 };
@@ -209,7 +209,8 @@ static int start_front(struct loop *lp, int core_fd, bool control, struct err *e
 	struct front_options o = {
 		.core_fd = core_fd,
 		.lane = control ? FRONT_CONTROL : FRONT_NETWORK,
-		.sessions_max = (unsigned)(control ? cfg->limits.control_sessions : cfg->limits.sessions),
+		.sessions_max =
+			(unsigned)(control ? cfg->limits.control_sessions : cfg->limits.sessions),
 		.grants_max = (unsigned)cfg->limits.grants,
 		.objects_max = (unsigned)cfg->limits.objects + OBJECTS_SLACK,
 	};
@@ -241,7 +242,8 @@ static int start_coap(struct loop *lp, int keys_fd, struct err *e)
 	return coap_server_new(lp->front, &o, &lp->coap, e);
 }
 
-static int start_http(struct loop *lp, bool control, const int *given, unsigned n_given, struct err *e)
+static int start_http(struct loop *lp, bool control, const int *given, unsigned n_given,
+		      struct err *e)
 {
 	const struct config *cfg = &lp->link->cfg;
 	struct http_options o = {
@@ -270,12 +272,13 @@ static int start(struct loop *lp, int core_fd, int keys_fd, bool control, const 
 	/* the crypto library reads its configuration at first use */
 	if (hmac_sha256(slice_str("k"), slice_str(""), &warm) != 0)
 		return err_set(e, ERR_INTERNAL, "HMAC does not work");
-	if (start_front(lp, core_fd, control, e) < 0 || (!control && start_coap(lp, keys_fd, e) < 0) ||
+	if (start_front(lp, core_fd, control, e) < 0 ||
+	    (!control && start_coap(lp, keys_fd, e) < 0) ||
 	    start_http(lp, control, given, n_given, e) < 0 || watch_everything(lp, e) < 0)
 		return -1;
 	if (sysint_sandbox_front(e) != 0)
 		return -1;
-	lp->core_due = true;	/* the greeting waits to be sent */
+	lp->core_due = true; /* the greeting waits to be sent */
 	core_turn(lp);
 	return 0;
 }
@@ -296,8 +299,8 @@ static void stop(struct loop *lp)
 		event_base_free(lp->base);
 }
 
-int front_main(struct child_link *link, int core_fd, int keys_fd, bool control, const int *listeners,
-	       unsigned n_listeners)
+int front_main(struct child_link *link, int core_fd, int keys_fd, bool control,
+	       const int *listeners, unsigned n_listeners)
 {
 	struct loop lp = { .link = link };
 	struct err e = { 0 };

@@ -10,8 +10,8 @@
  * told to stop. core_fd and keys_fd (-1: none) are taken over; listeners are sockets from systemd.
  * Returns the exit status.
  */
-int front_main(struct child_link *link, int core_fd, int keys_fd, bool control, const int *listeners,
-	       unsigned n_listeners);
+int front_main(struct child_link *link, int core_fd, int keys_fd, bool control,
+	       const int *listeners, unsigned n_listeners);
 
 /* front_listen.c: the HTTP adapter's sockets, from systemd where it has them. */
 int front_listen_network(const struct config *cfg, const int *given, unsigned n_given,

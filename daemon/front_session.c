@@ -4,7 +4,7 @@
 
 #include <stdlib.h>
 
-#define ADMIT_BYTES 256u	/* more than any ENTRY_ADMIT takes */
+#define ADMIT_BYTES 256u /* more than any ENTRY_ADMIT takes */
 
 static uint64_t handle_of(const struct front *f, const struct session *s)
 {
@@ -41,7 +41,8 @@ struct session *session_get(struct front *f, uint64_t handle)
 	if (slot >= f->sessions.fresh)
 		return NULL;
 	s = &f->sessions.slots[slot];
-	if (s->generation != handle >> 32 || s->state == SESSION_FREE || s->state == SESSION_CLOSING)
+	if (s->generation != handle >> 32 || s->state == SESSION_FREE ||
+	    s->state == SESSION_CLOSING)
 		return NULL;
 	return s;
 }
@@ -188,8 +189,14 @@ uint64_t front_session_open(struct front *f, const struct evidence *ev, front_dr
 		return 0;
 	}
 	*copy = *ev;
-	*s = (struct session){ .generation = s->generation + 1, .state = SESSION_OPEN, .plain = plain,
-			       .evidence = copy, .drop = drop, .ctx = ctx, .next = NIL, .prev = NIL,
+	*s = (struct session){ .generation = s->generation + 1,
+			       .state = SESSION_OPEN,
+			       .plain = plain,
+			       .evidence = copy,
+			       .drop = drop,
+			       .ctx = ctx,
+			       .next = NIL,
+			       .prev = NIL,
 			       .grants = NIL };
 	t->open++;
 	f->stats.sessions++;

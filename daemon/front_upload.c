@@ -144,7 +144,7 @@ int upload_credit(struct front *f, struct slice body, struct err *e)
 		return err_set(e, ERR_MALFORMED, "upload credit");
 	u = upload_get(f, number);
 	if (!u)
-		return 0;	/* aborted meanwhile */
+		return 0; /* aborted meanwhile */
 	u->credit += chunks;
 	if (u->credit > IPC_CREDIT)
 		u->credit = IPC_CREDIT;

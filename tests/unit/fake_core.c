@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /* SPDX-FileCopyrightText: The Fettle authors */
 #ifndef _GNU_SOURCE
-#define _GNU_SOURCE	/* memfd_create */
+#define _GNU_SOURCE /* memfd_create */
 #endif
 #include "fake_core.h"
 
@@ -73,8 +73,9 @@ static void put_replies(struct fake_core *k, uint32_t number, const struct buf *
 
 static bool request(struct fake_core *k, const struct request *rq, struct buf *replies)
 {
-	struct response rs = { .id = rq->id, .status = 404, .media = MEDIA_NONE, .max_age = -1,
-			       .retry_after = -1 };
+	struct response rs = {
+		.id = rq->id, .status = 404, .media = MEDIA_NONE, .max_age = -1, .retry_after = -1
+	};
 
 	k->requests++;
 	k->last_session = rq->session;
@@ -162,11 +163,15 @@ int fake_core_pump(struct fake_core *k)
 	return n < 0 ? -1 : 0;
 }
 
-void fake_core_grant(struct fake_core *k, uint64_t session, const char *path, const struct digest *d,
-		     struct slice bytes, bool with_fd, int64_t lifetime_ms)
+void fake_core_grant(struct fake_core *k, uint64_t session, const char *path,
+		     const struct digest *d, struct slice bytes, bool with_fd, int64_t lifetime_ms)
 {
-	struct ipc_grant g = { .session = session, .digest = *d, .size = bytes.n,
-			       .media = MEDIA_OCTETS, .max_age = -1, .lifetime_ms = lifetime_ms,
+	struct ipc_grant g = { .session = session,
+			       .digest = *d,
+			       .size = bytes.n,
+			       .media = MEDIA_OCTETS,
+			       .max_age = -1,
+			       .lifetime_ms = lifetime_ms,
 			       .has_fd = with_fd };
 	int fd;
 
@@ -226,8 +231,9 @@ void fake_core_credit(struct fake_core *k, uint32_t number, unsigned chunks, uin
 
 void fake_core_done(struct fake_core *k, uint32_t number, uint16_t status)
 {
-	struct response rs = { .status = status, .media = MEDIA_NONE, .max_age = -1,
-			       .retry_after = -1 };
+	struct response rs = {
+		.status = status, .media = MEDIA_NONE, .max_age = -1, .retry_after = -1
+	};
 	struct buf *b = channel_out(k->ch);
 	size_t mark = ipc_begin(b, FRAME_UPLOAD_DONE);
 

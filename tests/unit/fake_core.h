@@ -16,7 +16,7 @@ struct fake_core {
 	/* Of an upload: opened, each chunk (bytes.n), closed. */
 	void (*upload)(struct fake_core *k, enum frame_type t, uint32_t number, struct slice bytes);
 	void *ctx;
-	bool hold;			/* batches wait unanswered */
+	bool hold; /* batches wait unanswered */
 	unsigned batches, requests, admits, closed, pongs;
 	struct evidence last;
 	uint64_t last_session, last_closed;
@@ -34,8 +34,8 @@ void fake_core_ready(struct fake_core *k);
 /* Take what came, answer, send. 0, or -1 when the front broke the protocol or is gone. */
 int fake_core_pump(struct fake_core *k);
 /* An object of these bytes; session 0: public. with_fd: its descriptor comes along. */
-void fake_core_grant(struct fake_core *k, uint64_t session, const char *path, const struct digest *d,
-		     struct slice bytes, bool with_fd, int64_t lifetime_ms);
+void fake_core_grant(struct fake_core *k, uint64_t session, const char *path,
+		     const struct digest *d, struct slice bytes, bool with_fd, int64_t lifetime_ms);
 void fake_core_drop(struct fake_core *k, uint64_t session);
 void fake_core_withdraw(struct fake_core *k, const struct digest *d);
 void fake_core_notify(struct fake_core *k, const char *path);

@@ -49,7 +49,8 @@ static bool answer(struct fake_core *k, const struct request *rq, struct respons
 		rs->status = 200;
 		rs->media = MEDIA_TEXT;
 		rs->body = slice_of(text, 3000);
-	} else if (slice_eq_str(rq->path, "/device/a/update") || slice_eq_str(rq->path, "/d/a/update")) {
+	} else if (slice_eq_str(rq->path, "/device/a/update") ||
+		   slice_eq_str(rq->path, "/d/a/update")) {
 		snprintf(text, sizeof(text), "state %u", state);
 		rs->status = 200;
 		rs->media = MEDIA_TEXT;
@@ -149,7 +150,7 @@ static void turn(void)
 
 struct reply {
 	bool came;
-	struct wire_msg m;	/* answers carry options a request may not: faults are of no account */
+	struct wire_msg m; /* answers carry options a request may not: faults are of no account */
 	uint8_t bytes[2048];
 	size_t n;
 	struct slice etag, location[4];
@@ -390,7 +391,7 @@ START_TEST(created)
 	ck_assert_uint_eq(r->n_location, 5);
 	ck_assert(slice_eq_str(r->location[1], "x"));
 	ck_assert(slice_eq_str(r->location[3], "a=1"));
-	ck_assert(slice_eq_str(r->location[0], "b=2"));	/* the fifth */
+	ck_assert(slice_eq_str(r->location[0], "b=2")); /* the fifth */
 }
 END_TEST
 
@@ -608,17 +609,14 @@ START_TEST(silence)
 		const char *bytes;
 		size_t n;
 	} rows[] = {
-		{ "\x60\x00\x00\x01", 4 },	 /* ACK of nothing */
-		{ "\x70\x00\x00\x01", 4 },	 /* RST of nothing */
-		{ "\x50\x00\x00\x01", 4 },	 /* empty NON */
-		{ "\x40\x45\x00\x01", 4 },	 /* a 2.05 nobody asked for */
-		{ "\x40\x84\x00\x01", 4 },	 /* 4.04 */
-		{ "\x40\x21\x00\x01", 4 },	 /* reserved class 1 */
-		{ "\x60\x01\x00\x01", 4 },	 /* GET as ACK */
-		{ "\x40\x01\x00\x01\xff", 5 },
-		{ "\xff\xff\xff\xff", 4 },
-		{ "\x40", 1 },
-		{ "", 0 },
+		{ "\x60\x00\x00\x01", 4 }, /* ACK of nothing */
+		{ "\x70\x00\x00\x01", 4 }, /* RST of nothing */
+		{ "\x50\x00\x00\x01", 4 }, /* empty NON */
+		{ "\x40\x45\x00\x01", 4 }, /* a 2.05 nobody asked for */
+		{ "\x40\x84\x00\x01", 4 }, /* 4.04 */
+		{ "\x40\x21\x00\x01", 4 }, /* reserved class 1 */
+		{ "\x60\x01\x00\x01", 4 }, /* GET as ACK */
+		{ "\x40\x01\x00\x01\xff", 5 }, { "\xff\xff\xff\xff", 4 }, { "\x40", 1 }, { "", 0 },
 	};
 	for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		ck_assert_int_eq(send(client, rows[i].bytes, rows[i].n, 0), (ssize_t)rows[i].n);
@@ -663,7 +661,8 @@ START_TEST(block1)
 	ck_assert(r->block1.set && r->block1.num == 3 && !r->block1.more);
 	ck_assert_uint_eq(core.requests, 1);
 	ck_assert_uint_eq(core.last_body_n, 3 * 512 + 100);
-	ck_assert(core.last_body[0] == 'a' && core.last_body[512] == 'b' && core.last_body[1536] == 'd');
+	ck_assert(core.last_body[0] == 'a' && core.last_body[512] == 'b' &&
+		  core.last_body[1536] == 'd');
 	ck_assert_uint_eq(server->n_bodies, 0);
 }
 END_TEST
@@ -672,12 +671,12 @@ START_TEST(block1_refused)
 {
 	struct reply *r;
 
-	expect(put_block("/diag", 1, true, 5, 512), WIRE_CODE(4, 8));	/* no first */
-	expect(put_block("/diag", 0, true, 5, 500), WIRE_CODE(4, 0));	/* not full */
+	expect(put_block("/diag", 1, true, 5, 512), WIRE_CODE(4, 8)); /* no first */
+	expect(put_block("/diag", 0, true, 5, 500), WIRE_CODE(4, 0)); /* not full */
 	expect(put_block("/diag", 0, true, 5, 512), WIRE_CODE(2, 31));
-	expect(put_block("/other", 1, false, 5, 10), WIRE_CODE(4, 8));	/* another resource */
+	expect(put_block("/other", 1, false, 5, 10), WIRE_CODE(4, 8)); /* another resource */
 	expect(put_block("/diag", 0, true, 5, 512), WIRE_CODE(2, 31));
-	expect(put_block("/diag", 2, true, 5, 512), WIRE_CODE(4, 8));	/* a gap */
+	expect(put_block("/diag", 2, true, 5, 512), WIRE_CODE(4, 8)); /* a gap */
 	for (uint32_t i = 0; i < DEVICE_BODY_MAX / 1024; i++)
 		expect(put_block("/diag", i, true, 6, 1024), WIRE_CODE(2, 31));
 	r = put_block("/diag", DEVICE_BODY_MAX / 1024, false, 6, 1);
@@ -742,7 +741,8 @@ START_TEST(observe_and_notify)
 	r = notify();
 	expect(r, WIRE_CODE(2, 5));
 	ck_assert_int_eq(r->m.type, WIRE_CON);
-	ck_assert(r->has_observe && r->observe != before && ((r->observe - before) & 0xffffff) < 0x800000);
+	ck_assert(r->has_observe && r->observe != before &&
+		  ((r->observe - before) & 0xffffff) < 0x800000);
 	ck_assert(slice_eq_str(r->m.payload, "state 1"));
 	before = r->m.mid;
 	/* one at a time: what happens meanwhile comes when this one is acknowledged */
@@ -858,7 +858,8 @@ START_TEST(stranger_amplification)
 		{ 0x48, 0x01, 0, 1, 1, 2, 3, 4, 5, 6, 7, 8 },
 		{ 0x50, 0x03, 0, 1, 0xb1, 'a' },
 		{ 0x40, 0x01, 0, 1, 0x90 },
-		{ 0x40, 0x1f, 0, 1, 0xbb, '.', 'w', 'e', 'l', 'l', '-', 'k', 'n', 'o', 'w', 'n', 4, 'c', 'o', 'r', 'e' },
+		{ 0x40, 0x1f, 0,   1,	0xbb, '.', 'w', 'e', 'l', 'l', '-',
+		  'k',	'n',  'o', 'w', 'n',  4,   'c', 'o', 'r', 'e' },
 		{ 0x40, 0x00, 0, 1 },
 		{ 0x40, 0x02, 0, 1, 0xd1, 22, 'x' },
 	};
@@ -935,8 +936,10 @@ START_TEST(busy)
 	core.hold = true;
 	post("/report", none);
 	/* fill the batch that gathers, from inside */
-	struct request rq = { .session = core.last_session, .method = METHOD_POST,
-			      .path = slice_str("/fill"), .body = { body, sizeof(body) } };
+	struct request rq = { .session = core.last_session,
+			      .method = METHOD_POST,
+			      .path = slice_str("/fill"),
+			      .body = { body, sizeof(body) } };
 	while (front_submit(front, &rq, NULL, NULL) == 0)
 		;
 	r = post("/report", none);

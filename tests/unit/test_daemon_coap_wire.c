@@ -6,7 +6,10 @@
 #include <string.h>
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
-#define BYTES(s) { (const uint8_t *)(s), sizeof(s) - 1 }
+#define BYTES(s)                                    \
+	{                                           \
+		(const uint8_t *)(s), sizeof(s) - 1 \
+	}
 
 static const struct {
 	const char *name;
@@ -20,37 +23,84 @@ static const struct {
 	{ "three bytes", BYTES("\x40\x01\x00"), false, 0, "", "", 0 },
 	{ "version 0", BYTES("\x00\x01\x00\x01"), false, 0, "", "", 0 },
 	{ "version 2", BYTES("\x80\x01\x00\x01"), false, 0, "", "", 0 },
-	{ "token of 9", BYTES("\x49\x01\x00\x01" "123456789"), false, 0, "", "", 0 },
-	{ "token cut", BYTES("\x44\x01\x00\x01" "abc"), false, 0, "", "", 0 },
+	{ "token of 9",
+	  BYTES("\x49\x01\x00\x01"
+		"123456789"),
+	  false, 0, "", "", 0 },
+	{ "token cut",
+	  BYTES("\x44\x01\x00\x01"
+		"abc"),
+	  false, 0, "", "", 0 },
 	{ "ping", BYTES("\x40\x00\x00\x01"), true, 0, "/", "", 0 },
-	{ "ping with more", BYTES("\x40\x00\x00\x01\xff" "a"), false, 0, "", "", 0 },
+	{ "ping with more",
+	  BYTES("\x40\x00\x00\x01\xff"
+		"a"),
+	  false, 0, "", "", 0 },
 	{ "root", BYTES("\x40\x01\x00\x01"), true, 0, "/", "", 0 },
-	{ "path", BYTES("\x40\x01\x00\x01\xb1" "a\x02" "bc"), true, 0, "/a/bc", "", 0 },
-	{ "query", BYTES("\x40\x01\x00\x01\xb1" "a\x43" "x=1\x03" "y=2"), true, 0, "/a", "x=1&y=2", 0 },
-	{ "payload", BYTES("\x40\x03\x00\x01\xb1" "a\xff" "xyz"), true, 0, "/a", "", 3 },
-	{ "marker alone", BYTES("\x40\x03\x00\x01\xb1" "a\xff"), false, 0, "", "", 0 },
-	{ "slash inside", BYTES("\x40\x01\x00\x01\xb3" "a/b"), true, WIRE_BAD_REQUEST, "/", "", 0 },
+	{ "path",
+	  BYTES("\x40\x01\x00\x01\xb1"
+		"a\x02"
+		"bc"),
+	  true, 0, "/a/bc", "", 0 },
+	{ "query",
+	  BYTES("\x40\x01\x00\x01\xb1"
+		"a\x43"
+		"x=1\x03"
+		"y=2"),
+	  true, 0, "/a", "x=1&y=2", 0 },
+	{ "payload",
+	  BYTES("\x40\x03\x00\x01\xb1"
+		"a\xff"
+		"xyz"),
+	  true, 0, "/a", "", 3 },
+	{ "marker alone",
+	  BYTES("\x40\x03\x00\x01\xb1"
+		"a\xff"),
+	  false, 0, "", "", 0 },
+	{ "slash inside",
+	  BYTES("\x40\x01\x00\x01\xb3"
+		"a/b"),
+	  true, WIRE_BAD_REQUEST, "/", "", 0 },
 	{ "dots", BYTES("\x40\x01\x00\x01\xb2.."), true, WIRE_BAD_REQUEST, "/", "", 0 },
 	{ "one dot", BYTES("\x40\x01\x00\x01\xb1."), true, WIRE_BAD_REQUEST, "/", "", 0 },
 	{ "three dots", BYTES("\x40\x01\x00\x01\xb3..."), true, 0, "/...", "", 0 },
-	{ "empty segment", BYTES("\x40\x01\x00\x01\xb1" "a\x00"), true, WIRE_BAD_REQUEST, "/a", "", 0 },
-	{ "NUL in path", BYTES("\x40\x01\x00\x01\xb2" "a\x00"), true, WIRE_BAD_REQUEST, "/", "", 0 },
-	{ "NUL in query", BYTES("\x40\x01\x00\x01\xd1\x02\x00"), true, WIRE_BAD_REQUEST, "/", "", 0 },
+	{ "empty segment",
+	  BYTES("\x40\x01\x00\x01\xb1"
+		"a\x00"),
+	  true, WIRE_BAD_REQUEST, "/a", "", 0 },
+	{ "NUL in path",
+	  BYTES("\x40\x01\x00\x01\xb2"
+		"a\x00"),
+	  true, WIRE_BAD_REQUEST, "/", "", 0 },
+	{ "NUL in query", BYTES("\x40\x01\x00\x01\xd1\x02\x00"), true, WIRE_BAD_REQUEST, "/", "",
+	  0 },
 	{ "reserved length", BYTES("\x40\x01\x00\x01\xbf"), false, 0, "", "", 0 },
 	{ "reserved delta", BYTES("\x40\x01\x00\x01\xf1"), false, 0, "", "", 0 },
-	{ "option cut", BYTES("\x40\x01\x00\x01\xb5" "abc"), false, 0, "", "", 0 },
+	{ "option cut",
+	  BYTES("\x40\x01\x00\x01\xb5"
+		"abc"),
+	  false, 0, "", "", 0 },
 	{ "extension cut", BYTES("\x40\x01\x00\x01\xd1"), false, 0, "", "", 0 },
 	{ "long extension cut", BYTES("\x40\x01\x00\x01\xe1\x00"), false, 0, "", "", 0 },
-	{ "number over 65535", BYTES("\x40\x01\x00\x01\xe0\xff\xff\xe0\xff\xff"), false, 0, "", "", 0 },
+	{ "number over 65535", BYTES("\x40\x01\x00\x01\xe0\xff\xff\xe0\xff\xff"), false, 0, "", "",
+	  0 },
 	{ "critical 9", BYTES("\x40\x01\x00\x01\x90"), true, WIRE_BAD_OPTION, "/", "", 0 },
 	{ "elective 10", BYTES("\x40\x01\x00\x01\xa0"), true, 0, "/", "", 0 },
 	{ "Uri-Host empty", BYTES("\x40\x01\x00\x01\x30"), true, WIRE_BAD_OPTION, "/", "", 0 },
 	{ "If-None-Match", BYTES("\x40\x03\x00\x01\x50"), true, WIRE_BAD_OPTION, "/", "", 0 },
-	{ "Accept twice", BYTES("\x40\x01\x00\x01\xd1\x04\x3c\x01\x3c"), true, WIRE_BAD_OPTION, "/", "", 0 },
-	{ "Block2 SZX 7", BYTES("\x40\x01\x00\x01\xd1\x0a\x07"), true, WIRE_BAD_REQUEST, "/", "", 0 },
-	{ "Block2 too long", BYTES("\x40\x01\x00\x01\xd4\x0a" "abcd"), true, WIRE_BAD_OPTION, "/", "", 0 },
+	{ "Accept twice", BYTES("\x40\x01\x00\x01\xd1\x04\x3c\x01\x3c"), true, WIRE_BAD_OPTION, "/",
+	  "", 0 },
+	{ "Block2 SZX 7", BYTES("\x40\x01\x00\x01\xd1\x0a\x07"), true, WIRE_BAD_REQUEST, "/", "",
+	  0 },
+	{ "Block2 too long",
+	  BYTES("\x40\x01\x00\x01\xd4\x0a"
+		"abcd"),
+	  true, WIRE_BAD_OPTION, "/", "", 0 },
 	{ "Proxy-Uri", BYTES("\x40\x01\x00\x01\xd1\x16x"), true, WIRE_NO_PROXY, "/", "", 0 },
-	{ "Proxy-Scheme", BYTES("\x40\x01\x00\x01\xd4\x1a" "http"), true, WIRE_NO_PROXY, "/", "", 0 },
+	{ "Proxy-Scheme",
+	  BYTES("\x40\x01\x00\x01\xd4\x1a"
+		"http"),
+	  true, WIRE_NO_PROXY, "/", "", 0 },
 };
 
 START_TEST(parse)
@@ -61,7 +111,8 @@ START_TEST(parse)
 	ck_assert_msg(whole == messages[_i].whole, "%s", messages[_i].name);
 	if (!whole)
 		return;
-	ck_assert_msg((int)m.fault == messages[_i].fault, "%s: %d", messages[_i].name, (int)m.fault);
+	ck_assert_msg((int)m.fault == messages[_i].fault, "%s: %d", messages[_i].name,
+		      (int)m.fault);
 	ck_assert_str_eq(m.path, messages[_i].path);
 	ck_assert_uint_eq(m.path_n, strlen(m.path));
 	ck_assert_str_eq(m.query, messages[_i].query);
@@ -95,20 +146,20 @@ END_TEST
 
 START_TEST(parse_options)
 {
-	static const uint8_t d[] = { 0x42, 0x01, 0x12, 0x34, 0xca, 0xfe,
-				     0x13, 'c', 'a', 't',	/* If-Match 1 */
-				     0x23, 'h', 's', 't',	/* Uri-Host 3 */
-				     0x12, 1, 2,		/* ETag 4 */
-				     0x20,			/* Observe 6 */
-				     0x51, 'p',			/* Uri-Path 11 */
-				     0x11, 60,			/* Content-Format 12 */
-				     0x51, 0,			/* Accept 17 */
-				     0x62, 0x12, 0x34,		/* Block2 23 */
-				     0x41, 0x0e,		/* Block1 27 */
-				     0xd2, 20, 0x40, 0x01,	/* Size1 60 */
-				     0xd2, 192 - 13, 7, 8,	/* Echo 252 */
-				     0x61, 2,			/* No-Response 258 */
-				     0xd1, 34 - 13, 9 };	/* Request-Tag 292 */
+	static const uint8_t d[] = { 0x42, 0x01,     0x12, 0x34, 0xca,
+				     0xfe, 0x13,     'c',  'a',	 't', /* If-Match 1 */
+				     0x23, 'h',	     's',  't', /* Uri-Host 3 */
+				     0x12, 1,	     2, /* ETag 4 */
+				     0x20, /* Observe 6 */
+				     0x51, 'p', /* Uri-Path 11 */
+				     0x11, 60, /* Content-Format 12 */
+				     0x51, 0, /* Accept 17 */
+				     0x62, 0x12,     0x34, /* Block2 23 */
+				     0x41, 0x0e, /* Block1 27 */
+				     0xd2, 20,	     0x40, 0x01, /* Size1 60 */
+				     0xd2, 192 - 13, 7,	   8, /* Echo 252 */
+				     0x61, 2, /* No-Response 258 */
+				     0xd1, 34 - 13,  9 }; /* Request-Tag 292 */
 	struct wire_msg m;
 
 	ck_assert(wire_parse(&m, slice_of(d, sizeof(d))));
@@ -225,7 +276,7 @@ START_TEST(write_too_much)
 	ck_assert(o.failed);
 	wire_begin(&o, WIRE_NON, WIRE_CODE(2, 1), 1, NULL, 0);
 	wire_put_uint(&o, WIRE_MAX_AGE, 1);
-	wire_put_uint(&o, WIRE_OBSERVE, 1);	/* descending */
+	wire_put_uint(&o, WIRE_OBSERVE, 1); /* descending */
 	ck_assert(o.failed);
 	for (unsigned i = 0; i < 1000; i++)
 		wire_put_uint(&o, WIRE_ECHO, 1);

@@ -16,7 +16,8 @@ static struct front_options options;
 
 static void start(unsigned sessions, unsigned grants, bool ready)
 {
-	options = (struct front_options){ .sessions_max = sessions, .grants_max = grants,
+	options = (struct front_options){ .sessions_max = sessions,
+					  .grants_max = grants,
 					  .objects_max = 8 };
 	fake_core_init(&core, &options.core_fd, ready);
 	ck_assert_int_eq(front_new(&options, &front, &err), 0);
@@ -60,15 +61,19 @@ static void on_reply(void *ctx, const struct response *rs)
 static uint64_t open_session(enum evidence_kind kind)
 {
 	struct evidence ev = { .kind = kind,
-			       .transport = kind == EVIDENCE_PSK ? TRANSPORT_COAPS : TRANSPORT_COAP };
+			       .transport =
+				       kind == EVIDENCE_PSK ? TRANSPORT_COAPS : TRANSPORT_COAP };
 
 	return front_session_open(front, &ev, on_drop, NULL);
 }
 
 static int ask(uint64_t session, const char *path)
 {
-	struct request rq = { .session = session, .method = METHOD_GET, .content_format = MEDIA_NONE,
-			      .accept = MEDIA_NONE, .path = slice_str(path) };
+	struct request rq = { .session = session,
+			      .method = METHOD_GET,
+			      .content_format = MEDIA_NONE,
+			      .accept = MEDIA_NONE,
+			      .path = slice_str(path) };
 
 	return front_submit(front, &rq, on_reply, NULL);
 }
@@ -89,7 +94,7 @@ START_TEST(request_and_reply)
 	ck_assert_uint_eq(last_status, 404);
 	ck_assert_int_eq(ask(s, "/b"), 0);
 	fake_core_settle(&core, front);
-	ck_assert_uint_eq(core.admits, 1);	/* once a session */
+	ck_assert_uint_eq(core.admits, 1); /* once a session */
 	ck_assert_uint_eq(replied, 2);
 	ck_assert(front_idle(front));
 }
@@ -136,8 +141,11 @@ START_TEST(bytes_bound)
 {
 	static uint8_t body[BODY_MAX_LEN];
 	uint64_t s = open_session(EVIDENCE_PSK);
-	struct request rq = { .session = s, .method = METHOD_POST, .content_format = MEDIA_NONE,
-			      .accept = MEDIA_NONE, .path = slice_str("/a"),
+	struct request rq = { .session = s,
+			      .method = METHOD_POST,
+			      .content_format = MEDIA_NONE,
+			      .accept = MEDIA_NONE,
+			      .path = slice_str("/a"),
 			      .body = { body, sizeof(body) } };
 	unsigned n = 0;
 
@@ -250,7 +258,7 @@ START_TEST(plain_gives_way)
 	/* half of 16 is the share of plain UDP */
 	for (unsigned i = 0; i < 8; i++)
 		s[i] = open_session(EVIDENCE_PLAIN);
-	ck_assert_int_eq(ask(s[0], "/a"), 0);	/* used: not the oldest any more */
+	ck_assert_int_eq(ask(s[0], "/a"), 0); /* used: not the oldest any more */
 	s[8] = open_session(EVIDENCE_PLAIN);
 	ck_assert(s[8] != 0);
 	ck_assert_uint_eq(dropped, 1);
@@ -335,7 +343,7 @@ START_TEST(grant_public)
 	ck_assert(granted(a, "/p", &g));
 	ck_assert_uint_eq(g.object->size, 0);
 	ck_assert(g.object->map != NULL);
-	ck_assert(!granted(fresh, "/p", &g));	/* not admitted yet */
+	ck_assert(!granted(fresh, "/p", &g)); /* not admitted yet */
 }
 END_TEST
 
@@ -462,7 +470,8 @@ static void on_credit(void *ctx, unsigned credit, uint64_t stored)
 
 static uint32_t upload_open(uint64_t s)
 {
-	struct ipc_upload_open o = { .request = { .session = s, .method = METHOD_POST,
+	struct ipc_upload_open o = { .request = { .session = s,
+						  .method = METHOD_POST,
 						  .path = slice_str("/api/v1/images") },
 				     .complete = -1 };
 
@@ -477,9 +486,9 @@ START_TEST(upload)
 	uint32_t u = upload_open(s);
 
 	ck_assert_uint_ne(u, 0);
-	ck_assert_int_eq(front_upload_chunk(front, u, slice_of(chunk, 1)), -1);	/* no credit yet */
+	ck_assert_int_eq(front_upload_chunk(front, u, slice_of(chunk, 1)), -1); /* no credit yet */
 	fake_core_settle(&core, front);
-	ck_assert_uint_eq(core.admits, 1);	/* the session came first */
+	ck_assert_uint_eq(core.admits, 1); /* the session came first */
 	ck_assert_uint_eq(opened, 1);
 	ck_assert_uint_eq(number_up, u);
 	fake_core_credit(&core, u, 2, 0);
@@ -552,7 +561,7 @@ static const struct {
 	const char *body;
 	size_t n;
 } broken[] = {
-	{ FRAME_REPLIES, "\0\0\0\1\1\0\0", 7 },	/* to no batch */
+	{ FRAME_REPLIES, "\0\0\0\1\1\0\0", 7 }, /* to no batch */
 	{ FRAME_REPLIES, "", 0 },
 	{ FRAME_GRANT, "x", 1 },
 	{ FRAME_DROP, "1234567", 7 },

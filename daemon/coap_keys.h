@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: ISC */
+/* SPDX-FileCopyrightText: The Fettle authors */
+#ifndef FETTLE_DAEMON_COAP_KEYS_H
+#define FETTLE_DAEMON_COAP_KEYS_H
+
+#include "base/err.h"
+#include "base/slice.h"
+
+/*
+ * The key of a PSK identity, by one synchronous question to the keys process, 50 ms at most. Who is
+ * not known, and anyone while keys does not answer, gets a key derived from a secret: the handshake
+ * fails as with a wrong key.
+ */
+#define COAP_KEY_MAX 64
+
+struct coap_keys;
+int coap_keys_new(int fd, struct coap_keys **out, struct err *e); /* takes fd over; -1: none */
+void coap_keys_free(struct coap_keys *k);
+void coap_keys_replace(struct coap_keys *k, int fd); /* keys was started anew */
+/* Never empty; valid until the next question. */
+struct slice coap_keys_of(struct coap_keys *k, struct slice identity);
+
+#endif
