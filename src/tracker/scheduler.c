@@ -41,6 +41,13 @@ static int due_planned(struct tracker *tk, struct update *u, struct err *e)
 		return -1;
 	if (lives)
 		return again_in(tk, u, e);
+	/* its end is a failure that the budget counts: it waits for room like an offer does */
+	if (u->manifest_fetched && !u->charged && u->rollout > 0) {
+		int got = store_rollout_reserve(tk->st, u->rollout, e);
+		if (got <= 0)
+			return got < 0 ? -1 : again_in(tk, u, e);
+		u->reserved = true;
+	}
 	return update_apply(tk, u, EVENT_TIMEOUT, FAILURE_TIMEOUT, "silent since the last attempt", e);
 }
 

@@ -94,15 +94,37 @@ static bool retries_last(const struct tracker *tk, const struct update *u, enum 
 	       u->attempt < UINT8_MAX;
 }
 
-/* An attempt that ends while retries last is not the update's end. */
-static enum update_event settle_event(const struct tracker *tk, const struct update *u,
-				      enum update_event ev, enum failure f)
+/*
+ * Silent with our manifest in its hands: it may be installing, or dead of it. Its
+ * slot must become a charge at once, or one bad image takes the fleet through it
+ * while each attempt waits to be counted.
+ */
+static int lost(struct tracker *tk, const struct update *u, bool *out, struct err *e)
 {
-	bool over = ev == EVENT_FAILED || ev == EVENT_TIMEOUT;
+	struct device_live live;
 
-	if (over && update_state_in_flight(u->state) && retries_last(tk, u, f))
-		return EVENT_RETRY;
-	return ev;
+	*out = u->manifest_fetched;
+	if (!u->manifest_fetched || u->state >= UPDATE_INSTALLING)
+		return 0;
+	if (registry_live(tk, u->dev, &live, e) < 0)
+		return -1;
+	*out = live.last_seen <= u->changed;
+	return 0;
+}
+
+/* An attempt that ends while retries last is not the update's end. */
+static int settle_event(struct tracker *tk, const struct update *u, enum update_event *ev,
+			enum failure f, struct err *e)
+{
+	bool gone = false, over = *ev == EVENT_FAILED || *ev == EVENT_TIMEOUT;
+
+	if (!over || !update_state_in_flight(u->state) || !retries_last(tk, u, f))
+		return 0;
+	if (*ev == EVENT_TIMEOUT && lost(tk, u, &gone, e) < 0)
+		return -1;
+	if (!gone)
+		*ev = EVENT_RETRY;
+	return 0;
 }
 
 /* The budget's failures: a device is charged once, until it succeeds. */
@@ -275,9 +297,10 @@ int update_apply(struct tracker *tk, struct update *u, enum update_event ev, enu
 {
 	struct change c = { .from = u->state, .was_charged = u->charged,
 			    .was_reserved = u->reserved, .was_joined = joined(u->state, u),
-			    .cause = cause };
+			    .cause = cause, .ev = ev };
 
-	c.ev = settle_event(tk, u, ev, f);
+	if (settle_event(tk, u, &c.ev, f, e) < 0)
+		return -1;
 	if (!state_next(u->state, c.ev, &c.t))
 		return err_set(e, ERR_CONFLICT, "update %lld is %s: %s is not possible",
 			       (long long)u->id, update_state_word(u->state), update_event_word(ev));
