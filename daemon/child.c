@@ -29,7 +29,8 @@ static void prepare(struct child_link *l, int fd, uint64_t value)
 	forget(l);
 	l->prepared = fd >= 0 && config_unseal(fd, &l->next_cfg, &l->next_secrets, &e) == 0;
 	if (!l->prepared)
-		log_warn("reload: %s", e.text[0] ? e.text : "no configuration came with the message");
+		log_warn("reload: %s",
+			 e.text[0] ? e.text : "no configuration came with the message");
 	(void)parent_msg_send(l->fd, PM_PREPARED, l->prepared, value, -1);
 }
 
@@ -87,7 +88,7 @@ static int handle(struct child_link *l, const struct parent_msg *m, int fd, stru
 	case PM_READY:
 	case PM_PONG:
 	case PM_PREPARED:
-		break;	/* only children say these */
+		break; /* only children say these */
 	}
 	if (fd >= 0 && !keep_fd)
 		close(fd);
@@ -151,7 +152,7 @@ static int run_front(struct child_link *l, enum process p, unsigned n_listeners)
 
 int child_run(enum process p, unsigned n_listeners)
 {
-	static struct child_link link = { .fd = FD_PARENT };	/* lives as long as the process */
+	static struct child_link link = { .fd = FD_PARENT }; /* lives as long as the process */
 	struct err e = { 0 };
 	int rc = EX_SOFTWARE;
 

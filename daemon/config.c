@@ -19,9 +19,9 @@ struct parse {
 	struct slice rest;
 	const char *name;
 	unsigned line;
-	bool indented;			/* the line begins with a blank: it goes on with a list */
+	bool indented; /* the line begins with a blank: it goes on with a list */
 	struct config *out;
-	unsigned seen[CONFIG_KEYS_MAX];	/* line each key was given on, 0 not */
+	unsigned seen[CONFIG_KEYS_MAX]; /* line each key was given on, 0 not */
 	bool failed;
 	struct err *e;
 };
@@ -31,7 +31,7 @@ static int fail(struct parse *p, enum err_code code, unsigned line, const char *
 	if (!p->failed)
 		err_set(p->e, code, "%s:%u: %s", p->name, line, text);
 	p->failed = true;
-	p->rest.n = 0;	/* nothing more is read */
+	p->rest.n = 0; /* nothing more is read */
 	return -1;
 }
 
@@ -51,7 +51,8 @@ static char *read_line(char *dst, int cap, void *ctx)
 	end = memchr(p->rest.p, '\n', p->rest.n);
 	n = end ? (size_t)(end - p->rest.p) : p->rest.n;
 	if (n > CONFIG_LINE_MAX || cap < 0 || n + 2 > (size_t)cap) {
-		fail(p, ERR_TOO_LARGE, p->line, "line is longer than 196 bytes; lists go on in indented lines");
+		fail(p, ERR_TOO_LARGE, p->line,
+		     "line is longer than 196 bytes; lists go on in indented lines");
 		return NULL;
 	}
 	if (memchr(p->rest.p, '\0', n)) {
@@ -88,14 +89,17 @@ static int take(struct parse *p, const char *section, const char *name, const ch
 	const struct config_key *k = find_key(section, name, &known);
 
 	if (!k) {
-		(void)text_format(text, sizeof(text), known ? "[%.48s] has no key \"%.48s\"" :
-				  "there is no section [%.48s] (key \"%.48s\")", section, name);
+		(void)text_format(text, sizeof(text),
+				  known ? "[%.48s] has no key \"%.48s\""
+					: "there is no section [%.48s] (key \"%.48s\")",
+				  section, name);
 		return fail(p, ERR_INVALID, p->line, text);
 	}
 	unsigned *seen = &p->seen[k - config_keys];
 	bool goes_on = *seen && p->indented && config_key_is_list(k);
 	if (*seen && !goes_on) {
-		(void)text_format(text, sizeof(text), "%s was given on line %u already", name, *seen);
+		(void)text_format(text, sizeof(text), "%s was given on line %u already", name,
+				  *seen);
 		return fail(p, ERR_INVALID, p->line, text);
 	}
 	if (!*seen)
@@ -124,7 +128,7 @@ void config_defaults(struct config *c)
 	memset(c, 0, sizeof(*c));
 	for (unsigned i = 0; i < config_keys_count; i++)
 		if (config_key_set(&config_keys[i], c, config_keys[i].preset, NULL) != 0)
-			abort();	/* a default outside its own range: the unit test walks them all */
+			abort(); /* a default outside its own range: the unit test walks them all */
 }
 
 /* ---- rules over several keys ---- */
@@ -146,8 +150,10 @@ static int check_plain(struct parse *p, const struct listen_list *list, bool ins
 	for (unsigned i = 0; i < list->n && !insecure; i++) {
 		if (list->v[i].text[0] != '*' && listen_addr_is_loopback(&list->v[i]))
 			continue;
-		(void)text_format(text, sizeof(text), "listen %s is not loopback: plain listeners "
-				  "elsewhere need insecure = yes in this section", list->v[i].text);
+		(void)text_format(text, sizeof(text),
+				  "listen %s is not loopback: plain listeners "
+				  "elsewhere need insecure = yes in this section",
+				  list->v[i].text);
 		return fail(p, ERR_INVALID, line_of(p, list), text);
 	}
 	return 0;
@@ -181,7 +187,8 @@ int config_parse(struct slice text, const char *name, struct config *out, struct
 	int bad;
 
 	if (text.n > CONFIG_SIZE_MAX)
-		return err_set(e, ERR_TOO_LARGE, "%s:1: file is larger than %u bytes", name, CONFIG_SIZE_MAX);
+		return err_set(e, ERR_TOO_LARGE, "%s:1: file is larger than %u bytes", name,
+			       CONFIG_SIZE_MAX);
 	config_defaults(out);
 	bad = ini_parse_stream(read_line, &p, handler, &p);
 	if (p.failed)
@@ -219,7 +226,8 @@ int config_load(const char *path, struct config *out, struct err *e)
 	int rc = -1, fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
 
 	if (fd < 0)
-		return err_set(e, errno == ENOENT ? ERR_NOT_FOUND : ERR_IO, "%s: %s", path, strerror(errno));
+		return err_set(e, errno == ENOENT ? ERR_NOT_FOUND : ERR_IO, "%s: %s", path,
+			       strerror(errno));
 	if (fstat(fd, &st) != 0 || S_ISDIR(st.st_mode)) {
 		err_set(e, ERR_IO, "%s: is not a file", path);
 		goto out;
@@ -241,7 +249,8 @@ out:
 }
 
 static void write_sections(const struct config *c, struct buf *b,
-			   void (*row)(const struct config_key *k, const struct config *c, struct buf *b))
+			   void (*row)(const struct config_key *k, const struct config *c,
+				       struct buf *b))
 {
 	const char *section = "";
 
@@ -291,7 +300,8 @@ static void write_example_row(const struct config_key *k, const struct config *c
 void config_write_example(struct buf *b)
 {
 	buf_add_str(b, "# fettled.conf(5). Every key stands here with its default.\n"
-		       "# `fettled -n` checks the file, `fettled -T` prints the values in force, SIGHUP reads it again.\n\n");
+		       "# `fettled -n` checks the file, `fettled -T` prints the values in force,\n"
+		       "# SIGHUP reads it again.\n\n");
 	write_sections(NULL, b, write_example_row);
 }
 
@@ -320,7 +330,8 @@ const char *config_needs_restart(const struct config *a, const struct config *b)
 bool config_same_front(const struct config *a, const struct config *b)
 {
 	for (unsigned i = 0; i < config_keys_count; i++)
-		if (strcmp(config_keys[i].section, "server") != 0 && !same_key(&config_keys[i], a, b))
+		if (strcmp(config_keys[i].section, "server") != 0 &&
+		    !same_key(&config_keys[i], a, b))
 			return false;
 	return true;
 }

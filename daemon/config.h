@@ -18,8 +18,8 @@
  * plain value and may be copied; secrets are kept apart in struct secrets.
  */
 #define CONFIG_TEXT 256
-#define CONFIG_SIZE_MAX (256u << 10)	/* of the file */
-#define CONFIG_LINE_MAX 196		/* bytes; lists go on in indented lines */
+#define CONFIG_SIZE_MAX (256u << 10) /* of the file */
+#define CONFIG_LINE_MAX 196 /* bytes; lists go on in indented lines */
 
 struct listen_list {
 	struct listen_addr v[COAP_LISTEN_MAX];
@@ -34,7 +34,7 @@ struct prefix_list {
 struct config {
 	struct {
 		char data_dir[CONFIG_TEXT];
-		uint64_t cache_size;		/* bytes */
+		uint64_t cache_size; /* bytes */
 		char user[33];
 		enum log_level log_level;
 	} server;
@@ -47,7 +47,7 @@ struct config {
 	struct {
 		struct listen_list listen, listen_tls;
 		bool insecure;
-		char certificate[CONFIG_TEXT], key[CONFIG_TEXT];	/* file names */
+		char certificate[CONFIG_TEXT], key[CONFIG_TEXT]; /* file names */
 	} http;
 	struct {
 		char socket[CONFIG_TEXT];
@@ -64,14 +64,14 @@ struct config {
 /* What the files named by the configuration hold, and what the parent drew itself. Never logged. */
 #define SECRET_PEM_MAX 65536
 struct secrets {
-	char *certificate_pem, *key_pem;	/* "" when none; NUL-ended, owned */
-	uint8_t echo_secret[32];		/* kept over restarts of a front */
+	char *certificate_pem, *key_pem; /* "" when none; NUL-ended, owned */
+	uint8_t echo_secret[32]; /* kept over restarts of a front */
 };
 
 void config_defaults(struct config *c);
 /* text is a whole file; name stands before the line number in errors ("file:12: ..."). */
 int config_parse(struct slice text, const char *name, struct config *out, struct err *e);
-int config_load(const char *path, struct config *out, struct err *e);	/* read and parse */
+int config_load(const char *path, struct config *out, struct err *e); /* read and parse */
 /* All keys with their values as a file that parses to the same struct. */
 void config_write(const struct config *c, struct buf *b);
 /* The commented file with every default, its range and unit: etc/fettled.conf is this. */
@@ -79,7 +79,7 @@ void config_write_example(struct buf *b);
 
 /* The first key that differs and cannot change without a restart; NULL: none. */
 const char *config_needs_restart(const struct config *a, const struct config *b);
-/* Do a and b agree on what the fronts only learn by being replaced: listeners, limits, certificates. */
+/* Do a and b agree on what the fronts only learn by being replaced (listeners, limits ...)? */
 bool config_same_front(const struct config *a, const struct config *b);
 
 /* Read the files. A private key's file must not be readable by group or others. */
@@ -94,7 +94,7 @@ void secrets_wipe(struct secrets *s);
 int config_seal(const struct config *c, const struct secrets *s, struct err *e);
 int config_unseal(int fd, struct config *c, struct secrets *s, struct err *e);
 
-/* "127.0.0.1:5683", "[::1]:5683", "*:5684" (every address: IPv6 and IPv4 where the machine has both). */
+/* "127.0.0.1:5683", "[::1]:5683", "*:5684" (every address, of IPv6 too where there is one). */
 int listen_addr_parse(struct slice s, struct listen_addr *out, struct err *e);
 /* Make "*" concrete: [::], which takes IPv4 too, or 0.0.0.0 on a machine without IPv6. */
 void config_settle(struct config *c);

@@ -33,9 +33,11 @@ static int set_path(const struct config_key *k, struct config *c, const char *va
 static int set_file(const struct config_key *k, struct config *c, const char *value, struct err *e)
 {
 	if (value[0] == '/' || value[0] == '\0')
-		return value[0] ? set_path(k, c, value, e) : text_copy(field(k, c), CONFIG_TEXT, "");
+		return value[0] ? set_path(k, c, value, e)
+				: text_copy(field(k, c), CONFIG_TEXT, "");
 	if (strchr(value, '/') || value[0] == '.')
-		return err_set(e, ERR_INVALID, "must be an absolute file name or the name of a credential");
+		return err_set(e, ERR_INVALID,
+			       "must be an absolute file name or the name of a credential");
 	if (text_copy(field(k, c), CONFIG_TEXT, value) != 0)
 		return err_set(e, ERR_TOO_LARGE, "is longer than %d bytes", CONFIG_TEXT - 1);
 	return 0;
@@ -46,7 +48,8 @@ static int set_user(const struct config_key *k, struct config *c, const char *va
 	for (const char *p = value; *p; p++)
 		if (!isalnum((unsigned char)*p) && !strchr("_-.", *p))
 			return err_set(e, ERR_INVALID, "must be the name of a user");
-	if (!value[0] || value[0] == '-' || text_copy(field(k, c), sizeof(c->server.user), value) != 0)
+	if (!value[0] || value[0] == '-' ||
+	    text_copy(field(k, c), sizeof(c->server.user), value) != 0)
 		return err_set(e, ERR_INVALID, "must be the name of a user");
 	return 0;
 }
@@ -67,8 +70,8 @@ static int set_bool(const struct config_key *k, struct config *c, const char *va
 		const char *word;
 		bool value;
 	} words[] = {
-		{ "yes", true }, { "no", false }, { "true", true },
-		{ "false", false }, { "on", true }, { "off", false },
+		{ "yes", true },    { "no", false }, { "true", true },
+		{ "false", false }, { "on", true },  { "off", false },
 	};
 
 	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
@@ -80,7 +83,8 @@ static int set_bool(const struct config_key *k, struct config *c, const char *va
 	return err_set(e, ERR_INVALID, "must be yes or no");
 }
 
-static int set_number(const struct config_key *k, struct config *c, const char *value, struct err *e)
+static int set_number(const struct config_key *k, struct config *c, const char *value,
+		      struct err *e)
 {
 	struct slice s = slice_str(value);
 	char range[96];
@@ -115,7 +119,8 @@ static struct slice next_word(const char **at)
 	return slice_of(p, n);
 }
 
-static int add_listen(struct config *c, const struct config_key *k, struct slice word, struct err *e)
+static int add_listen(struct config *c, const struct config_key *k, struct slice word,
+		      struct err *e)
 {
 	struct listen_list *list = field(k, c);
 
@@ -130,7 +135,8 @@ static int add_listen(struct config *c, const struct config_key *k, struct slice
 	return 0;
 }
 
-static int add_prefix(struct config *c, const struct config_key *k, struct slice word, struct err *e)
+static int add_prefix(struct config *c, const struct config_key *k, struct slice word,
+		      struct err *e)
 {
 	struct prefix_list *list = field(k, c);
 
@@ -160,8 +166,8 @@ static void write_text(const struct config_key *k, const void *v, struct buf *b)
 static void write_level(const struct config_key *k, const void *v, struct buf *b)
 {
 	static const char *const words[] = {
-		[LOG_ERROR_] = "error", [LOG_WARN_] = "warn", [LOG_NOTICE_] = "notice",
-		[LOG_INFO_] = "info", [LOG_DEBUG_] = "debug",
+		[LOG_ERROR_] = "error", [LOG_WARN_] = "warn",	[LOG_NOTICE_] = "notice",
+		[LOG_INFO_] = "info",	[LOG_DEBUG_] = "debug",
 	};
 
 	buf_printf(b, "%s = %s\n", k->name, words[*(const enum log_level *)v]);

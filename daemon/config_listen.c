@@ -59,11 +59,13 @@ int listen_addr_parse(struct slice s, struct listen_addr *out, struct err *e)
 	while (colon > 0 && s.p[colon - 1] != ':')
 		colon--;
 	if (colon < 2)
-		return err_set(e, ERR_INVALID, "needs ADDRESS:PORT, like 127.0.0.1:5683 or [::1]:5683");
+		return err_set(e, ERR_INVALID,
+			       "needs ADDRESS:PORT, like 127.0.0.1:5683 or [::1]:5683");
 
 	struct slice host = slice_of(s.p, colon - 1);
 	if (parse_port(slice_of(s.p + colon, s.n - colon), &a.port) != 0)
-		return err_set(e, ERR_INVALID, "needs a port from 1 to 65535 behind the last colon");
+		return err_set(e, ERR_INVALID,
+			       "needs a port from 1 to 65535 behind the last colon");
 	if (slice_eq_str(host, "*")) {
 		(void)text_format(a.text, sizeof(a.text), "*:%u", a.port);
 		*out = a;
@@ -96,12 +98,14 @@ int ip_prefix_parse(struct slice s, struct ip_prefix *out, struct err *e)
 	while (slash < s.n && s.p[slash] != '/')
 		slash++;
 	if (parse_ip(slice_of(s.p, slash), p.ip, &v4) != 0)
-		return err_set(e, ERR_INVALID, "needs ADDRESS/BITS, like 10.0.0.0/8 or 2001:db8::/32");
+		return err_set(e, ERR_INVALID,
+			       "needs ADDRESS/BITS, like 10.0.0.0/8 or 2001:db8::/32");
 	bits = v4 ? 32 : 128;
 	if (slash < s.n) {
 		uint64_t most = bits;
 		if (text_u64(slice_of(s.p + slash + 1, s.n - slash - 1), &bits) != 0 || bits > most)
-			return err_set(e, ERR_INVALID, "needs 0 to %u bits behind the slash", (unsigned)most);
+			return err_set(e, ERR_INVALID, "needs 0 to %u bits behind the slash",
+				       (unsigned)most);
 	}
 	p.bits = (uint8_t)(v4 ? bits + 96 : bits);
 	for (unsigned i = 0; i < 128; i++)

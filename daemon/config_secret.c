@@ -65,8 +65,10 @@ static int check_file(int fd, const char *path, bool private, size_t *size, stru
 		return err_set(e, ERR_TOO_LARGE, "%s: has %lld bytes, 1 to %d may be", path,
 			       (long long)st.st_size, SECRET_PEM_MAX);
 	if (private && st.st_mode & 077)
-		return err_set(e, ERR_FORBIDDEN, "%s: mode is %04o, group and others must have no rights "
-			       "(chmod 600)", path, (unsigned)st.st_mode & 07777);
+		return err_set(e, ERR_FORBIDDEN,
+			       "%s: mode is %04o, group and others must have no rights "
+			       "(chmod 600)",
+			       path, (unsigned)st.st_mode & 07777);
 	*size = (size_t)st.st_size;
 	return 0;
 }
@@ -217,7 +219,8 @@ int config_unseal(int fd, struct config *c, struct secrets *s, struct err *e)
 	/* sealed, so what is parsed cannot change meanwhile, nor the mapping end early */
 	if (fstat(fd, &st) != 0 || st.st_size <= 0 || st.st_size > SEALED_MAX ||
 	    (fcntl(fd, F_GET_SEALS) & want) != want)
-		return err_set(e, ERR_MALFORMED, "configuration from the parent is not sealed memory");
+		return err_set(e, ERR_MALFORMED,
+			       "configuration from the parent is not sealed memory");
 	p = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
 	if (p == MAP_FAILED)
 		return err_set(e, ERR_NO_MEMORY, "configuration: %s", strerror(errno));

@@ -36,7 +36,8 @@ void core_batch_free(struct core_batch *b)
 static int check_entry(const struct core_lane *l, const struct ipc_entry *en, struct err *e)
 {
 	/* peer credentials exist on the control lane alone: from the network they are forged */
-	if (en->type == ENTRY_ADMIT && en->evidence.kind == EVIDENCE_LOCAL && l->lane != LANE_CONTROL)
+	if (en->type == ENTRY_ADMIT && en->evidence.kind == EVIDENCE_LOCAL &&
+	    l->lane != LANE_CONTROL)
 		return err_set(e, ERR_FORBIDDEN, "forged: local credentials from the network");
 	return 0;
 }
@@ -141,7 +142,8 @@ static void admit(struct core *c, struct core_lane *l, unsigned i)
 
 	if (b->admitted[i])
 		return;
-	b->admitted[i] = service_admit(c->service, l->lane, en->session, &en->evidence, &c->now) == 1;
+	b->admitted[i] =
+		service_admit(c->service, l->lane, en->session, &en->evidence, &c->now) == 1;
 	if (b->admitted[i])
 		l->sessions++;
 	else
@@ -234,7 +236,7 @@ static void execute(struct core *c, struct core_lane *l)
 		core_store_failed(c, "batch, writes refused", &again);
 		answer_all_unavailable(c, again.code >= ERR_BUSY ? again.code : ERR_IO);
 	}
-	store_refuse_writes(c->store, false);	/* the next batch tries the disk again */
+	store_refuse_writes(c->store, false); /* the next batch tries the disk again */
 }
 
 /* ---- after the commit ---- */
@@ -248,14 +250,16 @@ static void send_replies(struct core_lane *l, const struct core_batch *b)
 	do {
 		unsigned to = from;
 		/* one alone always fits: reply_fits() saw to it */
-		while (to < b->n_replies && b->reply_at[to + 1] - b->reply_at[from] <= IPC_BATCH_BYTES)
+		while (to < b->n_replies &&
+		       b->reply_at[to + 1] - b->reply_at[from] <= IPC_BATCH_BYTES)
 			to++;
 		size_t mark = ipc_begin(out, FRAME_REPLIES);
 		ipc_put_u32(out, b->number);
 		ipc_put_u8(out, to == b->n_replies);
 		ipc_put_u16(out, (uint16_t)(to - from));
 		if (to > from)
-			buf_add(out, b->replies.p + b->reply_at[from], b->reply_at[to] - b->reply_at[from]);
+			buf_add(out, b->replies.p + b->reply_at[from],
+				b->reply_at[to] - b->reply_at[from]);
 		ipc_end(out, mark);
 		from = to;
 	} while (from < b->n_replies);
@@ -283,7 +287,7 @@ int core_batch_run(struct core *c, struct core_lane *l, struct slice body, struc
 	core_time(c);
 	execute(c, l);
 	if (c->stopping)
-		return 0;	/* an fsync failed: nothing of this batch is acknowledged */
+		return 0; /* an fsync failed: nothing of this batch is acknowledged */
 	if (b->replies.failed)
 		return err_set(e, ERR_NO_MEMORY, "no memory for the replies");
 	c->stats.batches++;

@@ -2,18 +2,23 @@
 /* SPDX-FileCopyrightText: The Fettle authors */
 #include "daemon/core_clock.h"
 
-void core_clock_start(struct core_clock *k, int64_t track, int64_t wall, const struct core_clock_reading *r)
+void core_clock_start(struct core_clock *k, int64_t track, int64_t wall,
+		      const struct core_clock_reading *r)
 {
 	int64_t passed = r->wall - wall;
 
 	*k = (struct core_clock){
-		.track = track, .mono = r->mono, .wall = r->wall, .wall_mono = r->mono, .wall_floor = wall,
+		.track = track,
+		.mono = r->mono,
+		.wall = r->wall,
+		.wall_mono = r->mono,
+		.wall_floor = wall,
 		.trusted = wall == 0 || r->synchronised || r->wall >= wall,
 	};
 	if (wall != 0 && passed > 0 && r->synchronised)
 		k->track += passed;
 	if (k->track <= 0)
-		k->track = 1;	/* 0 means "nothing due" */
+		k->track = 1; /* 0 means "nothing due" */
 }
 
 static bool stepped(const struct core_clock *k, const struct core_clock_reading *r)

@@ -18,9 +18,9 @@
 #define CORE_CLOCK_STEP_MS (INT64_C(3600) * 1000)
 
 struct core_clock {
-	int64_t track, mono;	/* tracker time at that monotonic time */
-	int64_t wall, wall_mono;	/* last wall time seen, and when */
-	int64_t wall_floor;	/* the last committed one */
+	int64_t track, mono; /* tracker time at that monotonic time */
+	int64_t wall, wall_mono; /* last wall time seen, and when */
+	int64_t wall_floor; /* the last committed one */
 	bool trusted;
 };
 
@@ -30,9 +30,12 @@ struct core_clock_reading {
 };
 
 /* track and wall as persisted; wall 0: never. */
-void core_clock_start(struct core_clock *k, int64_t track, int64_t wall, const struct core_clock_reading *r);
+void core_clock_start(struct core_clock *k, int64_t track, int64_t wall,
+		      const struct core_clock_reading *r);
 struct now core_clock_now(struct core_clock *k, const struct core_clock_reading *r);
-void core_clock_committed(struct core_clock *k, int64_t wall);	/* something with that time is durable */
-void core_clock_accept(struct core_clock *k, const struct core_clock_reading *r);	/* the operator's word */
+void core_clock_committed(struct core_clock *k,
+			  int64_t wall); /* something with that time is durable */
+void core_clock_accept(struct core_clock *k,
+		       const struct core_clock_reading *r); /* the operator's word */
 
 #endif

@@ -83,7 +83,7 @@ static int attach_object(struct core *c, struct core_lane *l, struct ipc_grant *
 		return -1;
 	}
 	if (object_set_add(&l->objects, &g->digest, &evicted))
-		send_withdraw(l, &evicted);	/* the front has no room for more */
+		send_withdraw(l, &evicted); /* the front has no room for more */
 	rc = channel_attach_fd(l->ch, fd);
 	close(fd);
 	if (rc != 0)
@@ -95,7 +95,10 @@ static int attach_object(struct core *c, struct core_lane *l, struct ipc_grant *
 void core_send_grant(struct core *c, struct core_lane *l, const struct grant *g)
 {
 	struct ipc_grant m = {
-		.session = g->session, .digest = g->object, .media = g->media, .max_age = g->max_age,
+		.session = g->session,
+		.digest = g->object,
+		.media = g->media,
+		.max_age = g->max_age,
 		.lifetime_ms = g->lifetime_ms,
 	};
 

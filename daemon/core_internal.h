@@ -18,28 +18,29 @@
  * Between core*.c: nobody else includes this. One struct core is the process.
  * Bounds, all of them per process unless said otherwise:
  */
-#define CORE_UPLOADS_MAX 8		/* uploads under way in one lane */
-#define CORE_UPLOAD_ARENA (64u << 10)	/* what is kept of an upload's request */
-#define CORE_ARENA (4u << 20)		/* memory of one request, given back after it */
-#define CORE_OUT_MAX (24u << 20)	/* bytes that wait for one front; more: it does not read, and is cut */
-#define CORE_OUT_BUSY (4u << 20)	/* with that much waiting no further frame of it is taken */
-#define CORE_EFFECTS_MAX 65536		/* of one batch, all its requests together */
-#define CORE_NEW_OBJECTS 48		/* descriptors one batch may hand out, below IPC_FDS_MAX */
-#define CORE_PREPARE_MAX 64		/* large objects waiting for their cached copy */
-#define CORE_DROPS_MAX 4096		/* sessions one effect may end in one go; it is repeated */
-#define CORE_SCHEDULE_LIMIT 200		/* due updates in one pass */
-#define CORE_PREPARE_NOW_US 2000	/* a batch may spend that on one cached copy */
-#define CORE_SLICE_US 10000		/* long work between batches */
+#define CORE_UPLOADS_MAX 8 /* uploads under way in one lane */
+#define CORE_UPLOAD_ARENA (64u << 10) /* what is kept of an upload's request */
+#define CORE_ARENA (4u << 20) /* memory of one request, given back after it */
+#define CORE_OUT_MAX \
+	(24u << 20) /* bytes that wait for one front; more: it does not read, and is cut */
+#define CORE_OUT_BUSY (4u << 20) /* with that much waiting no further frame of it is taken */
+#define CORE_EFFECTS_MAX 65536 /* of one batch, all its requests together */
+#define CORE_NEW_OBJECTS 48 /* descriptors one batch may hand out, below IPC_FDS_MAX */
+#define CORE_PREPARE_MAX 64 /* large objects waiting for their cached copy */
+#define CORE_DROPS_MAX 4096 /* sessions one effect may end in one go; it is repeated */
+#define CORE_SCHEDULE_LIMIT 200 /* due updates in one pass */
+#define CORE_PREPARE_NOW_US 2000 /* a batch may spend that on one cached copy */
+#define CORE_SLICE_US 10000 /* long work between batches */
 #define CORE_SLOW_COMMIT_US 50000
-#define CORE_PERSIST_MS 10000		/* tracker time is written that often */
-#define CORE_SWEEP_MS 60000		/* cache and unfinished uploads are looked at that often */
+#define CORE_PERSIST_MS 10000 /* tracker time is written that often */
+#define CORE_SWEEP_MS 60000 /* cache and unfinished uploads are looked at that often */
 #define CORE_UPLOAD_AGE_MS (INT64_C(24) * 3600 * 1000)
-#define CORE_RETRY_MS 1000		/* after an error between batches */
+#define CORE_RETRY_MS 1000 /* after an error between batches */
 
 struct core_upload {
 	bool used;
-	uint32_t id;			/* the front's number */
-	struct arena arena;		/* request's slices */
+	uint32_t id; /* the front's number */
+	struct arena arena; /* request's slices */
 	struct request request;
 	struct upload_ask ask;
 	struct upload upload;
@@ -47,11 +48,11 @@ struct core_upload {
 
 struct core_lane {
 	enum lane lane;
-	struct channel *ch;		/* NULL: no front */
-	bool greeted;			/* it said HELLO */
-	bool readable, more;		/* poll said so; a whole frame may wait in the buffer */
-	bool broken;			/* to be closed at the end of the turn */
-	struct object_set objects;	/* whose descriptors it has */
+	struct channel *ch; /* NULL: no front */
+	bool greeted; /* it said HELLO */
+	bool readable, more; /* poll said so; a whole frame may wait in the buffer */
+	bool broken; /* to be closed at the end of the turn */
+	struct object_set objects; /* whose descriptors it has */
 	struct core_upload uploads[CORE_UPLOADS_MAX];
 	uint64_t sessions;
 };
@@ -61,13 +62,13 @@ struct core_batch {
 	uint32_t number;
 	unsigned n_entries;
 	struct ipc_entry entries[IPC_BATCH_MAX];
-	bool admitted[IPC_BATCH_MAX];	/* stays over a second run: admitting is not the database's */
-	struct buf replies;		/* encoded responses, one behind the other */
+	bool admitted[IPC_BATCH_MAX]; /* stays over a second run: admitting is not the database's */
+	struct buf replies; /* encoded responses, one behind the other */
 	size_t reply_at[IPC_BATCH_MAX + 1];
 	unsigned n_replies;
-	struct grant *grants;		/* IPC_BATCH_MAX */
+	struct grant *grants; /* IPC_BATCH_MAX */
 	unsigned n_grants;
-	uint64_t *refused;		/* sessions not admitted: IPC_BATCH_MAX */
+	uint64_t *refused; /* sessions not admitted: IPC_BATCH_MAX */
 	unsigned n_refused;
 	unsigned n_new_objects;
 };
@@ -80,21 +81,25 @@ struct core {
 	struct core_clock clock;
 	struct now now;
 	struct arena arena;
-	struct effects fx;		/* of the request or slice under way */
-	struct effect *effects;		/* of the batch: CORE_EFFECTS_MAX */
+	struct effects fx; /* of the request or slice under way */
+	struct effect *effects; /* of the batch: CORE_EFFECTS_MAX */
 	unsigned n_effects;
 	struct core_batch batch;
 	struct service_stats stats;
 	struct digest prepare[CORE_PREPARE_MAX];
 	unsigned n_prepare;
-	int64_t schedule_track;		/* next pass, tracker time; 0 nothing due */
-	int64_t persist_at, sweep_at, retry_at;	/* monotonic ms */
-	bool jobs;			/* one may have work */
-	bool trouble;			/* writes failed lately: said once, and once when over */
+	int64_t schedule_track; /* next pass, tracker time; 0 nothing due */
+	int64_t persist_at, sweep_at, retry_at; /* monotonic ms */
+	bool jobs; /* one may have work */
+	bool trouble; /* writes failed lately: said once, and once when over */
 	char *openapi;
-	int status;			/* exit status once stopping */
+	int status; /* exit status once stopping */
 	bool stopping;
 };
+
+/* ---- core_start.c ---- */
+/* Store, clock and service, then the sandbox behind them. */
+int core_start(struct core *c, struct err *e);
 
 /* ---- core_batch.c ---- */
 /* One FRAME_BATCH. -1: the frame is malformed or forged. */
@@ -103,25 +108,26 @@ int core_batch_init(struct core_batch *b, struct err *e);
 void core_batch_free(struct core_batch *b);
 
 /* ---- core_effects.c: what follows a commit ---- */
-void core_effects_keep(struct core *c);		/* c->fx joins the batch's; cleared */
-void core_effects_send(struct core *c);		/* to the fronts; forgotten after */
+void core_effects_keep(struct core *c); /* c->fx joins the batch's; cleared */
+void core_effects_send(struct core *c); /* to the fronts; forgotten after */
 void core_send_drop(struct core_lane *l, uint64_t session);
-/* True when the object can be handed out now or l has it; false: its copy is being made, ask again. */
+/* True when the object can be handed out now or l has it; false: its copy is being made. */
 bool core_object_ready(struct core *c, struct core_lane *l, const struct digest *d);
 void core_send_grant(struct core *c, struct core_lane *l, const struct grant *g);
 void core_prepare_soon(struct core *c, const struct digest *d);
 
 /* ---- core_upload.c ---- */
-int core_upload_frame(struct core *c, struct core_lane *l, enum frame_type t, struct slice body, struct err *e);
+int core_upload_frame(struct core *c, struct core_lane *l, enum frame_type t, struct slice body,
+		      struct err *e);
 void core_upload_reset(struct core_lane *l);
 
 /* ---- core_work.c: between batches ---- */
 /* One round of what waits; true when more waits right now. */
 bool core_work(struct core *c);
-int64_t core_work_wait_ms(const struct core *c);	/* until something is due, at most a second */
-int core_schedule(struct core *c, struct err *e);	/* one pass, its own transaction */
-int core_persist(struct core *c, struct err *e);	/* tracker time */
-void core_time(struct core *c);				/* fill c->now */
+int64_t core_work_wait_ms(const struct core *c); /* until something is due, at most a second */
+int core_schedule(struct core *c, struct err *e); /* one pass, its own transaction */
+int core_persist(struct core *c, struct err *e); /* tracker time */
+void core_time(struct core *c); /* fill c->now */
 /* After an error of the store: log once, and stop where acknowledging must end. */
 void core_store_failed(struct core *c, const char *what, const struct err *e);
 void core_store_works(struct core *c);

@@ -3,28 +3,13 @@
 #include "daemon/core_loop.h"
 
 #include <event2/event.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
 #include <sysexits.h>
 #include <unistd.h>
 
 #include "base/log.h"
-#include "base/text.h"
-#include "codec/crypto.h"
 #include "daemon/core_internal.h"
-#include "daemon/sysint.h"
-
-#ifndef PACKAGE_VERSION
-#define PACKAGE_VERSION "0.1.0"
-#endif
-#ifndef FETTLE_PKGDATADIR
-#define FETTLE_PKGDATADIR "/usr/share/fettle"
-#endif
-
-#define OPENAPI_MAX (1 << 20)
 
 struct loop {
 	struct core core;
@@ -32,31 +17,6 @@ struct loop {
 	struct event *parent, *timer;
 	struct event *readable[LANE_COUNT], *writable[LANE_COUNT];
 };
-
-/* ---- SHA-256 for the store ---- */
-
-static void *hash_begin(void)
-{
-	return sha256_new();
-}
-
-static int hash_add(void *h, struct slice s)
-{
-	return sha256_add(h, s);
-}
-
-static int hash_end(void *h, struct digest *out)
-{
-	int rc = sha256_end(h, out);
-
-	sha256_free(h);
-	return rc;
-}
-
-static void hash_drop(void *h)
-{
-	sha256_free(h);
-}
 
 /* ---- lanes ---- */
 
@@ -91,10 +51,10 @@ static void on_writable(evutil_socket_t fd, short what, void *ctx)
 {
 	(void)fd;
 	(void)what;
-	(void)ctx;	/* waking up is all: the turn flushes */
+	(void)ctx; /* waking up is all: the turn flushes */
 }
 
-/* The parent brings a socket to a new front; with it the old one's sessions, grants and uploads end. */
+/* The parent brings a new front's socket: the old one's sessions, grants and uploads end. */
 static void lane_open(struct loop *lp, struct core_lane *l, int fd)
 {
 	struct err e = { 0 };
@@ -106,9 +66,11 @@ static void lane_open(struct loop *lp, struct core_lane *l, int fd)
 		log_error("lane %d: %s", (int)l->lane, e.text);
 		return;
 	}
-	lp->readable[l->lane] = event_new(lp->base, channel_fd(l->ch), EV_READ | EV_PERSIST, on_readable, l);
+	lp->readable[l->lane] =
+		event_new(lp->base, channel_fd(l->ch), EV_READ | EV_PERSIST, on_readable, l);
 	lp->writable[l->lane] = event_new(lp->base, channel_fd(l->ch), EV_WRITE, on_writable, l);
-	if (!lp->readable[l->lane] || !lp->writable[l->lane] || event_add(lp->readable[l->lane], NULL) != 0) {
+	if (!lp->readable[l->lane] || !lp->writable[l->lane] ||
+	    event_add(lp->readable[l->lane], NULL) != 0) {
 		log_error("lane %d: no memory", (int)l->lane);
 		lane_close(lp, l);
 	}
@@ -122,14 +84,16 @@ static int greet(struct core_lane *l, struct slice body, struct err *e)
 	uint32_t pid = rd_u32(&r);
 
 	if (!rd_done(&r) || lane != l->lane || l->greeted)
-		return err_set(e, ERR_FORBIDDEN, "forged greeting: lane %u on lane %d", lane, (int)l->lane);
+		return err_set(e, ERR_FORBIDDEN, "forged greeting: lane %u on lane %d", lane,
+			       (int)l->lane);
 	l->greeted = true;
 	log_debug("lane %d: front is pid %u", (int)l->lane, pid);
 	ipc_end(channel_out(l->ch), ipc_begin(channel_out(l->ch), FRAME_READY));
 	return 0;
 }
 
-static int take_frame(struct core *c, struct core_lane *l, enum frame_type t, struct slice body, struct err *e)
+static int take_frame(struct core *c, struct core_lane *l, enum frame_type t, struct slice body,
+		      struct err *e)
 {
 	if (t == FRAME_HELLO)
 		return greet(l, body, e);
@@ -182,7 +146,7 @@ static void lane_flush(struct loop *lp, struct core_lane *l)
 		l->broken = true;
 	}
 	if (l->ch && l->broken)
-		lane_close(lp, l);	/* the parent sees the front end and starts another */
+		lane_close(lp, l); /* the parent sees the front end and starts another */
 	else if (l->ch && channel_want_write(l->ch))
 		(void)event_add(lp->writable[l->lane], NULL);
 }
@@ -191,13 +155,15 @@ static void lane_flush(struct loop *lp, struct core_lane *l)
 
 static void dump(const struct core *c)
 {
-	log_notice("state: batches=%" PRIu64 " requests=%" PRIu64 " commits=%" PRIu64 " commit_us_max=%" PRIu64
-		   " busy=%" PRIu64 " prepare=%u track=%" PRId64 " trusted=%d trouble=%d",
+	log_notice("state: batches=%" PRIu64 " requests=%" PRIu64 " commits=%" PRIu64
+		   " commit_us_max=%" PRIu64 " busy=%" PRIu64 " prepare=%u track=%" PRId64
+		   " trusted=%d trouble=%d",
 		   c->stats.batches, c->stats.requests, c->stats.commits, c->stats.commit_us_max,
-		   c->stats.refused_busy, c->n_prepare, c->now.track, c->now.wall_trusted, c->trouble);
+		   c->stats.refused_busy, c->n_prepare, c->now.track, c->now.wall_trusted,
+		   c->trouble);
 	for (unsigned i = 0; i < LANE_COUNT; i++)
-		log_notice("state: lane=%u front=%d sessions=%" PRIu64 " objects=%u", i, c->lanes[i].ch != NULL,
-			   c->lanes[i].sessions, c->lanes[i].objects.n);
+		log_notice("state: lane=%u front=%d sessions=%" PRIu64 " objects=%u", i,
+			   c->lanes[i].ch != NULL, c->lanes[i].sessions, c->lanes[i].objects.n);
 }
 
 static void parent_event(struct loop *lp, const struct child_event *ev)
@@ -215,7 +181,7 @@ static void parent_event(struct loop *lp, const struct child_event *ev)
 			close(ev->fd);
 		break;
 	case CHILD_SWITCH:
-		break;	/* what the core takes from the configuration needs a restart or came with the link */
+		break; /* what the core takes from the configuration needs a restart */
 	case CHILD_DUMP:
 		dump(c);
 		break;
@@ -241,7 +207,7 @@ static void on_timer(evutil_socket_t fd, short what, void *ctx)
 {
 	(void)fd;
 	(void)what;
-	(void)ctx;	/* waking up is all */
+	(void)ctx; /* waking up is all */
 }
 
 /* ---- the loop ---- */
@@ -282,115 +248,12 @@ static void run(struct loop *lp)
 
 /* ---- start and stop ---- */
 
-static int open_store(struct core *c, struct err *e)
-{
-	static const struct store_hash hash = { hash_begin, hash_add, hash_end, hash_drop };
-	const struct config *cfg = &c->link->cfg;
-	struct store_options o = {
-		.dir = cfg->server.data_dir, .cache_bytes = (int64_t)cfg->server.cache_size,
-	};
-
-	if (store_open(&o, &c->store, e) != 0)
-		return -1;
-	store_set_hash(c->store, &hash);
-	return 0;
-}
-
-/* What keys answers unknown identities from: made once, and then the same for ever. */
-static int ensure_psk_secret(struct core *c, struct err *e)
-{
-	uint8_t secret[32];
-	size_t n;
-	int rc = store_meta_get_blob(c->store, "psk_secret", secret, sizeof(secret), &n, e);
-
-	if (rc == 0) {
-		random_bytes(secret, sizeof(secret));
-		rc = store_batch_begin(c->store, e);
-		if (rc == 0)
-			rc = store_meta_put_blob(c->store, "psk_secret", slice_of(secret, sizeof(secret)), e);
-		if (rc == 0)
-			rc = store_batch_commit(c->store, e);
-		if (rc != 0)
-			store_batch_abandon(c->store);
-	}
-	explicit_bzero(secret, sizeof(secret));
-	return rc < 0 ? -1 : 0;
-}
-
-static int start_clock(struct core *c, struct err *e)
-{
-	struct core_clock_reading r = {
-		.wall = clock_wall_ms(), .mono = clock_mono_ms(), .synchronised = sysint_clock_synchronised(),
-	};
-	int64_t track = 1, wall = 0;
-
-	if (store_meta_get_int(c->store, "track", &track, e) < 0 ||
-	    store_meta_get_int(c->store, "track_wall", &wall, e) < 0)
-		return -1;
-	c->link->clock_synchronised = r.synchronised;	/* until the parent's first word */
-	core_clock_start(&c->clock, track, wall, &r);
-	if (!c->clock.trusted)
-		log_warn("the wall clock is below the last committed time: windows, deadlines and expiry wait");
-	core_time(c);
-	return 0;
-}
-
 /* A full disk is no reason not to serve what can be read; a failed fsync is. */
 static int first_work(struct core *c, struct err *e)
 {
 	if ((core_persist(c, e) < 0 || core_schedule(c, e) < 0) && e->code != ERR_FULL)
 		return -1;
-	c->jobs = true;	/* those a crash left behind */
-	return 0;
-}
-
-static char *read_openapi(void)
-{
-	struct stat st;
-	char *text = NULL;
-	int fd = open(FETTLE_PKGDATADIR "/schema/openapi.yaml", O_RDONLY | O_CLOEXEC);
-
-	if (fd < 0)
-		return NULL;	/* the route says there is none */
-	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size > 0 && st.st_size < OPENAPI_MAX)
-		text = calloc(1, (size_t)st.st_size + 1);
-	if (text && read(fd, text, (size_t)st.st_size) != st.st_size) {
-		free(text);
-		text = NULL;
-	}
-	close(fd);
-	return text;
-}
-
-static int start_service(struct core *c, struct err *e)
-{
-	const struct config *cfg = &c->link->cfg;
-	struct service_options o = {
-		.store = c->store, .own_uid = getuid(), .quota_staged = cfg->limits.upload_quota,
-		.image_max = cfg->limits.image_max, .sessions_max = (unsigned)cfg->limits.sessions,
-		.version = PACKAGE_VERSION,
-	};
-
-	c->openapi = read_openapi();
-	o.openapi = c->openapi;
-	if (service_new(&o, &c->service, e) != 0 || service_reload_policy(c->service, e) != 0)
-		return -1;
-	service_set_stats(c->service, &c->stats);
-	return 0;
-}
-
-static int enter_sandbox(struct core *c, struct err *e)
-{
-	struct digest warm;
-	bool landlocked;
-
-	/* the crypto library reads its configuration at first use: before the files are out of reach */
-	if (sha256_once(slice_str(""), &warm) != 0)
-		return err_set(e, ERR_INTERNAL, "SHA-256 does not work");
-	if (sysint_sandbox_files(c->link->cfg.server.data_dir, true, &landlocked, e) != 0)
-		return -1;
-	if (!landlocked)
-		log_info("this kernel has no Landlock: files are guarded by user and unit alone");
+	c->jobs = true; /* those a crash left behind */
 	return 0;
 }
 
@@ -402,7 +265,8 @@ static int init_memory(struct core *c, struct err *e)
 		return err_set(e, ERR_NO_MEMORY, "no memory");
 	for (unsigned i = 0; i < LANE_COUNT; i++) {
 		c->lanes[i].lane = (enum lane)i;
-		if (object_set_init(&c->lanes[i].objects, (uint32_t)c->link->cfg.limits.objects, e) != 0)
+		if (object_set_init(&c->lanes[i].objects, (uint32_t)c->link->cfg.limits.objects,
+				    e) != 0)
 			return -1;
 	}
 	return 0;
@@ -412,7 +276,8 @@ static int init_loop(struct loop *lp, struct err *e)
 {
 	lp->base = event_base_new();
 	if (lp->base) {
-		lp->parent = event_new(lp->base, lp->core.link->fd, EV_READ | EV_PERSIST, on_parent, lp);
+		lp->parent =
+			event_new(lp->base, lp->core.link->fd, EV_READ | EV_PERSIST, on_parent, lp);
 		lp->timer = evtimer_new(lp->base, on_timer, lp);
 	}
 	if (!lp->parent || !lp->timer || event_add(lp->parent, NULL) != 0)
@@ -426,10 +291,7 @@ static int start(struct loop *lp, struct err *e)
 
 	if (init_memory(c, e) != 0 || init_loop(lp, e) != 0)
 		return -1;
-	if (open_store(c, e) != 0 || ensure_psk_secret(c, e) != 0 || start_clock(c, e) != 0 ||
-	    start_service(c, e) != 0)
-		return -1;
-	if (enter_sandbox(c, e) != 0)
+	if (core_start(c, e) != 0)
 		return -1;
 	c->persist_at = clock_mono_ms() + CORE_PERSIST_MS;
 	c->sweep_at = clock_mono_ms() + CORE_SWEEP_MS;

@@ -5,7 +5,7 @@
 
 #include "daemon/supervise.h"
 
-/* The core process: opens the store, serves the two lanes until told to stop. Returns the exit status. */
+/* The core process: opens the store, serves the two lanes until told to stop; the exit status. */
 int core_main(struct child_link *link);
 
 #endif

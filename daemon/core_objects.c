@@ -9,7 +9,7 @@
 
 struct object_node {
 	struct digest digest;
-	uint32_t chain;		/* in its bucket, or in the free list */
+	uint32_t chain; /* in its bucket, or in the free list */
 	uint32_t newer, older;
 };
 
@@ -53,7 +53,7 @@ static uint32_t *bucket_of(struct object_set *s, const struct digest *d)
 {
 	uint32_t h;
 
-	memcpy(&h, d->b, sizeof(h));	/* a SHA-256 needs no further hashing */
+	memcpy(&h, d->b, sizeof(h)); /* a SHA-256 needs no further hashing */
 	return &s->bucket[h & s->mask];
 }
 

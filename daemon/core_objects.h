@@ -24,9 +24,9 @@ struct object_set {
 int object_set_init(struct object_set *s, uint32_t max, struct err *e);
 void object_set_free(struct object_set *s);
 void object_set_clear(struct object_set *s);
-bool object_set_has(struct object_set *s, const struct digest *d);	/* also makes it the newest */
+bool object_set_has(struct object_set *s, const struct digest *d); /* also makes it the newest */
 /* Add d; when the set was full, *evicted is what had to go for it and the answer is true. */
 bool object_set_add(struct object_set *s, const struct digest *d, struct digest *evicted);
-bool object_set_remove(struct object_set *s, const struct digest *d);	/* was it there */
+bool object_set_remove(struct object_set *s, const struct digest *d); /* was it there */
 
 #endif

@@ -53,7 +53,8 @@ static void send_credit(struct core_lane *l, const struct core_upload *up, unsig
 	ipc_end(out, mark);
 }
 
-static void refuse(struct core *c, struct core_lane *l, uint32_t id, const struct request *rq, enum err_code why)
+static void refuse(struct core *c, struct core_lane *l, uint32_t id, const struct request *rq,
+		   enum err_code why)
 {
 	struct response rs;
 
@@ -112,8 +113,13 @@ static int open_upload(struct core *c, struct core_lane *l, struct slice body, s
 	up->used = true;
 	up->id = o.upload;
 	up->ask = (struct upload_ask){
-		.has_size = o.has_size, .size = o.size, .has_digest = o.has_digest, .digest = o.digest,
-		.has_offset = o.has_offset, .offset = o.offset, .complete = o.complete,
+		.has_size = o.has_size,
+		.size = o.size,
+		.has_digest = o.has_digest,
+		.digest = o.digest,
+		.has_offset = o.has_offset,
+		.offset = o.offset,
+		.complete = o.complete,
 	};
 	if (service_upload_open(c->service, l->lane, &up->request, &up->ask, &c->now, &c->arena,
 				&up->upload, &rs) == 0) {
@@ -137,8 +143,9 @@ static int chunk(struct core *c, struct core_lane *l, struct slice body, struct 
 	if (r.failed || body.n - 4 > IPC_CHUNK_MAX)
 		return err_set(e, ERR_MALFORMED, "upload: chunk of %zu bytes", body.n);
 	if (!up)
-		return 0;	/* refused meanwhile: what was under way is dropped */
-	if (store_upload_chunk(c->store, &up->upload, slice_of(body.p + 4, body.n - 4), &why) == 0) {
+		return 0; /* refused meanwhile: what was under way is dropped */
+	if (store_upload_chunk(c->store, &up->upload, slice_of(body.p + 4, body.n - 4), &why) ==
+	    0) {
 		send_credit(l, up, 1);
 		return 0;
 	}
@@ -163,8 +170,8 @@ static int close_upload(struct core *c, struct core_lane *l, struct slice body, 
 	if (!up)
 		return 0;
 	effects_clear(&c->fx);
-	service_upload_close(c->service, l->lane, &up->request, &up->ask, &up->upload, &c->now, &c->arena,
-			     &rs, &oc);
+	service_upload_close(c->service, l->lane, &up->request, &up->ask, &up->upload, &c->now,
+			     &c->arena, &rs, &oc);
 	rs.id = up->request.id;
 	if (store_must_stop(c->store)) {
 		struct err why = { .code = ERR_IO, .text = "upload: the disk failed" };
@@ -196,7 +203,8 @@ static int abort_upload(struct core *c, struct core_lane *l, struct slice body, 
 	return 0;
 }
 
-int core_upload_frame(struct core *c, struct core_lane *l, enum frame_type t, struct slice body, struct err *e)
+int core_upload_frame(struct core *c, struct core_lane *l, enum frame_type t, struct slice body,
+		      struct err *e)
 {
 	core_time(c);
 	if (t == FRAME_UPLOAD_OPEN)

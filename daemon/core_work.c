@@ -15,7 +15,8 @@
 void core_time(struct core *c)
 {
 	struct core_clock_reading r = {
-		.wall = clock_wall_ms(), .mono = clock_mono_ms(),
+		.wall = clock_wall_ms(),
+		.mono = clock_mono_ms(),
 		.synchronised = c->link->clock_synchronised,
 	};
 	bool was = c->clock.trusted;
@@ -30,7 +31,8 @@ void core_store_failed(struct core *c, const char *what, const struct err *e)
 {
 	if (store_must_stop(c->store)) {
 		/* after a failed fsync nothing the kernel says about that file proves anything */
-		log_error("%s: %s: nothing is acknowledged any more, the core exits", what, e->text);
+		log_error("%s: %s: nothing is acknowledged any more, the core exits", what,
+			  e->text);
 		c->stopping = true;
 		c->status = EX_IOERR;
 		return;
@@ -77,7 +79,8 @@ int core_schedule(struct core *c, struct err *e)
 	int rc;
 
 	prepare_call(c);
-	rc = service_schedule(c->service, &c->now, &c->arena, &c->fx, CORE_SCHEDULE_LIMIT, &next, e);
+	rc = service_schedule(c->service, &c->now, &c->arena, &c->fx, CORE_SCHEDULE_LIMIT, &next,
+			      e);
 	/* before followed(): an effect of the pass may ask for the next one at once */
 	if (rc >= 0)
 		c->schedule_track = next;
@@ -160,7 +163,7 @@ static void sweep(struct core *c, int64_t now)
 		log_warn("cache: %s", e.text);
 	if (store_upload_sweep(c->store, c->now.wall - CORE_UPLOAD_AGE_MS, 4, &e) < 0)
 		core_store_failed(c, "sweeping uploads", &e);
-	c->jobs = true;	/* a job resumed or left behind is found at the latest now */
+	c->jobs = true; /* a job resumed or left behind is found at the latest now */
 }
 
 static bool schedule_due(const struct core *c)

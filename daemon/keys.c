@@ -17,16 +17,16 @@
 #include "ipc/ipc.h"
 #include "store/store.h"
 
-#define OUT_MAX (4u << 20)	/* answers to all that one read can bring */
-#define BURST_SHARE 4		/* a quarter of a second's questions may come at once */
+#define OUT_MAX (4u << 20) /* answers to all that one read can bring */
+#define BURST_SHARE 4 /* a quarter of a second's questions may come at once */
 #define WRITE_MS 1000
 
 struct keys {
 	struct child_link *link;
 	struct store *store;
-	struct channel *peer;		/* NULL: no front */
+	struct channel *peer; /* NULL: no front */
 	struct keys_rate rate;
-	uint8_t secret[32];		/* unknown identities get a key derived from it */
+	uint8_t secret[32]; /* unknown identities get a key derived from it */
 	uint64_t asked, unknown, refused;
 	bool stopping;
 	int status;
@@ -60,7 +60,8 @@ static int look_up(const struct keys *k, const char *identity, struct credential
 		log_error("looking up a key: %s", e.text);
 		return -1;
 	}
-	if (rc == 0 || d.disabled || out->revoked != 0 || (out->not_after != 0 && now >= out->not_after))
+	if (rc == 0 || d.disabled || out->revoked != 0 ||
+	    (out->not_after != 0 && now >= out->not_after))
 		return 0;
 	return out->secret_len > 0 && out->secret_len <= sizeof(out->secret);
 }
@@ -149,7 +150,7 @@ static void peer_turn(struct keys *k)
 		log_info("the front went away");
 	else
 		log_error("the front's channel is closed: %s", log_safe(e.text));
-	peer_close(k);	/* the parent brings the next one */
+	peer_close(k); /* the parent brings the next one */
 }
 
 /* ---- the process ---- */
@@ -164,11 +165,13 @@ static void parent_event(struct keys *k, const struct child_event *ev)
 		peer_open(k, ev->fd);
 		break;
 	case CHILD_SWITCH:
-		keys_rate_init(&k->rate, k->link->cfg.limits.key_rate, BURST_SHARE, clock_mono_us());
+		keys_rate_init(&k->rate, k->link->cfg.limits.key_rate, BURST_SHARE,
+			       clock_mono_us());
 		break;
 	case CHILD_DUMP:
-		log_notice("state: asked=%llu unknown=%llu refused=%llu front=%d", (unsigned long long)k->asked,
-			   (unsigned long long)k->unknown, (unsigned long long)k->refused, k->peer != NULL);
+		log_notice("state: asked=%llu unknown=%llu refused=%llu front=%d",
+			   (unsigned long long)k->asked, (unsigned long long)k->unknown,
+			   (unsigned long long)k->refused, k->peer != NULL);
 		break;
 	case CHILD_GONE:
 		k->stopping = true;
@@ -208,7 +211,7 @@ static int start(struct keys *k, struct err *e)
 	if (store_meta_get_blob(k->store, "psk_secret", k->secret, sizeof(k->secret), &n, e) != 1 ||
 	    n != sizeof(k->secret))
 		return err_set(e, ERR_INTERNAL, "the database holds no server secret");
-	/* the crypto library reads its configuration at first use: before the files are out of reach */
+	/* the crypto library reads its configuration at first use: before files are out of reach */
 	struct credential warm = { 0 };
 	if (derive_dummy(k, slice_str(""), &warm) != 0)
 		return err_set(e, ERR_INTERNAL, "HMAC does not work");

@@ -8,7 +8,7 @@
 
 /* A token bucket: rate questions a second, rate/share of them at once. Times in microseconds. */
 struct keys_rate {
-	uint64_t rate, full, level;	/* level and full in millionths of a question */
+	uint64_t rate, full, level; /* level and full in millionths of a question */
 	int64_t at;
 };
 

@@ -31,7 +31,7 @@
 #define FETTLE_CONFDIR "/etc/fettle"
 #endif
 
-#define LOCK_WAIT_MS 3000	/* children of a killed parent need a moment to go */
+#define LOCK_WAIT_MS 3000 /* children of a killed parent need a moment to go */
 
 struct options {
 	const char *config_path;
@@ -52,10 +52,14 @@ static const char usage[] =
 static int parse_options(int argc, char **argv, struct options *o)
 {
 	static const struct option longs[] = {
-		{ "config", required_argument, NULL, 'c' }, { "foreground", no_argument, NULL, 'f' },
-		{ "check", no_argument, NULL, 'n' },	    { "print", no_argument, NULL, 'T' },
-		{ "version", no_argument, NULL, 'V' },	    { "help", no_argument, NULL, 'h' },
-		{ "process", required_argument, NULL, 1 },  { "listeners", required_argument, NULL, 2 },
+		{ "config", required_argument, NULL, 'c' },
+		{ "foreground", no_argument, NULL, 'f' },
+		{ "check", no_argument, NULL, 'n' },
+		{ "print", no_argument, NULL, 'T' },
+		{ "version", no_argument, NULL, 'V' },
+		{ "help", no_argument, NULL, 'h' },
+		{ "process", required_argument, NULL, 1 },
+		{ "listeners", required_argument, NULL, 2 },
 		{ NULL, 0, NULL, 0 },
 	};
 	uint64_t n;
@@ -85,7 +89,9 @@ static int parse_options(int argc, char **argv, struct options *o)
 static int print_version(void)
 {
 	printf("fettled %s%s\n", PACKAGE_VERSION,
-	       SYSINT_UNHARDENED ? " (unhardened: built to find faults, sandbox widened, not for service)" : "");
+	       SYSINT_UNHARDENED
+		       ? " (unhardened: built to find faults, sandbox widened, not for service)"
+		       : "");
 	return EX_OK;
 }
 
@@ -149,8 +155,8 @@ static int take_lock(const char *data_dir, struct err *e)
 		return err_set(e, ERR_IO, "%s: %s", path, strerror(errno));
 	while (flock(fd, LOCK_EX | LOCK_NB) != 0) {
 		if (errno != EWOULDBLOCK || clock_mono_ms() >= until) {
-			err_set(e, ERR_CONFLICT, "%s: %s", path, errno == EWOULDBLOCK ?
-				"another fettled has it" : strerror(errno));
+			err_set(e, ERR_CONFLICT, "%s: %s", path,
+				errno == EWOULDBLOCK ? "another fettled has it" : strerror(errno));
 			close(fd);
 			return -1;
 		}
@@ -190,8 +196,8 @@ static int serve(const struct options *o, struct config *cfg)
 		return fail(e.code == ERR_CONFLICT ? EX_TEMPFAIL : EX_CANTCREAT, &e);
 	if (sysint_harden(&e) != 0)
 		return fail(EX_OSERR, &e);
-	log_notice("fettled %s%s starts, data in %s", PACKAGE_VERSION, SYSINT_UNHARDENED ? " (unhardened)" : "",
-		   cfg->server.data_dir);
+	log_notice("fettled %s%s starts, data in %s", PACKAGE_VERSION,
+		   SYSINT_UNHARDENED ? " (unhardened)" : "", cfg->server.data_dir);
 	return supervise_run(&so, cfg, &secrets);
 }
 
@@ -202,7 +208,8 @@ int main(int argc, char **argv)
 	struct err e = { 0 };
 	enum process p;
 
-	if (parse_options(argc, argv, &o) != 0 || (o.process && process_parse(o.process, &p) != 0)) {
+	if (parse_options(argc, argv, &o) != 0 ||
+	    (o.process && process_parse(o.process, &p) != 0)) {
 		(void)fputs(usage, stderr);
 		return EX_USAGE;
 	}

@@ -44,7 +44,7 @@ static void stop(struct supervisor *s, int status)
 {
 	if (s->phase == PHASE_STOPPING) {
 		for (unsigned i = 0; i < PROCESS_COUNT; i++)
-			kill_child(&s->child[i]);	/* asked twice: at once */
+			kill_child(&s->child[i]); /* asked twice: at once */
 		return;
 	}
 	s->status = status;
@@ -93,13 +93,14 @@ static void log_death(const struct child *c, int status)
 	const char *name = process_name(c->kind);
 
 	if (WIFSIGNALED(status))
-		log_error("%s, pid %d, was ended by signal %d (%s)%s", name, (int)c->pid, WTERMSIG(status),
-			  strsignal(WTERMSIG(status)),
+		log_error("%s, pid %d, was ended by signal %d (%s)%s", name, (int)c->pid,
+			  WTERMSIG(status), strsignal(WTERMSIG(status)),
 			  WTERMSIG(status) == SIGSYS ? ": it made a call its sandbox forbids" : "");
 	else if (c->state == RUN_STOPPING && WEXITSTATUS(status) == 0)
 		log_info("%s, pid %d, ended", name, (int)c->pid);
 	else
-		log_error("%s, pid %d, exited with status %d", name, (int)c->pid, WEXITSTATUS(status));
+		log_error("%s, pid %d, exited with status %d", name, (int)c->pid,
+			  WEXITSTATUS(status));
 }
 
 /* When to start it again: at once where we replaced it, else after a back-off that doubles. */
@@ -137,7 +138,7 @@ static void child_died(struct supervisor *s, struct child *c, int wait_status)
 			s->status = status;
 		return;
 	}
-	/* Without its core the service is over; one that never came up is a fault to be told, not retried. */
+	/* without its core the service is over; what never came up is told, not tried again */
 	if (c->kind == PROCESS_CORE || (s->phase == PHASE_STARTING && !told))
 		stop(s, status ? status : EX_SOFTWARE);
 }
@@ -157,7 +158,8 @@ static void reap(struct supervisor *s)
 static void start_children(struct supervisor *s, int64_t now)
 {
 	/* keys reads the database that the core made; the fronts need both */
-	static const enum process order[] = { PROCESS_CORE, PROCESS_KEYS, PROCESS_CONTROL, PROCESS_FRONT };
+	static const enum process order[] = { PROCESS_CORE, PROCESS_KEYS, PROCESS_CONTROL,
+					      PROCESS_FRONT };
 
 	for (size_t i = 0; i < sizeof(order) / sizeof(order[0]); i++) {
 		struct child *c = &s->child[order[i]];
@@ -223,7 +225,7 @@ static void kill_silent(struct supervisor *s, int64_t now)
 			continue;
 		log_error("%s, pid %d, does not answer", process_name(c->kind), (int)c->pid);
 		kill_child(c);
-		c->since = c->heard = now;	/* once a period, not once a turn */
+		c->since = c->heard = now; /* once a period, not once a turn */
 	}
 }
 
@@ -256,22 +258,26 @@ static void child_io(struct supervisor *s, struct child *c)
 	if (rc < 0 && c->fd >= 0) {
 		close(c->fd);
 		c->fd = -1;
-		kill_child(c);	/* it cannot be talked to any more; SIGCHLD tells the rest */
+		kill_child(c); /* it cannot be talked to any more; SIGCHLD tells the rest */
 	}
 }
 
 static void dump(const struct supervisor *s)
 {
 	static const char *const states[] = {
-		[RUN_DOWN] = "down", [RUN_STARTING] = "starting", [RUN_UP] = "up", [RUN_STOPPING] = "stopping",
+		[RUN_DOWN] = "down",
+		[RUN_STARTING] = "starting",
+		[RUN_UP] = "up",
+		[RUN_STOPPING] = "stopping",
 	};
 	int64_t now = clock_mono_ms();
 
 	for (unsigned i = 0; i < PROCESS_COUNT; i++) {
 		const struct child *c = &s->child[i];
-		log_notice("state: process=%s pid=%d is=%s since_ms=%" PRId64 " starts=%u heard_ms=%" PRId64,
-			   process_name(c->kind), (int)c->pid, states[c->state], now - c->since, c->starts,
-			   now - c->heard);
+		log_notice("state: process=%s pid=%d is=%s since_ms=%" PRId64
+			   " starts=%u heard_ms=%" PRId64,
+			   process_name(c->kind), (int)c->pid, states[c->state], now - c->since,
+			   c->starts, now - c->heard);
 		if (c->fd >= 0)
 			(void)parent_msg_send(c->fd, PM_DUMP, 0, 0, -1);
 	}
@@ -309,10 +315,11 @@ static void tick(struct supervisor *s)
 	reload_tick(s, now);
 }
 
-/* Everything timed is looked at 10 times a second while something is under way, else once a second. */
+/* What is timed is looked at 50 times a second while something is under way, else once. */
 static int turn_ms(const struct supervisor *s)
 {
-	bool calm = s->phase == PHASE_RUNNING && s->reload.state == RELOAD_IDLE && supervise_all_up(s);
+	bool calm =
+		s->phase == PHASE_RUNNING && s->reload.state == RELOAD_IDLE && supervise_all_up(s);
 
 	if (!calm)
 		return 20;
@@ -352,9 +359,10 @@ static int block_signals(struct err *e)
 	return fd >= 0 ? fd : err_set(e, ERR_INTERNAL, "signalfd: %s", strerror(errno));
 }
 
-int supervise_run(const struct supervise_options *o, const struct config *cfg, struct secrets *secrets)
+int supervise_run(const struct supervise_options *o, const struct config *cfg,
+		  struct secrets *secrets)
 {
-	static struct supervisor s;	/* as long as the process, and too large for a stack */
+	static struct supervisor s; /* as long as the process, and too large for a stack */
 	struct err e = { 0 };
 	uint64_t watchdog_us = sysint_watchdog_us();
 

@@ -15,12 +15,12 @@
  * everything above the last one is closed before the exec.
  */
 enum child_fd {
-	FD_PARENT = 3,	/* channel to the parent: struct parent_msg over SOCK_SEQPACKET */
-	FD_CONFIG = 4,	/* sealed memfd: config_unseal() */
-	FD_CORE = 5,	/* front, control: stream socket to the core (src/ipc); else closed */
-	FD_KEYS = 6,	/* front, keys: the stream socket between them; else closed */
-	FD_LOCK = 7,	/* the locked file: holding it open is all */
-	FD_LISTEN = 8,	/* front, control: sockets from systemd that are theirs, N of them */
+	FD_PARENT = 3, /* channel to the parent: struct parent_msg over SOCK_SEQPACKET */
+	FD_CONFIG = 4, /* sealed memfd: config_unseal() */
+	FD_CORE = 5, /* front, control: stream socket to the core (src/ipc); else closed */
+	FD_KEYS = 6, /* front, keys: the stream socket between them; else closed */
+	FD_LOCK = 7, /* the locked file: holding it open is all */
+	FD_LISTEN = 8, /* front, control: sockets from systemd that are theirs, N of them */
 };
 #define LISTEN_FDS_MAX 8
 
@@ -31,17 +31,17 @@ int process_parse(const char *word, enum process *out);
 /* One message is one datagram; a descriptor may ride on it. */
 enum parent_msg_type {
 	/* parent -> child */
-	PM_PING = 1,	/* value: answer PM_PONG with it; arg 1: the wall clock is synchronised */
-	PM_CONFIG,	/* fd: a memfd to prepare; answer PM_PREPARED */
-	PM_SWITCH,	/* the prepared configuration is in force */
-	PM_FORGET,	/* the prepared configuration is not: somebody refused */
-	PM_STOP,	/* finish what is under way and exit 0 */
-	PM_PEER,	/* fd: core: a new socket to a front, arg its enum lane; keys: to the front; front: to keys */
-	PM_DUMP,	/* write the state to the log */
+	PM_PING = 1, /* value: answer PM_PONG with it; arg 1: the wall clock is synchronised */
+	PM_CONFIG, /* fd: a memfd to prepare; answer PM_PREPARED */
+	PM_SWITCH, /* the prepared configuration is in force */
+	PM_FORGET, /* the prepared configuration is not: somebody refused */
+	PM_STOP, /* finish what is under way and exit 0 */
+	PM_PEER, /* fd: core: a new front's (arg: its lane); keys and front: the other */
+	PM_DUMP, /* write the state to the log */
 	/* child -> parent */
 	PM_READY = 32,
 	PM_PONG,
-	PM_PREPARED,	/* arg: 1 ready to switch, 0 refused */
+	PM_PREPARED, /* arg: 1 ready to switch, 0 refused */
 };
 
 struct parent_msg {
@@ -51,17 +51,17 @@ struct parent_msg {
 
 /* 0, or -1 (the other end is gone or does not read). fd -1: none; it stays the caller's. */
 int parent_msg_send(int sock, enum parent_msg_type type, uint32_t arg, uint64_t value, int fd);
-/* 1 and *m, *fd (-1 none; the caller's to close), 0 nothing now, -1 closed or not a message. Never blocks. */
+/* 1 and *m, *fd (-1 none; the caller's to close), 0 nothing now, -1 closed or no message. */
 int parent_msg_recv(int sock, struct parent_msg *m, int *fd);
 
 /* ---- the child's side (child.c) ---- */
 
 enum child_event_type {
-	CHILD_STOP,	/* finish and exit 0 within 3 seconds */
-	CHILD_PEER,	/* fd is yours: see PM_PEER; arg is the lane */
-	CHILD_SWITCH,	/* cfg and secrets of the link are new */
+	CHILD_STOP, /* finish and exit 0 within 3 seconds */
+	CHILD_PEER, /* fd is yours: see PM_PEER; arg is the lane */
+	CHILD_SWITCH, /* cfg and secrets of the link are new */
 	CHILD_DUMP,
-	CHILD_GONE,	/* the parent is no more: exit */
+	CHILD_GONE, /* the parent is no more: exit */
 };
 
 struct child_event {
@@ -72,16 +72,16 @@ struct child_event {
 
 /* What every child has. Pings and the preparing of configurations are answered inside. */
 struct child_link {
-	int fd;				/* poll it for reading, then child_link_next until 0 */
+	int fd; /* poll it for reading, then child_link_next until 0 */
 	struct config cfg, next_cfg;
 	struct secrets secrets, next_secrets;
 	bool prepared;
-	bool clock_synchronised;	/* as the parent last saw it */
+	bool clock_synchronised; /* as the parent last saw it */
 };
 
 /* 1 and *ev, 0 nothing now. */
 int child_link_next(struct child_link *l, struct child_event *ev);
-int child_link_ready(struct child_link *l);	/* say READY; 0 or -1 */
+int child_link_ready(struct child_link *l); /* say READY; 0 or -1 */
 
 /* The body of `fettled --process`: harden, read FD_CONFIG, run, return the exit status. */
 int child_run(enum process p, unsigned n_listeners);
@@ -91,11 +91,12 @@ int child_run(enum process p, unsigned n_listeners);
 struct supervise_options {
 	const char *config_path;
 	int lock_fd;
-	int exe_fd;			/* this program, O_PATH */
-	int listen_fds[LISTEN_FDS_MAX];	/* from systemd */
+	int exe_fd; /* this program, O_PATH */
+	int listen_fds[LISTEN_FDS_MAX]; /* from systemd */
 	unsigned n_listen_fds;
 };
 /* Run the service until it ends; takes cfg and secrets. Returns the exit status (sysexits(3)). */
-int supervise_run(const struct supervise_options *o, const struct config *cfg, struct secrets *secrets);
+int supervise_run(const struct supervise_options *o, const struct config *cfg,
+		  struct secrets *secrets);
 
 #endif

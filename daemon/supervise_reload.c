@@ -52,7 +52,8 @@ static int try_list(const struct listen_list *now, const struct listen_list *old
 {
 	for (unsigned i = 0; i < now->n; i++) {
 		const struct listen_addr *a = &now->v[i];
-		if (list_has(old_a, a, false) || list_has(old_b, a, false) || try_bind(a, type) == 0)
+		if (list_has(old_a, a, false) || list_has(old_b, a, false) ||
+		    try_bind(a, type) == 0)
 			continue;
 		/* our own old socket may be what is in the way: it goes before the new one comes */
 		if (errno == EADDRINUSE && (list_has(old_a, a, true) || list_has(old_b, a, true)))
@@ -64,11 +65,15 @@ static int try_list(const struct listen_list *now, const struct listen_list *old
 
 static int try_listeners(const struct config *old, const struct config *new, struct err *e)
 {
-	if (try_list(&new->coap.listen, &old->coap.listen, &old->coap.listen_dtls, SOCK_DGRAM, e) != 0 ||
-	    try_list(&new->coap.listen_dtls, &old->coap.listen, &old->coap.listen_dtls, SOCK_DGRAM, e) != 0 ||
-	    try_list(&new->http.listen, &old->http.listen, &old->http.listen_tls, SOCK_STREAM, e) != 0)
+	if (try_list(&new->coap.listen, &old->coap.listen, &old->coap.listen_dtls, SOCK_DGRAM, e) !=
+		    0 ||
+	    try_list(&new->coap.listen_dtls, &old->coap.listen, &old->coap.listen_dtls, SOCK_DGRAM,
+		     e) != 0 ||
+	    try_list(&new->http.listen, &old->http.listen, &old->http.listen_tls, SOCK_STREAM, e) !=
+		    0)
 		return -1;
-	return try_list(&new->http.listen_tls, &old->http.listen, &old->http.listen_tls, SOCK_STREAM, e);
+	return try_list(&new->http.listen_tls, &old->http.listen, &old->http.listen_tls,
+			SOCK_STREAM, e);
 }
 
 /* ---- parse, prepare, switch ---- */
@@ -103,7 +108,8 @@ static int parse(struct supervisor *s, struct err *e)
 	config_settle(&r->cfg);
 	key = config_needs_restart(&s->cfg, &r->cfg);
 	if (key)
-		return err_set(e, ERR_INVALID, "%s: %s changes with a restart only", s->o->config_path, key);
+		return err_set(e, ERR_INVALID, "%s: %s changes with a restart only",
+			       s->o->config_path, key);
 	if (try_listeners(&s->cfg, &r->cfg, e) != 0)
 		return -1;
 	if (secrets_load(&r->cfg, &r->secrets, e) != 0)
@@ -125,7 +131,7 @@ static int ask_children(struct supervisor *s, struct err *e)
 	for (unsigned i = 0; i < PROCESS_COUNT && rc == 0; i++) {
 		struct child *c = &s->child[i];
 		if (c->state != RUN_UP)
-			continue;	/* it gets the configuration in force when it starts */
+			continue; /* it gets the configuration in force when it starts */
 		r->waiting |= 1u << i;
 		rc = parent_msg_send(c->fd, PM_CONFIG, 0, r->number, fd);
 		if (rc != 0)
@@ -155,7 +161,8 @@ void reload_begin(struct supervisor *s)
 static void switch_over(struct supervisor *s)
 {
 	struct reload *r = &s->reload;
-	bool keep_fronts = config_same_front(&s->cfg, &r->cfg) && secrets_same(&s->secrets, &r->secrets);
+	bool keep_fronts =
+		config_same_front(&s->cfg, &r->cfg) && secrets_same(&s->secrets, &r->secrets);
 
 	secrets_wipe(&s->secrets);
 	s->cfg = r->cfg;
@@ -165,12 +172,13 @@ static void switch_over(struct supervisor *s)
 	for (unsigned i = 0; i < PROCESS_COUNT; i++)
 		if (s->child[i].state == RUN_UP)
 			(void)parent_msg_send(s->child[i].fd, PM_SWITCH, 0, 0, -1);
-	log_notice("configuration read again%s", keep_fronts ? "" : ", front and control are replaced");
+	log_notice("configuration read again%s",
+		   keep_fronts ? "" : ", front and control are replaced");
 	if (keep_fronts) {
 		over(s);
 		return;
 	}
-	/* a front learns of listeners, limits and certificates by being replaced: its sandbox opens nothing */
+	/* its sandbox opens nothing: a front learns of these by being replaced */
 	supervise_stop_child(&s->child[PROCESS_FRONT]);
 	supervise_stop_child(&s->child[PROCESS_CONTROL]);
 	r->state = RELOAD_REPLACING;

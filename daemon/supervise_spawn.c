@@ -17,8 +17,8 @@
 #include "daemon/sysint.h"
 #include "service/service.h"
 
-#define HIGH_FD 64	/* above every number a child is given */
-#define FD_EXE (FD_LISTEN + LISTEN_FDS_MAX)	/* this program, closed by the exec */
+#define HIGH_FD 64 /* above every number a child is given */
+#define FD_EXE (FD_LISTEN + LISTEN_FDS_MAX) /* this program, closed by the exec */
 #define PLACES (FD_EXE + 1)
 
 /* Descriptors of one start. theirs: by the number in the child. ours: to hand on or keep. */
@@ -63,7 +63,8 @@ static void lend_listeners(const struct supervisor *s, enum process kind, struct
 		socklen_t n = sizeof(a);
 		if (getsockname(s->o->listen_fds[i], (struct sockaddr *)&a, &n) != 0)
 			continue;
-		if (w->n_listeners < LISTEN_FDS_MAX && (a.ss_family == AF_UNIX) == (kind == PROCESS_CONTROL))
+		if (w->n_listeners < LISTEN_FDS_MAX &&
+		    (a.ss_family == AF_UNIX) == (kind == PROCESS_CONTROL))
 			w->theirs[FD_LISTEN + (int)w->n_listeners++] = s->o->listen_fds[i];
 	}
 }
@@ -96,7 +97,7 @@ fail:
 	return -1;
 }
 
-/* In the child: every descriptor to its number, all others closed. Two steps, as numbers may overlap. */
+/* In the child: every descriptor to its number, others closed. Two steps: numbers may overlap. */
 static int place_fds(const struct wiring *w)
 {
 	int high[PLACES];
@@ -119,7 +120,8 @@ static _Noreturn void become(enum process kind, const struct wiring *w, pid_t pa
 {
 	static const char *const ours[] = { "NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID",
 					    "CREDENTIALS_DIRECTORY" };
-	char name[16], listeners[8], program[] = "fettled", process[] = "--process", option[] = "--listeners";
+	char name[16], listeners[8], program[] = "fettled", process[] = "--process",
+				     option[] = "--listeners";
 	char *argv[] = { program, process, name, option, listeners, NULL };
 
 	if (sysint_follow_parent(parent) != 0 ||
@@ -145,7 +147,8 @@ static void introduce(struct supervisor *s, const struct child *c, struct wiring
 	    parent_msg_send(core->fd, PM_PEER, lane, 0, w->core_end) != 0)
 		log_warn("core takes no message");
 	const struct child *peer = c->kind == PROCESS_KEYS ? front : keys;
-	if (w->keys_end >= 0 && peer->fd >= 0 && parent_msg_send(peer->fd, PM_PEER, 0, 0, w->keys_end) != 0)
+	if (w->keys_end >= 0 && peer->fd >= 0 &&
+	    parent_msg_send(peer->fd, PM_PEER, 0, 0, w->keys_end) != 0)
 		log_warn("%s takes no message", process_name(peer->kind));
 }
 

@@ -9,8 +9,10 @@
 #include "daemon/supervise.h"
 
 static const char *const names[PROCESS_COUNT] = {
-	[PROCESS_CORE] = "core", [PROCESS_KEYS] = "keys",
-	[PROCESS_CONTROL] = "control", [PROCESS_FRONT] = "front",
+	[PROCESS_CORE] = "core",
+	[PROCESS_KEYS] = "keys",
+	[PROCESS_CONTROL] = "control",
+	[PROCESS_FRONT] = "front",
 };
 
 const char *process_name(enum process p)
@@ -62,7 +64,9 @@ int parent_msg_recv(int sock, struct parent_msg *m, int *fd)
 {
 	struct iovec v = { .iov_base = m, .iov_len = sizeof(*m) };
 	union control control;
-	struct msghdr h = { .msg_iov = &v, .msg_iovlen = 1, .msg_control = control.b,
+	struct msghdr h = { .msg_iov = &v,
+			    .msg_iovlen = 1,
+			    .msg_control = control.b,
 			    .msg_controllen = sizeof(control.b) };
 	ssize_t got;
 

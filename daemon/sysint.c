@@ -39,7 +39,7 @@ int sysint_notify(const char *state)
 		return -1;
 	memcpy(to.sun_path, path, n);
 	if (to.sun_path[0] == '@')
-		to.sun_path[0] = '\0';	/* abstract namespace */
+		to.sun_path[0] = '\0'; /* abstract namespace */
 	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return -1;
@@ -56,7 +56,8 @@ void sysint_notify_reloading(void)
 	char state[96];
 
 	/* systemd wants to know which reload this is about (sd_notify(3)) */
-	if (text_format(state, sizeof(state), "RELOADING=1\nMONOTONIC_USEC=%" PRId64, clock_mono_us()) == 0)
+	if (text_format(state, sizeof(state), "RELOADING=1\nMONOTONIC_USEC=%" PRId64,
+			clock_mono_us()) == 0)
 		(void)sysint_notify(state);
 }
 
@@ -82,7 +83,7 @@ bool sysint_clock_synchronised(void)
 
 unsigned sysint_listen_fds(int *fds, unsigned limit)
 {
-	enum { FIRST = 3 };	/* SD_LISTEN_FDS_START */
+	enum { FIRST = 3 }; /* SD_LISTEN_FDS_START */
 	uint64_t n = env_number("LISTEN_FDS");
 	unsigned taken = 0;
 
@@ -126,10 +127,13 @@ int sysint_drop_to(const char *user, struct err *e)
 	errno = 0;
 	pw = getpwnam(user);
 	if (!pw)
-		return err_set(e, ERR_NOT_FOUND, "user %s: %s", user, errno ? strerror(errno) : "there is none");
+		return err_set(e, ERR_NOT_FOUND, "user %s: %s", user,
+			       errno ? strerror(errno) : "there is none");
 	if (pw->pw_uid == 0)
-		return err_set(e, ERR_FORBIDDEN, "user %s is root: name another one under [server] user", user);
-	if (initgroups(user, pw->pw_gid) != 0 || setresgid(pw->pw_gid, pw->pw_gid, pw->pw_gid) != 0 ||
+		return err_set(e, ERR_FORBIDDEN,
+			       "user %s is root: name another one under [server] user", user);
+	if (initgroups(user, pw->pw_gid) != 0 ||
+	    setresgid(pw->pw_gid, pw->pw_gid, pw->pw_gid) != 0 ||
 	    setresuid(pw->pw_uid, pw->pw_uid, pw->pw_uid) != 0)
 		return err_set(e, ERR_FORBIDDEN, "becoming user %s: %s", user, strerror(errno));
 	if (setuid(0) == 0)
@@ -164,6 +168,6 @@ void sysint_raise_nofile(void)
 
 	if (getrlimit(RLIMIT_NOFILE, &r) == 0 && r.rlim_cur < r.rlim_max) {
 		r.rlim_cur = r.rlim_max;
-		(void)setrlimit(RLIMIT_NOFILE, &r);	/* the old limit works too */
+		(void)setrlimit(RLIMIT_NOFILE, &r); /* the old limit works too */
 	}
 }

@@ -25,7 +25,7 @@ void sysint_notify_reloading(void);
 uint64_t sysint_watchdog_us(void);
 /* The kernel says so (adjtimex(2)), or systemd-timesyncd where a unit's sandbox hides that call. */
 bool sysint_clock_synchronised(void);
-/* Sockets from systemd (sd_listen_fds(3)): moved to CLOEXEC descriptors in fds, returns how many. */
+/* Sockets from systemd (sd_listen_fds(3)), moved to CLOEXEC descriptors in fds; how many. */
 unsigned sysint_listen_fds(int *fds, unsigned limit);
 
 /* Become user for good, with its groups; nothing to do when already it. Refuses root. */

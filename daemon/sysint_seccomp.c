@@ -38,7 +38,7 @@
 enum condition { ALWAYS, EQUALS, WITHOUT, IS_SELF };
 
 struct test {
-	enum condition condition;	/* EQUALS value; WITHOUT any of value's bits; IS_SELF our pid */
+	enum condition condition; /* EQUALS value; WITHOUT any of value's bits; IS_SELF our pid */
 	uint8_t arg;
 	uint32_t value;
 };
@@ -53,61 +53,131 @@ struct rule {
 #define NO (SECCOMP_RET_ERRNO | EPERM)
 #define KILL SECCOMP_RET_KILL_PROCESS
 
-#define CALL(name) { .nr = SYS_##name, .action = YES }
-#define CALL_IF(name, ...) { .nr = SYS_##name, .action = YES, .test = { __VA_ARGS__ } }
-#define DEADLY(name) { .nr = SYS_##name, .action = KILL }
-#define REFUSED(name) { .nr = SYS_##name, .action = NO }
+#define CALL(name)                              \
+	{                                       \
+		.nr = SYS_##name, .action = YES \
+	}
+#define CALL_IF(name, ...)                                               \
+	{                                                                \
+		.nr = SYS_##name, .action = YES, .test = { __VA_ARGS__ } \
+	}
+#define DEADLY(name)                             \
+	{                                        \
+		.nr = SYS_##name, .action = KILL \
+	}
+#define REFUSED(name)                          \
+	{                                      \
+		.nr = SYS_##name, .action = NO \
+	}
 #define OPTION(level, name) CALL_IF(setsockopt, { EQUALS, 1, (level) }, { EQUALS, 2, (name) })
 
 /* What nobody calls by accident: the process is somebody else's by then. */
-#define HOSTILE                                                                                   \
-	DEADLY(execve), DEADLY(execveat), DEADLY(process_vm_readv), DEADLY(process_vm_writev),    \
-	DEADLY(init_module), DEADLY(finit_module), DEADLY(kexec_load), DEADLY(bpf),               \
-	DEADLY(mount), DEADLY(pivot_root), DEADLY(unshare), DEADLY(setns)
+#define HOSTILE                                                                                \
+	DEADLY(execve), DEADLY(execveat), DEADLY(process_vm_readv), DEADLY(process_vm_writev), \
+		DEADLY(init_module), DEADLY(finit_module), DEADLY(kexec_load), DEADLY(bpf),    \
+		DEADLY(mount), DEADLY(pivot_root), DEADLY(unshare), DEADLY(setns)
 
 static const struct rule front_rules[] = {
 	/* descriptors it has */
-	CALL(read), CALL(readv), CALL(pread64), CALL(write), CALL(writev), CALL(close), CALL(lseek),
-	CALL(fstat), CALL_IF(newfstatat, { EQUALS, 3, AT_EMPTY_PATH }),
-	CALL_IF(fcntl, { EQUALS, 1, F_GETFL }), CALL_IF(fcntl, { EQUALS, 1, F_SETFL }),
-	CALL_IF(fcntl, { EQUALS, 1, F_GETFD }), CALL_IF(fcntl, { EQUALS, 1, F_SETFD }),
-	CALL_IF(fcntl, { EQUALS, 1, F_DUPFD_CLOEXEC }), CALL_IF(fcntl, { EQUALS, 1, F_GET_SEALS }),
-	CALL_IF(ioctl, { EQUALS, 1, FIONREAD }), CALL_IF(ioctl, { EQUALS, 1, FIONBIO }),
+	CALL(read),
+	CALL(readv),
+	CALL(pread64),
+	CALL(write),
+	CALL(writev),
+	CALL(close),
+	CALL(lseek),
+	CALL(fstat),
+	CALL_IF(newfstatat, { EQUALS, 3, AT_EMPTY_PATH }),
+	CALL_IF(fcntl, { EQUALS, 1, F_GETFL }),
+	CALL_IF(fcntl, { EQUALS, 1, F_SETFL }),
+	CALL_IF(fcntl, { EQUALS, 1, F_GETFD }),
+	CALL_IF(fcntl, { EQUALS, 1, F_SETFD }),
+	CALL_IF(fcntl, { EQUALS, 1, F_DUPFD_CLOEXEC }),
+	CALL_IF(fcntl, { EQUALS, 1, F_GET_SEALS }),
+	CALL_IF(ioctl, { EQUALS, 1, FIONREAD }),
+	CALL_IF(ioctl, { EQUALS, 1, FIONBIO }),
 	/* sockets it has: no new one, no bind, no listen, no connect */
-	CALL(recvfrom), CALL(recvmsg), CALL(recvmmsg), CALL(sendto), CALL(sendmsg), CALL(sendmmsg),
-	CALL(accept4), CALL(shutdown), CALL(getsockname), CALL(getpeername), CALL(getsockopt),
-	OPTION(SOL_SOCKET, SO_LINGER), OPTION(SOL_SOCKET, SO_KEEPALIVE),
-	OPTION(SOL_SOCKET, SO_RCVTIMEO), OPTION(SOL_SOCKET, SO_SNDTIMEO),
-	OPTION(SOL_SOCKET, SO_RCVBUF), OPTION(SOL_SOCKET, SO_SNDBUF),
-	OPTION(IPPROTO_TCP, TCP_NODELAY), OPTION(IPPROTO_TCP, TCP_CORK),
-	OPTION(IPPROTO_TCP, TCP_QUICKACK), OPTION(IPPROTO_TCP, TCP_USER_TIMEOUT),
+	CALL(recvfrom),
+	CALL(recvmsg),
+	CALL(recvmmsg),
+	CALL(sendto),
+	CALL(sendmsg),
+	CALL(sendmmsg),
+	CALL(accept4),
+	CALL(shutdown),
+	CALL(getsockname),
+	CALL(getpeername),
+	CALL(getsockopt),
+	OPTION(SOL_SOCKET, SO_LINGER),
+	OPTION(SOL_SOCKET, SO_KEEPALIVE),
+	OPTION(SOL_SOCKET, SO_RCVTIMEO),
+	OPTION(SOL_SOCKET, SO_SNDTIMEO),
+	OPTION(SOL_SOCKET, SO_RCVBUF),
+	OPTION(SOL_SOCKET, SO_SNDBUF),
+	OPTION(IPPROTO_TCP, TCP_NODELAY),
+	OPTION(IPPROTO_TCP, TCP_CORK),
+	OPTION(IPPROTO_TCP, TCP_QUICKACK),
+	OPTION(IPPROTO_TCP, TCP_USER_TIMEOUT),
 #ifdef SYS_accept
 	CALL(accept),
 #endif
 	/* waiting */
-	CALL(epoll_ctl), CALL(epoll_pwait), CALL(epoll_pwait2), CALL(ppoll), CALL(pselect6),
+	CALL(epoll_ctl),
+	CALL(epoll_pwait),
+	CALL(epoll_pwait2),
+	CALL(ppoll),
+	CALL(pselect6),
 #ifdef SYS_epoll_wait
 	CALL(epoll_wait),
 #endif
 #ifdef SYS_poll
-	CALL(poll), CALL(select),
+	CALL(poll),
+	CALL(select),
 #endif
-	CALL(timerfd_settime), CALL(timerfd_gettime), CALL(nanosleep), CALL(clock_nanosleep),
-	CALL(futex), CALL(restart_syscall), CALL(sched_yield),
+	CALL(timerfd_settime),
+	CALL(timerfd_gettime),
+	CALL(nanosleep),
+	CALL(clock_nanosleep),
+	CALL(futex),
+	CALL(restart_syscall),
+	CALL(sched_yield),
 	/* memory, never executable */
-	CALL(brk), CALL(munmap), CALL(mremap), CALL(madvise),
-	CALL_IF(mmap, { WITHOUT, 2, PROT_EXEC }), CALL_IF(mprotect, { WITHOUT, 2, PROT_EXEC }),
+	CALL(brk),
+	CALL(munmap),
+	CALL(mremap),
+	CALL(madvise),
+	CALL_IF(mmap, { WITHOUT, 2, PROT_EXEC }),
+	CALL_IF(mprotect, { WITHOUT, 2, PROT_EXEC }),
 	/* time, chance, itself */
-	CALL(clock_gettime), CALL(clock_getres), CALL(gettimeofday), CALL(getrandom),
+	CALL(clock_gettime),
+	CALL(clock_getres),
+	CALL(gettimeofday),
+	CALL(getrandom),
 #ifdef SYS_time
 	CALL(time),
 #endif
-	CALL(getpid), CALL(gettid), CALL(getppid), CALL(getuid), CALL(geteuid), CALL(getgid), CALL(getegid),
-	CALL(getrusage), CALL(sysinfo), CALL(uname), CALL(getcpu), CALL(sched_getaffinity), CALL(membarrier),
-	CALL(rt_sigaction), CALL(rt_sigprocmask), CALL(rt_sigreturn), CALL(sigaltstack),
-	CALL_IF(tgkill, { IS_SELF, 0, 0 }),	/* abort(3) */
-	CALL(exit), CALL(exit_group),
-	HOSTILE, DEADLY(ptrace),
+	CALL(getpid),
+	CALL(gettid),
+	CALL(getppid),
+	CALL(getuid),
+	CALL(geteuid),
+	CALL(getgid),
+	CALL(getegid),
+	CALL(getrusage),
+	CALL(sysinfo),
+	CALL(uname),
+	CALL(getcpu),
+	CALL(sched_getaffinity),
+	CALL(membarrier),
+	CALL(rt_sigaction),
+	CALL(rt_sigprocmask),
+	CALL(rt_sigreturn),
+	CALL(sigaltstack),
+	CALL_IF(tgkill, { IS_SELF, 0, 0 }), /* abort(3) */
+	CALL(exit),
+	CALL(exit_group),
+	HOSTILE,
+	DEADLY(ptrace),
 };
 
 #ifdef FETTLE_UNHARDENED
@@ -116,17 +186,32 @@ static const struct rule front_rules[] = {
  * look at themselves, fork a tracer. Sockets and exec stay closed.
  */
 static const struct rule instrument_rules[] = {
-	REFUSED(socket), REFUSED(socketpair), REFUSED(bind), REFUSED(listen), REFUSED(connect),
-	HOSTILE,
+	REFUSED(socket), REFUSED(socketpair), REFUSED(bind),
+	REFUSED(listen), REFUSED(connect),    HOSTILE,
 };
 #endif
 
 /* core and keys: files are their trade, the network is not. */
 static const struct rule files_rules[] = {
-	REFUSED(socket), REFUSED(socketpair), REFUSED(bind), REFUSED(listen), REFUSED(connect),
-	REFUSED(accept4), REFUSED(kill), REFUSED(tkill), REFUSED(add_key), REFUSED(keyctl),
-	REFUSED(request_key), REFUSED(perf_event_open), REFUSED(userfaultfd), REFUSED(io_uring_setup),
-	REFUSED(setuid), REFUSED(setresuid), REFUSED(setgid), REFUSED(setresgid), REFUSED(chroot),
+	REFUSED(socket),
+	REFUSED(socketpair),
+	REFUSED(bind),
+	REFUSED(listen),
+	REFUSED(connect),
+	REFUSED(accept4),
+	REFUSED(kill),
+	REFUSED(tkill),
+	REFUSED(add_key),
+	REFUSED(keyctl),
+	REFUSED(request_key),
+	REFUSED(perf_event_open),
+	REFUSED(userfaultfd),
+	REFUSED(io_uring_setup),
+	REFUSED(setuid),
+	REFUSED(setresuid),
+	REFUSED(setgid),
+	REFUSED(setresgid),
+	REFUSED(chroot),
 #ifdef SYS_accept
 	REFUSED(accept),
 #endif
@@ -163,7 +248,8 @@ static void load(struct program *p, size_t offset)
 static uint32_t arg_offset(unsigned arg)
 {
 	/* the lower half of a 64-bit argument on a little-endian machine */
-	_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "argument tests assume little endian");
+	_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
+		       "argument tests assume little endian");
 	return (uint32_t)(offsetof(struct seccomp_data, args) + arg * sizeof(uint64_t));
 }
 
@@ -223,7 +309,8 @@ static int install(const struct rule *rules, size_t n, uint32_t otherwise, struc
 	prog.len = p.n;
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
 	    prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &prog, 0, 0) != 0)
-		return err_set(e, ERR_INTERNAL, "sandbox: the kernel refuses the filter: %s", strerror(errno));
+		return err_set(e, ERR_INTERNAL, "sandbox: the kernel refuses the filter: %s",
+			       strerror(errno));
 	return 0;
 }
 

@@ -52,7 +52,7 @@ START_TEST(defaults_survive_writing)
 }
 END_TEST
 
-/* Every number: its bounds are taken, one beyond is not, and the refusal names the line and the key. */
+/* Every number: its bounds are taken, one beyond is not, and the refusal names line and key. */
 START_TEST(every_range_holds)
 {
 	char text[256], want[64];
@@ -62,22 +62,26 @@ START_TEST(every_range_holds)
 		const struct config_key *k = &config_keys[i];
 		const uint64_t step = k->type == KEY_TYPE_TIME ? 1000 : 1;
 		const char *unit = "";
-		if (k->type != KEY_TYPE_COUNT && k->type != KEY_TYPE_SIZE && k->type != KEY_TYPE_TIME)
+		if (k->type != KEY_TYPE_COUNT && k->type != KEY_TYPE_SIZE &&
+		    k->type != KEY_TYPE_TIME)
 			continue;
 		if (k->type == KEY_TYPE_TIME)
 			unit = "s";
 		const struct {
 			uint64_t v;
 			int rc;
-		} tries[] = { { k->min, 0 }, { k->max, 0 }, { k->max + step, -1 }, { k->min - step, -1 } };
+		} tries[] = {
+			{ k->min, 0 }, { k->max, 0 }, { k->max + step, -1 }, { k->min - step, -1 }
+		};
 		for (size_t t = 0; t < COUNT(tries); t++) {
 			if (k->min == 0 && t == 3)
 				continue;
-			text_format(text, sizeof(text), "\n[%s]\n%s = %" PRIu64 "%s\n", k->section, k->name,
-				    tries[t].v / step, unit);
+			text_format(text, sizeof(text), "\n[%s]\n%s = %" PRIu64 "%s\n", k->section,
+				    k->name, tries[t].v / step, unit);
 			ck_assert_msg(parse(text, &e) == tries[t].rc, "%s: %s", text, e.text);
 			text_format(want, sizeof(want), "t:3: %s must be", k->name);
-			ck_assert_msg(tries[t].rc == 0 || strncmp(e.text, want, strlen(want)) == 0, "%s", e.text);
+			ck_assert_msg(tries[t].rc == 0 || strncmp(e.text, want, strlen(want)) == 0,
+				      "%s", e.text);
 		}
 	}
 }
@@ -89,35 +93,49 @@ static const struct {
 	{ "[server]\ndata_dri = /x\n", "t:2: [server] has no key \"data_dri\"" },
 	{ "\n\n[sever]\nuser = x\n", "t:4: there is no section [sever] (key \"user\")" },
 	{ "user = x\n", "t:1: there is no section [] (key \"user\")" },
-	{ "[mirror \"acme\"]\nurl = x\n", "t:2: there is no section [mirror \"acme\"] (key \"url\")" },
+	{ "[mirror \"acme\"]\nurl = x\n",
+	  "t:2: there is no section [mirror \"acme\"] (key \"url\")" },
 	{ "[server]\nuser = a\nuser = b\n", "t:3: user was given on line 2 already" },
 	{ "[server]\nuser = a\n  b\n", "t:3: user was given on line 2 already" },
 	{ "[server]\nnonsense\n", "t:2: expected [section] or key = value" },
 	{ "[server\n", "t:1: expected [section] or key = value" },
 	{ "[server]\ndata_dir = var/lib\n", "t:2: data_dir must be an absolute file name" },
 	{ "[server]\nuser = a b\n", "t:2: user must be the name of a user" },
-	{ "[server]\nlog_level = loud\n", "t:2: log_level must be error, warn, notice, info or debug" },
+	{ "[server]\nlog_level = loud\n",
+	  "t:2: log_level must be error, warn, notice, info or debug" },
 	{ "[server]\ncache_size = 1\n", "t:2: cache_size must be 16M to 16384G bytes" },
 	{ "[coap]\ninsecure = perhaps\n", "t:2: insecure must be yes or no" },
 	{ "[coap]\nlisten = 0.0.0.0:5683\n",
-	  "t:2: listen 0.0.0.0:5683 is not loopback: plain listeners elsewhere need insecure = yes in this section" },
+	  "t:2: listen 0.0.0.0:5683 is not loopback: plain listeners elsewhere need "
+	  "insecure = yes in this section" },
 	{ "[http]\n\nlisten = *:80\n",
-	  "t:3: listen *:80 is not loopback: plain listeners elsewhere need insecure = yes in this section" },
-	{ "[coap]\nlisten = localhost:5683\n", "t:2: listen needs an address in numbers, IPv6 in brackets" },
-	{ "[coap]\nlisten = ::1:5683\n", "t:2: listen needs an address in numbers, IPv6 in brackets" },
-	{ "[coap]\nlisten = [127.0.0.1]:5683\n", "t:2: listen needs an address in numbers, IPv6 in brackets" },
-	{ "[coap]\nlisten = 127.0.0.1\n", "t:2: listen needs ADDRESS:PORT, like 127.0.0.1:5683 or [::1]:5683" },
-	{ "[coap]\nlisten = 127.0.0.1:0\n", "t:2: listen needs a port from 1 to 65535 behind the last colon" },
-	{ "[coap]\nlisten = 127.0.0.1:65536\n", "t:2: listen needs a port from 1 to 65535 behind the last colon" },
+	  "t:3: listen *:80 is not loopback: plain listeners elsewhere need "
+	  "insecure = yes in this section" },
+	{ "[coap]\nlisten = localhost:5683\n",
+	  "t:2: listen needs an address in numbers, IPv6 in brackets" },
+	{ "[coap]\nlisten = ::1:5683\n",
+	  "t:2: listen needs an address in numbers, IPv6 in brackets" },
+	{ "[coap]\nlisten = [127.0.0.1]:5683\n",
+	  "t:2: listen needs an address in numbers, IPv6 in brackets" },
+	{ "[coap]\nlisten = 127.0.0.1\n",
+	  "t:2: listen needs ADDRESS:PORT, like 127.0.0.1:5683 or [::1]:5683" },
+	{ "[coap]\nlisten = 127.0.0.1:0\n",
+	  "t:2: listen needs a port from 1 to 65535 behind the last colon" },
+	{ "[coap]\nlisten = 127.0.0.1:65536\n",
+	  "t:2: listen needs a port from 1 to 65535 behind the last colon" },
 	{ "[coap]\nlisten = 127.0.0.1:1 127.0.0.1:1\n", "t:2: listen names 127.0.0.1:1 twice" },
 	{ "[coap]\ntrusted = 10.0.0.0/33\n", "t:2: trusted needs 0 to 32 bits behind the slash" },
 	{ "[coap]\ntrusted = 10.0.0.1/8\n", "t:2: trusted has bits set behind its prefix" },
-	{ "[coap]\ntrusted = ten/8\n", "t:2: trusted needs ADDRESS/BITS, like 10.0.0.0/8 or 2001:db8::/32" },
+	{ "[coap]\ntrusted = ten/8\n",
+	  "t:2: trusted needs ADDRESS/BITS, like 10.0.0.0/8 or 2001:db8::/32" },
 	{ "[http]\nlisten_tls = *:8443\n", "t:2: listen_tls needs certificate and key" },
-	{ "[http]\ncertificate = /c.pem\n", "t:2: certificate and key are given together or not at all" },
-	{ "[http]\nkey = ../key.pem\n", "t:2: key must be an absolute file name or the name of a credential" },
+	{ "[http]\ncertificate = /c.pem\n",
+	  "t:2: certificate and key are given together or not at all" },
+	{ "[http]\nkey = ../key.pem\n",
+	  "t:2: key must be an absolute file name or the name of a credential" },
 	{ "[coap]\nlisten = 127.0.0.1:1 127.0.0.1:2 127.0.0.1:3 127.0.0.1:4 127.0.0.1:5\n"
-	  "  127.0.0.1:6 127.0.0.1:7 127.0.0.1:8\n  127.0.0.1:9\n", "t:4: listen has more than 8 addresses" },
+	  "  127.0.0.1:6 127.0.0.1:7 127.0.0.1:8\n  127.0.0.1:9\n",
+	  "t:4: listen has more than 8 addresses" },
 };
 
 START_TEST(errors_name_file_and_line)
@@ -150,9 +168,11 @@ END_TEST
 START_TEST(values_are_taken)
 {
 	static const char text[] =
-		"; a comment\n[server]\ndata_dir = /srv/f ; behind a value\ncache_size = 64M\nlog_level=debug\n"
+		"; a comment\n[server]\ndata_dir = /srv/f ; behind a value\ncache_size = 64M\n"
+		"log_level=debug\n"
 		"[coap]\nlisten = 127.0.0.1:1,[::1]:2\n  127.0.0.9:3\nlisten_dtls =\ntrusted =\n"
-		"[http]\ninsecure = yes\nlisten = *:8080\nlisten_tls = [2001:DB8::1]:8443\ncertificate = cert\n"
+		"[http]\ninsecure = yes\nlisten = *:8080\nlisten_tls = [2001:DB8::1]:8443\n"
+		"certificate = cert\n"
 		"key = /etc/k.pem\n[limits]\nhttp_idle = 2m\nobjects = 16";
 	struct buf b = BUF_INIT(1 << 16), again = BUF_INIT(1 << 16);
 	struct err e;
@@ -261,7 +281,8 @@ START_TEST(manual_has_every_key)
 		ck_assert_msg(strstr(at, range) != NULL, "%s: %s", k->name, range);
 		text_format(item, sizeof(item), ".Ql %s .\n", k->preset);
 		bool depends = k->type == KEY_TYPE_PATH;
-		ck_assert_msg(depends || !k->preset[0] || strstr(at, item) != NULL, "%s: default", k->name);
+		ck_assert_msg(depends || !k->preset[0] || strstr(at, item) != NULL, "%s: default",
+			      k->name);
 	}
 }
 END_TEST
@@ -275,7 +296,7 @@ START_TEST(shipped_file_with_all_keys_is_the_default)
 	for (char *p = (char *)(uintptr_t)buf_cstr(&b); p; p = strchr(p, '\n')) {
 		p += *p == '\n';
 		if (p[0] == '#' && p[1] != ' ')
-			p[0] = '\n';	/* an empty line, and the key without its # */
+			p[0] = '\n'; /* an empty line, and the key without its # */
 	}
 	ck_assert_msg(config_parse(buf_slice(&b), "x", &cfg, &e) == 0, "%s", e.text);
 	config_defaults(&other);

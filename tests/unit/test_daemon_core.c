@@ -143,22 +143,31 @@ static size_t begin_batch(struct channel *c, uint32_t number, uint16_t count)
 
 static struct request ask(enum method m, const char *path)
 {
-	return (struct request){ .id = 5, .session = 1, .method = m, .content_format = MEDIA_NONE,
-				 .accept = MEDIA_NONE, .want_body = true, .path = slice_str(path) };
+	return (struct request){ .id = 5,
+				 .session = 1,
+				 .method = m,
+				 .content_format = MEDIA_NONE,
+				 .accept = MEDIA_NONE,
+				 .want_body = true,
+				 .path = slice_str(path) };
 }
 
 static struct evidence local(void)
 {
-	return (struct evidence){ .kind = EVIDENCE_LOCAL, .transport = TRANSPORT_UNIX, .uid = getuid() };
+	return (struct evidence){ .kind = EVIDENCE_LOCAL,
+				  .transport = TRANSPORT_UNIX,
+				  .uid = getuid() };
 }
 
 static struct evidence plain(void)
 {
-	return (struct evidence){ .kind = EVIDENCE_PLAIN, .transport = TRANSPORT_HTTP,
-				  .ip = { [10] = 0xff, 0xff, 127, 0, 0, 1 }, .port = 1 };
+	return (struct evidence){ .kind = EVIDENCE_PLAIN,
+				  .transport = TRANSPORT_HTTP,
+				  .ip = { [10] = 0xff, 0xff, 127, 0, 0, 1 },
+				  .port = 1 };
 }
 
-/* Admit session 1 by ev and ask rq; the answer, skipping what comes before it. 0: the core closed the lane. */
+/* Admit session 1 by ev, ask rq, skip what comes before the answer. 0: the lane was closed. */
 static unsigned ask_once(struct channel *c, const struct evidence *ev, const struct request *rq,
 			 struct response *rs)
 {
@@ -188,7 +197,8 @@ START_TEST(lanes_are_told_apart)
 {
 	struct channel *net = greeted_lane(LANE_NETWORK), *control = greeted_lane(LANE_CONTROL);
 	struct evidence here = local(), stranger = plain();
-	struct request health = ask(METHOD_GET, "/healthz"), status = ask(METHOD_GET, "/api/v1/status");
+	struct request health = ask(METHOD_GET, "/healthz"),
+		       status = ask(METHOD_GET, "/api/v1/status");
 	struct response rs;
 
 	ck_assert_uint_eq(ask_once(net, &stranger, &health, &rs), 200);
@@ -250,7 +260,7 @@ START_TEST(forged_tokens_and_sessions_are_refused)
 
 	rq.token = slice_str("ft_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA");
 	ck_assert_uint_eq(ask_once(c, &stranger, &rq, &rs), 401);
-	rq.session = 77;	/* never admitted */
+	rq.session = 77; /* never admitted */
 	ck_assert_uint_eq(ask_once(c, NULL, &rq, &rs), 401);
 	ck_assert(rs.close);
 	channel_free(c);
@@ -295,8 +305,12 @@ END_TEST
 
 static struct ipc_upload_open opening(uint64_t size, const struct digest *d)
 {
-	return (struct ipc_upload_open){ .upload = 3, .request = ask(METHOD_POST, "/api/v1/images"),
-					 .has_size = true, .size = size, .has_digest = true, .digest = *d,
+	return (struct ipc_upload_open){ .upload = 3,
+					 .request = ask(METHOD_POST, "/api/v1/images"),
+					 .has_size = true,
+					 .size = size,
+					 .has_digest = true,
+					 .digest = *d,
 					 .complete = -1 };
 }
 

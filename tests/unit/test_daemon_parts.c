@@ -93,7 +93,9 @@ END_TEST
 
 static struct core_clock_reading at(int64_t wall, int64_t mono, bool synchronised)
 {
-	return (struct core_clock_reading){ .wall = wall, .mono = mono, .synchronised = synchronised };
+	return (struct core_clock_reading){ .wall = wall,
+					    .mono = mono,
+					    .synchronised = synchronised };
 }
 
 START_TEST(time_goes_on_over_a_restart)
@@ -103,10 +105,10 @@ START_TEST(time_goes_on_over_a_restart)
 		bool synchronised, trusted;
 		int64_t track;
 	} cases[] = {
-		{ 0, 5 * DAY, false, true, 1000 },		 /* the first start ever */
+		{ 0, 5 * DAY, false, true, 1000 }, /* the first start ever */
 		{ 10 * DAY, 11 * DAY, true, true, 1000 + DAY },
-		{ 10 * DAY, 11 * DAY, false, true, 1000 },	 /* who knows */
-		{ 10 * DAY, 9 * DAY, true, true, 1000 },	 /* it never runs back */
+		{ 10 * DAY, 11 * DAY, false, true, 1000 }, /* who knows */
+		{ 10 * DAY, 9 * DAY, true, true, 1000 }, /* it never runs back */
 		{ 10 * DAY, 9 * DAY, false, false, 1000 },
 		{ 10 * DAY, 10 * DAY, false, true, 1000 },
 	};
@@ -116,12 +118,13 @@ START_TEST(time_goes_on_over_a_restart)
 		struct core_clock_reading r = at(cases[i].wall_now, 50, cases[i].synchronised);
 		core_clock_start(&k, 1000, cases[i].wall_then, &r);
 		struct now now = core_clock_now(&k, &r);
-		ck_assert_msg(now.track == cases[i].track, "case %zu: track %lld", i, (long long)now.track);
+		ck_assert_msg(now.track == cases[i].track, "case %zu: track %lld", i,
+			      (long long)now.track);
 		ck_assert_msg(now.wall_trusted == cases[i].trusted, "case %zu: trusted", i);
 	}
 	struct core_clock_reading r = at(DAY, 50, false);
 	core_clock_start(&k, 0, 0, &r);
-	ck_assert_int_eq(core_clock_now(&k, &r).track, 1);	/* 0 means nothing is due */
+	ck_assert_int_eq(core_clock_now(&k, &r).track, 1); /* 0 means nothing is due */
 }
 END_TEST
 
@@ -133,7 +136,7 @@ START_TEST(track_follows_the_monotonic_clock)
 	core_clock_start(&k, 1000, DAY, &r);
 	r = at(DAY + 500, 600, false);
 	ck_assert_int_eq(core_clock_now(&k, &r).track, 1500);
-	r = at(DAY + 500, 590, false);	/* not even a broken clock turns it back */
+	r = at(DAY + 500, 590, false); /* not even a broken clock turns it back */
 	ck_assert_int_eq(core_clock_now(&k, &r).track, 1500);
 	r = at(DAY + 30 * HOUR, 700, false);
 	ck_assert_int_eq(core_clock_now(&k, &r).track, 1600);
@@ -146,20 +149,20 @@ START_TEST(a_step_loses_the_trust)
 	struct core_clock k;
 
 	core_clock_start(&k, 1, 10 * DAY, &r);
-	r = at(10 * DAY + HOUR + 10, 10, false);	/* an hour is allowed */
+	r = at(10 * DAY + HOUR + 10, 10, false); /* an hour is allowed */
 	ck_assert(core_clock_now(&k, &r).wall_trusted);
 	r = at(r.wall + HOUR + 11, 20, false);
 	ck_assert(!core_clock_now(&k, &r).wall_trusted);
 	r = at(r.wall + 1, 21, false);
-	ck_assert(!core_clock_now(&k, &r).wall_trusted);	/* going on well heals nothing */
+	ck_assert(!core_clock_now(&k, &r).wall_trusted); /* going on well heals nothing */
 	r = at(r.wall + 1, 22, true);
 	ck_assert(core_clock_now(&k, &r).wall_trusted);
 	core_clock_committed(&k, r.wall);
-	r = at(r.wall - 1, 23, false);	/* below what is durable */
+	r = at(r.wall - 1, 23, false); /* below what is durable */
 	ck_assert(!core_clock_now(&k, &r).wall_trusted);
 	core_clock_accept(&k, &r);
 	ck_assert(core_clock_now(&k, &r).wall_trusted);
-	core_clock_committed(&k, r.wall - DAY);	/* an older time moves nothing */
+	core_clock_committed(&k, r.wall - DAY); /* an older time moves nothing */
 	ck_assert(core_clock_now(&k, &r).wall_trusted);
 }
 END_TEST
@@ -185,8 +188,8 @@ START_TEST(objects_are_bounded_oldest_first)
 		ck_assert(!object_set_add(&s, &d, &gone));
 	}
 	d = digest(0);
-	ck_assert(object_set_has(&s, &d));	/* now 1 is the oldest */
-	d = digest(256);	/* the bucket of 0 */
+	ck_assert(object_set_has(&s, &d)); /* now 1 is the oldest */
+	d = digest(256); /* the bucket of 0 */
 	ck_assert(object_set_add(&s, &d, &gone));
 	d = digest(1);
 	ck_assert(digest_eq(&gone, &d));
@@ -253,10 +256,10 @@ START_TEST(questions_are_limited)
 	ck_assert(!keys_rate_take(&k, 9999));
 	ck_assert(keys_rate_take(&k, 10000));
 	ck_assert(!keys_rate_take(&k, 10000));
-	ck_assert(!keys_rate_take(&k, 5000));	/* a clock that jumps back gives nothing */
+	ck_assert(!keys_rate_take(&k, 5000)); /* a clock that jumps back gives nothing */
 	for (taken = 0; keys_rate_take(&k, INT64_MAX);)
 		taken++;
-	ck_assert_uint_eq(taken, 25);	/* a long silence saves up no more than the burst */
+	ck_assert_uint_eq(taken, 25); /* a long silence saves up no more than the burst */
 }
 END_TEST
 

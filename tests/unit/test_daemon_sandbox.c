@@ -32,7 +32,7 @@
 
 static char dir[] = "/tmp/fettle-sandbox-XXXXXX";
 static char file[64], database[64];
-static int listener;	/* a socket from before the filter */
+static int listener; /* a socket from before the filter */
 
 static bool refused(long rc)
 {
@@ -57,7 +57,8 @@ static bool try_database(void)
 
 static bool try_unlink(void)
 {
-	return refused(unlink(file)) && refused(rename(file, database)) && refused(mkdir(database, 0700));
+	return refused(unlink(file)) && refused(rename(file, database)) &&
+	       refused(mkdir(database, 0700));
 }
 
 static bool try_exec(void)
@@ -104,7 +105,8 @@ static bool try_tgkill(void)
 
 static bool try_socket(void)
 {
-	return refused(socket(AF_INET, SOCK_STREAM, 0)) && refused(socket(AF_UNIX, SOCK_STREAM, 0)) &&
+	return refused(socket(AF_INET, SOCK_STREAM, 0)) &&
+	       refused(socket(AF_UNIX, SOCK_STREAM, 0)) &&
 	       refused(socket(AF_NETLINK, SOCK_RAW, 0)) && refused(socket(AF_INET6, SOCK_DGRAM, 0));
 }
 
@@ -141,7 +143,8 @@ static bool try_executable_memory(void)
 	if (p == MAP_FAILED)
 		return false;
 	return refused(mprotect(p, 4096, PROT_READ | PROT_EXEC)) &&
-	       mmap(NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) == MAP_FAILED;
+	       mmap(NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) ==
+		       MAP_FAILED;
 }
 
 static bool try_memfd(void)
@@ -182,7 +185,7 @@ static bool try_x32(void)
 static const struct {
 	const char *what;
 	bool (*try)(void);
-	bool widened;	/* sanitizers and coverage need it: not tried in such a build */
+	bool widened; /* sanitizers and coverage need it: not tried in such a build */
 } tries[] = {
 	{ "open", try_open, true },
 	{ "openat", try_openat, true },
@@ -238,7 +241,8 @@ START_TEST(front_cannot)
 	if (SYSINT_UNHARDENED && tries[_i].widened)
 		return;
 	int status = under_filter(sysint_sandbox_front, tries[_i].try);
-	ck_assert_msg(held(status), "%s: was not refused (status %#x)", tries[_i].what, (unsigned)status);
+	ck_assert_msg(held(status), "%s: was not refused (status %#x)", tries[_i].what,
+		      (unsigned)status);
 }
 END_TEST
 
@@ -255,7 +259,8 @@ START_TEST(without_the_filter_they_can)
 	ck_assert_int_eq(WEXITSTATUS(under_filter(no_sandbox, try_database)), 1);
 	ck_assert_int_eq(WEXITSTATUS(under_filter(no_sandbox, try_socket)), 1);
 	ck_assert_int_eq(WEXITSTATUS(under_filter(no_sandbox, try_listen)), 1);
-	ck_assert_int_eq(WEXITSTATUS(under_filter(no_sandbox, try_exec)), 0);	/* it is /bin/true then */
+	ck_assert_int_eq(WEXITSTATUS(under_filter(no_sandbox, try_exec)),
+			 0); /* it is /bin/true then */
 }
 END_TEST
 
@@ -271,7 +276,8 @@ static bool serve_a_little(void)
 	char byte = 'x', seed[8];
 	int one = 1;
 
-	if (write(sockets[0], &byte, 1) != 1 || epoll_ctl(poller, EPOLL_CTL_ADD, sockets[1], &ev) != 0 ||
+	if (write(sockets[0], &byte, 1) != 1 ||
+	    epoll_ctl(poller, EPOLL_CTL_ADD, sockets[1], &ev) != 0 ||
 	    epoll_wait(poller, &ev, 1, 1000) != 1 || recv(sockets[1], &byte, 1, 0) != 1)
 		return false;
 	if (fstat(image, &st) != 0 || st.st_size != 5)
@@ -284,7 +290,8 @@ static bool serve_a_little(void)
 		return false;
 	memset(large, 1, 8 << 20);
 	free(large);
-	return clock_gettime(CLOCK_MONOTONIC, &ts) == 0 && getrandom(seed, sizeof(seed), 0) == sizeof(seed) &&
+	return clock_gettime(CLOCK_MONOTONIC, &ts) == 0 &&
+	       getrandom(seed, sizeof(seed), 0) == sizeof(seed) &&
 	       setsockopt(listener, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof(one)) == 0 &&
 	       shutdown(sockets[0], SHUT_RDWR) == 0 && close(sockets[0]) == 0;
 }
@@ -335,9 +342,9 @@ static bool leave_dir(void)
 	if (sysint_sandbox_files(dir, false, &landlocked, &e) != 0)
 		return false;
 	if (!landlocked)
-		return true;	/* nothing to see on this kernel */
-	return open("/etc/passwd", O_RDONLY) == -1 && errno == EACCES && open(database, O_RDONLY) >= 0 &&
-	       unlink(file) == -1 && errno == EACCES;
+		return true; /* nothing to see on this kernel */
+	return open("/etc/passwd", O_RDONLY) == -1 && errno == EACCES &&
+	       open(database, O_RDONLY) >= 0 && unlink(file) == -1 && errno == EACCES;
 }
 
 START_TEST(core_has_files_and_no_network)
