@@ -1,0 +1,505 @@
+/* SPDX-License-Identifier: ISC */
+/* SPDX-FileCopyrightText: The Fettle authors */
+#include <check.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "service/internal.h"
+#include "service_rig.h"
+
+/* Sessions, principals, what ends them, and that one device is nothing to another. */
+#define API "/api/v1"
+#define KEY_A "000102030405060708090a0b0c0d0e0f"
+#define KEY_B "100102030405060708090a0b0c0d0e0f"
+#define HELLO "{\"boot\":1,\"counter\":1,\"manufacturer\":\"acme.example\",\"model\":\"lamp\"}"
+
+static struct rig r;
+
+static void setup(void)
+{
+	rig_make(&r);
+}
+
+static void teardown(void)
+{
+	rig_remove(&r);
+}
+
+static unsigned with(uint64_t s, enum method m, const char *path, const char *json)
+{
+	return rig_ask(&r, &(struct ask){ .session = s, .method = m, .path = path, .json = json });
+}
+
+static unsigned by_token(uint64_t s, const char *path, const char *token)
+{
+	return rig_ask(
+		&r,
+		&(struct ask){ .session = s, .method = METHOD_GET, .path = path, .token = token });
+}
+
+/* ---- the table of sessions ---- */
+
+START_TEST(sessions_are_found_and_forgotten)
+{
+	struct sessions t = { .max = 1000 };
+	uint64_t n = 0;
+
+	ck_assert_ptr_null(sessions_find(&t, 1));
+	sessions_remove(&t, 1);
+	ck_assert_ptr_null(sessions_add(&t, 0));
+	while (sessions_add(&t, (n + 1) * 0x9e3779b97f4a7c15u))
+		n++;
+	ck_assert_uint_eq(n, 1000); /* full: refused, nobody evicted */
+	for (uint64_t i = 1; i <= n; i++)
+		ck_assert_ptr_nonnull(sessions_find(&t, i * 0x9e3779b97f4a7c15u));
+	for (uint64_t i = 1; i <= n; i += 2)
+		sessions_remove(&t, i * 0x9e3779b97f4a7c15u);
+	for (uint64_t i = 1; i <= n; i++)
+		ck_assert_int_eq(sessions_find(&t, i * 0x9e3779b97f4a7c15u) != NULL, i % 2 == 0);
+	ck_assert_uint_eq(t.n, 500);
+	ck_assert_ptr_null(sessions_add(&t, 2 * 0x9e3779b97f4a7c15u)); /* it is there */
+	sessions_clear(&t);
+	ck_assert_uint_eq(t.n, 0);
+	ck_assert_uint_eq(t.max, 1000);
+}
+END_TEST
+
+static const struct {
+	enum lane lane;
+	enum evidence_kind kind;
+	enum transport transport;
+	bool admitted;
+} forgeries[] = {
+	{ LANE_NETWORK, EVIDENCE_PLAIN, TRANSPORT_COAP, true },
+	{ LANE_NETWORK, EVIDENCE_PLAIN, TRANSPORT_HTTP, true },
+	{ LANE_NETWORK, EVIDENCE_TLS, TRANSPORT_HTTPS, true },
+	{ LANE_NETWORK, EVIDENCE_PSK, TRANSPORT_COAPS, true },
+	{ LANE_CONTROL, EVIDENCE_LOCAL, TRANSPORT_UNIX, true },
+	{ LANE_NETWORK, EVIDENCE_LOCAL, TRANSPORT_UNIX, false },
+	{ LANE_NETWORK, EVIDENCE_LOCAL, TRANSPORT_HTTPS, false },
+	{ LANE_NETWORK, EVIDENCE_X509, TRANSPORT_HTTPS, false },
+	{ LANE_NETWORK, EVIDENCE_PSK, TRANSPORT_COAP, false },
+	{ LANE_NETWORK, EVIDENCE_PSK, TRANSPORT_HTTPS, false },
+	{ LANE_NETWORK, EVIDENCE_TLS, TRANSPORT_HTTP, false },
+	{ LANE_NETWORK, EVIDENCE_PLAIN, TRANSPORT_COAPS, false },
+	{ LANE_NETWORK, EVIDENCE_PLAIN, TRANSPORT_UNIX, false },
+	{ LANE_CONTROL, EVIDENCE_PLAIN, TRANSPORT_HTTP, false },
+	{ LANE_CONTROL, EVIDENCE_PSK, TRANSPORT_COAPS, false },
+	{ LANE_CONTROL, EVIDENCE_TLS, TRANSPORT_HTTPS, false },
+	{ LANE_CONTROL, EVIDENCE_LOCAL, TRANSPORT_HTTP, false },
+	{ LANE_COUNT, EVIDENCE_LOCAL, TRANSPORT_UNIX, false },
+};
+
+START_TEST(evidence_must_fit)
+{
+	rig_device(&r, "a", KEY_A);
+	uint64_t s = rig_admit(&r, forgeries[_i].lane, forgeries[_i].kind, forgeries[_i].transport,
+			       "a", 0);
+	ck_assert_int_eq(s != 0, forgeries[_i].admitted);
+}
+END_TEST
+
+START_TEST(handles_are_admitted_once)
+{
+	struct evidence ev = { .kind = EVIDENCE_PLAIN, .transport = TRANSPORT_COAP };
+
+	ck_assert_int_eq(service_admit(r.sv, LANE_NETWORK, 0, &ev, &r.now), 0);
+	ck_assert_int_eq(service_admit(r.sv, LANE_NETWORK, 9, &ev, &r.now), 1);
+	ck_assert_int_eq(service_admit(r.sv, LANE_NETWORK, 9, &ev, &r.now), 0);
+	service_closed(r.sv, LANE_NETWORK, 9);
+	ck_assert_int_eq(service_admit(r.sv, LANE_NETWORK, 9, &ev, &r.now), 1);
+	memset(ev.identity, 'x', sizeof(ev.identity));
+	ck_assert_int_eq(service_admit(r.sv, LANE_NETWORK, 10, &ev, &r.now), 0);
+	service_lane_reset(r.sv, LANE_NETWORK);
+	ck_assert_uint_eq(rig_get(&r, 9, "/healthz"), 401);
+	ck_assert(r.rs.close);
+	ck_assert_uint_eq(rig_get(&r, r.root, "/healthz"), 200); /* the other lane's go on */
+}
+END_TEST
+
+START_TEST(a_full_table_refuses)
+{
+	uint64_t s = 0, last = 0;
+
+	while ((s = rig_plain(&r)) != 0)
+		last = s;
+	ck_assert_uint_eq(rig_get(&r, last, "/healthz"), 200);
+	ck_assert_uint_ne(rig_local(&r, 0), 0); /* the control lane has room of its own */
+}
+END_TEST
+
+/* ---- devices ---- */
+
+START_TEST(who_is_admitted_by_psk)
+{
+	rig_device(&r, "a", KEY_A);
+	ck_assert_uint_ne(rig_psk(&r, "a"), 0);
+	ck_assert_uint_eq(rig_psk(&r, "b"), 0);
+	ck_assert_uint_eq(rig_psk(&r, ""), 0);
+	ck_assert_uint_eq(with(r.root, METHOD_PATCH, API "/devices/a", "{\"disabled\":true}"), 200);
+	ck_assert_uint_eq(r.fx->v[0].kind, EFFECT_DROP_DEVICE);
+	ck_assert_uint_eq(rig_psk(&r, "a"), 0);
+}
+END_TEST
+
+START_TEST(an_expired_key_is_none)
+{
+	rig_device(&r, "a", NULL);
+	ck_assert_uint_eq(with(r.root, METHOD_PATCH, API "/devices/a", "{\"auth\":\"credential\"}"),
+			  200);
+	ck_assert_uint_eq(rig_post(&r, r.root, API "/devices/a/credentials",
+				   "{\"kind\":\"psk\",\"days\":1,\"key\":\"" KEY_A "\"}"),
+			  201);
+	uint64_t s = rig_psk(&r, "a");
+	ck_assert_uint_ne(s, 0);
+	ck_assert_uint_eq(rig_get(&r, s, "/device/a/update"), 200);
+	r.now.wall += 86400000;
+	ck_assert_uint_eq(rig_get(&r, s, "/device/a/update"), 401);
+	ck_assert(r.rs.close);
+	ck_assert_uint_eq(rig_psk(&r, "a"), 0);
+}
+END_TEST
+
+/* At once, on sessions that are open; and the effect names them. */
+START_TEST(revocation_acts_on_open_sessions)
+{
+	uint64_t out[4];
+
+	rig_device(&r, "a", KEY_A);
+	uint64_t s = rig_psk(&r, "a"), other = rig_psk(&r, "a");
+	ck_assert_uint_eq(rig_get(&r, s, "/device/a/update"), 200);
+	ck_assert_uint_eq(with(r.root, METHOD_DELETE, API "/devices/a/credentials/1", NULL), 204);
+	ck_assert_uint_eq(r.fx->n, 1);
+	ck_assert_int_eq(service_sessions_of(r.sv, LANE_NETWORK, &r.fx->v[0], out, 4), 2);
+	ck_assert(out[0] + out[1] == s + other);
+	ck_assert_int_eq(service_sessions_of(r.sv, LANE_NETWORK, &r.fx->v[0], out, 1), 1);
+	ck_assert_int_eq(service_sessions_of(r.sv, LANE_CONTROL, &r.fx->v[0], out, 4), 0);
+	ck_assert_uint_eq(rig_get(&r, s, "/device/a/update"), 401);
+	ck_assert(r.rs.close);
+	ck_assert_uint_eq(rig_get(&r, s, "/healthz"), 401);
+	ck_assert_uint_eq(rig_psk(&r, "a"), 0);
+}
+END_TEST
+
+START_TEST(removed_devices_are_gone)
+{
+	rig_device(&r, "a", KEY_A);
+	uint64_t s = rig_psk(&r, "a");
+	ck_assert_uint_eq(with(r.root, METHOD_DELETE, API "/devices/a", NULL), 204);
+	ck_assert_uint_eq(rig_get(&r, s, "/device/a/update"), 401);
+	rig_device(&r, "a", KEY_B); /* the name anew: another device */
+	ck_assert_uint_eq(rig_get(&r, s, "/device/a/update"), 401);
+}
+END_TEST
+
+START_TEST(tokens_of_devices)
+{
+	rig_device(&r, "a", KEY_A);
+	char *t = rig_device_token(&r, "a");
+	uint64_t s = rig_tls(&r), afterwards = rig_tls(&r);
+
+	ck_assert_uint_eq(by_token(s, "/device/a/update", t), 200);
+	/* it was the request's, not the session's */
+	ck_assert_uint_eq(rig_get(&r, s, "/device/a/update"), 401);
+	ck_assert_uint_eq(by_token(rig_plain(&r), "/device/a/update", t), 401);
+	ck_assert_uint_eq(with(r.root, METHOD_DELETE, API "/devices/a/credentials/2", NULL), 204);
+	uint64_t out[4];
+	ck_assert_int_eq(service_sessions_of(r.sv, LANE_NETWORK, &r.fx->v[0], out, 4), 1);
+	ck_assert_uint_eq(out[0], s);
+	ck_assert_uint_eq(by_token(afterwards, "/device/a/update", t), 401);
+	free(t);
+}
+END_TEST
+
+/* Unknown and wrong, known and not: the answers cannot be told apart. */
+START_TEST(refusals_look_the_same)
+{
+	char first[512];
+
+	rig_device(&r, "a", KEY_A);
+	uint64_t s = rig_plain(&r);
+	ck_assert_uint_eq(rig_get(&r, s, "/device/a/update"), 401);
+	ck_assert_int_eq(text_copy_slice(first, sizeof(first), r.rs.body), 0);
+	ck_assert_uint_eq(rig_get(&r, s, "/device/unknown/update"), 401);
+	ck_assert(slice_eq_str(r.rs.body, first));
+	ck_assert_uint_eq(by_token(s, "/healthz", "ft_0123456789"), 401);
+	ck_assert(slice_eq_str(r.rs.body, first));
+	ck_assert_uint_eq(by_token(s, "/healthz", "nothing of ours"), 401);
+	ck_assert(slice_eq_str(r.rs.body, first));
+}
+END_TEST
+
+START_TEST(a_session_by_psk_takes_no_token)
+{
+	rig_device(&r, "a", KEY_A);
+	char *t = rig_token(&r, "ci", "operator", NULL);
+
+	ck_assert_uint_eq(by_token(rig_psk(&r, "a"), API "/status", t), 401);
+	free(t);
+}
+END_TEST
+
+START_TEST(overlong_tokens)
+{
+	char token[TOKEN_MAX_LEN + 2];
+
+	memset(token, 'x', sizeof(token) - 1);
+	token[sizeof(token) - 1] = '\0';
+	memcpy(token, "ft_", 3);
+	ck_assert_uint_eq(by_token(rig_tls(&r), "/healthz", token), 401);
+}
+END_TEST
+
+START_TEST(revoked_tokens_drop_their_sessions)
+{
+	uint64_t out[4];
+	char *t = rig_token(&r, "ci", "viewer", NULL);
+	uint64_t s = rig_tls(&r);
+
+	ck_assert_uint_eq(by_token(s, API "/status", t), 200);
+	ck_assert_uint_eq(rig_post(&r, r.root, API "/tokens/1/revoke", NULL), 200);
+	ck_assert_uint_eq(r.fx->n, 1);
+	ck_assert_uint_eq(r.fx->v[0].kind, EFFECT_DROP_TOKEN);
+	ck_assert_int_eq(service_sessions_of(r.sv, LANE_NETWORK, &r.fx->v[0], out, 4), 1);
+	ck_assert_uint_eq(out[0], s);
+	ck_assert_uint_eq(by_token(s, API "/status", t), 401);
+	free(t);
+}
+END_TEST
+
+START_TEST(operators_lose_their_row)
+{
+	uint64_t s = rig_local(&r, 1000);
+
+	ck_assert_uint_eq(rig_get(&r, s, API "/devices"), 403);
+	ck_assert_uint_eq(rig_get(&r, s, "/healthz"), 200);
+	ck_assert_uint_eq(
+		rig_post(&r, r.root, API "/operators", "{\"uid\":1000,\"role\":\"viewer\"}"), 201);
+	ck_assert_uint_eq(rig_get(&r, s, API "/devices"), 200);
+	ck_assert_uint_eq(rig_post(&r, s, API "/devices", "{\"id\":\"x\"}"), 403);
+	ck_assert_uint_eq(with(r.root, METHOD_DELETE, API "/operators/1000", NULL), 204);
+	ck_assert_uint_eq(rig_get(&r, s, API "/devices"), 403);
+}
+END_TEST
+
+START_TEST(no_token_is_admin)
+{
+	static const char *const roles[] = { "admin", "device", "none", "root" };
+	char json[96];
+
+	for (size_t i = 0; i < sizeof(roles) / sizeof(roles[0]); i++) {
+		ck_assert_int_eq(text_format(json, sizeof(json), "{\"name\":\"t\",\"role\":\"%s\"}",
+					     roles[i]),
+				 0);
+		ck_assert_uint_eq(rig_post(&r, r.root, API "/tokens", json), 422);
+	}
+	/* nor when a row says so */
+	struct token t = { .name = "t",
+			   .role = ROLE_ADMIN,
+			   .hash = digest_of("ft_x"),
+			   .created = 1,
+			   .by = "uid:0" };
+	if (store_token_add(r.bed.st, &t, NULL) == 0)
+		ck_assert_uint_eq(by_token(rig_tls(&r), API "/status", "ft_x"), 401);
+}
+END_TEST
+
+/* ---- without credentials ---- */
+
+START_TEST(first_contact_where_policy_says_so)
+{
+	uint64_t s = rig_coap(&r), tls = rig_tls(&r);
+
+	ck_assert_uint_eq(with(s, METHOD_PUT, "/device/new", HELLO), 401);
+	ck_assert_uint_eq(with(r.root, METHOD_PUT, API "/policies/settings",
+			       "{\"first_contact_plain\":true}"),
+			  200);
+	ck_assert_uint_eq(with(tls, METHOD_PUT, "/device/new", HELLO), 401);
+	ck_assert_uint_eq(rig_get(&r, s, "/device/new/update"), 401); /* registering comes first */
+	ck_assert_uint_eq(with(s, METHOD_PUT, "/device/not%20an%20id", HELLO), 401);
+	ck_assert_uint_eq(with(s, METHOD_PUT, "/device/new", HELLO), 201);
+	ck_assert_uint_eq(rig_get(&r, s, "/device/new/update"), 200);
+	ck_assert_uint_eq(rig_get(&r, r.root, API "/devices/new"), 200);
+	ck_assert_str_eq(rig_text(&r, "auth"), "none");
+	/* a device that has a credential is not to be had this way */
+	rig_device(&r, "a", KEY_A);
+	ck_assert_uint_eq(with(s, METHOD_PUT, "/device/a", HELLO), 401);
+}
+END_TEST
+
+START_TEST(auth_none_changes_and_ends)
+{
+	rig_device(&r, "n", NULL);
+	uint64_t s = rig_coap(&r);
+	ck_assert_uint_eq(rig_get(&r, s, "/device/n/update"), 200);
+	ck_assert_uint_eq(
+		rig_post(&r, r.root, API "/devices/n/credentials", "{\"kind\":\"token\"}"), 409);
+	ck_assert_uint_eq(with(r.root, METHOD_PATCH, API "/devices/n", "{\"auth\":\"credential\"}"),
+			  200);
+	ck_assert_uint_eq(r.fx->v[0].kind, EFFECT_DROP_DEVICE);
+	ck_assert_uint_eq(rig_get(&r, s, "/device/n/update"), 401);
+	ck_assert_uint_eq(rig_get(&r, s, "/healthz"), 200); /* anyone again */
+	ck_assert_uint_eq(
+		rig_post(&r, r.root, API "/devices/n/credentials", "{\"kind\":\"token\"}"), 201);
+	ck_assert_uint_eq(with(r.root, METHOD_PATCH, API "/devices/n", "{\"auth\":\"none\"}"), 409);
+}
+END_TEST
+
+/* ---- one device and another ---- */
+
+START_TEST(devices_are_nothing_to_each_other)
+{
+	char image[160], manifest[160], hex[DIGEST_TEXT];
+
+	rig_device(&r, "a", KEY_A);
+	rig_device(&r, "b", KEY_B);
+	rig_release(&r, "lamp-1", 5);
+	uint64_t a = rig_psk(&r, "a"), b = rig_psk(&r, "b");
+	ck_assert_uint_eq(with(a, METHOD_PUT, "/device/a", HELLO), 200);
+	ck_assert_uint_eq(with(b, METHOD_PUT, "/device/b", HELLO), 200);
+	rig_rollout(&r, "one", "lamp-1", "id == a");
+	ck_assert_uint_eq(rig_get(&r, a, "/device/a/update"), 200);
+	int64_t update = rig_int(&r, "update");
+	ck_assert_int_gt(update, 0);
+	digest_text(hex, &r.image);
+	ck_assert_int_eq(text_format(image, sizeof(image), "/image/%s", hex), 0);
+	digest_text(hex, &r.manifest);
+	ck_assert_int_eq(text_format(manifest, sizeof(manifest), "/manifest/%s", hex), 0);
+	ck_assert_uint_eq(rig_get(&r, a, image), 200);
+	ck_assert_uint_eq(r.oc.grant.session, a);
+	ck_assert_uint_eq(rig_get(&r, a, manifest), 200);
+	ck_assert_uint_eq(r.oc.grant.session, a);
+	ck_assert_uint_eq(rig_get(&r, b, image), 404);
+	ck_assert_uint_eq(rig_get(&r, b, manifest), 404);
+	ck_assert_uint_eq(rig_get(&r, b, "/lamp-1.bin"), 404);
+	/* b speaks of a's update as itself: there is none */
+	ck_assert_uint_eq(rig_post(&r, b, "/device/b/report",
+				   "{\"boot\":1,\"counter\":2,\"update\":1,\"state\":\"failed\"}"),
+			  404);
+	ck_assert_uint_ne(
+		rig_post(&r, b, "/device/b/decision",
+			 "{\"boot\":1,\"counter\":3,\"update\":1,\"decision\":\"reject\"}"),
+		200);
+	ck_assert_uint_eq(rig_post(&r, b, "/device/a/report",
+				   "{\"boot\":1,\"counter\":2,\"state\":\"failed\"}"),
+			  403);
+	ck_assert_uint_eq(rig_get(&r, b, "/.well-known/core"), 200);
+	ck_assert_uint_eq(rig_get(&r, r.root, API "/devices/a"), 200);
+	ck_assert_str_eq(rig_text(&r, "update.state"), "offered");
+}
+END_TEST
+
+/* ---- scopes ---- */
+
+START_TEST(scopes_bound_what_is_seen_and_done)
+{
+	char *t = rig_token(&r, "lab", "operator", "tag == lab");
+	struct ask a = {
+		.session = rig_tls(&r), .method = METHOD_GET, .path = API "/devices", .token = t
+	};
+
+	rig_device(&r, "in", NULL);
+	rig_device(&r, "out", NULL);
+	ck_assert_uint_eq(with(r.root, METHOD_PATCH, API "/devices/in", "{\"tags\":[\"lab\"]}"),
+			  200);
+	ck_assert_uint_eq(rig_ask(&r, &a), 200);
+	ck_assert_uint_eq(doc_count(rig_at(&r, "items")), 1);
+	ck_assert_str_eq(rig_text(&r, "items.0.id"), "in");
+	a.query = "q=id+%3D%3D+out+or+id+%3D%3D+in";
+	ck_assert_uint_eq(rig_ask(&r, &a), 200);
+	ck_assert_uint_eq(doc_count(rig_at(&r, "items")), 1);
+	a.query = "q=)(";
+	ck_assert_uint_eq(rig_ask(&r, &a), 422);
+	a.query = NULL;
+	/* an edit must satisfy it before and after */
+	a.method = METHOD_PATCH;
+	a.path = API "/devices/in";
+	a.json = "{\"tags\":[]}";
+	ck_assert_uint_eq(rig_ask(&r, &a), 403);
+	a.json = "{\"tags\":[\"lab\",\"north\"]}";
+	ck_assert_uint_eq(rig_ask(&r, &a), 200);
+	a.method = METHOD_POST;
+	a.path = API "/devices";
+	a.json = "{\"id\":\"new\"}";
+	ck_assert_uint_eq(rig_ask(&r, &a), 403);
+	a.json = "{\"id\":\"new\",\"tags\":[\"lab\"]}";
+	ck_assert_uint_eq(rig_ask(&r, &a), 201);
+	ck_assert_uint_eq(rig_get(&r, r.root, API "/devices/new"), 200);
+	a.method = METHOD_DELETE;
+	a.path = API "/devices/new";
+	a.json = NULL;
+	ck_assert_uint_eq(rig_ask(&r, &a), 204);
+	/* a rollout takes it in, for good */
+	rig_release(&r, "lamp-1", 5);
+	a.method = METHOD_POST;
+	a.path = API "/rollouts";
+	a.json = "{\"name\":\"mine\",\"release\":\"lamp-1\",\"target\":\"all\"}";
+	ck_assert_uint_eq(rig_ask(&r, &a), 202);
+	ck_assert_str_eq(rig_text(&r, "target"), "(all) and (tag == lab)");
+	a.method = METHOD_GET;
+	a.path = API "/status";
+	a.json = NULL;
+	ck_assert_uint_eq(rig_ask(&r, &a), 200);
+	ck_assert_ptr_null(rig_at(&r, "devices"));
+	free(t);
+}
+END_TEST
+
+/* ---- tokens give no lasting grants ---- */
+
+START_TEST(a_token_grants_one_answer)
+{
+	char path[160], hex[DIGEST_TEXT];
+	char *t = rig_token(&r, "v", "viewer", NULL);
+
+	rig_release(&r, "lamp-1", 5);
+	digest_text(hex, &r.image);
+	ck_assert_int_eq(text_format(path, sizeof(path), "/image/%s", hex), 0);
+	ck_assert_uint_eq(by_token(rig_tls(&r), path, t), 200);
+	ck_assert(r.oc.has_grant);
+	ck_assert_uint_ne(r.oc.grant.session, 0);
+	ck_assert_int_eq(r.oc.grant.lifetime_ms, 1);
+	free(t);
+}
+END_TEST
+
+static TCase *cases(void)
+{
+	TCase *t = tcase_create("auth");
+
+	tcase_add_checked_fixture(t, setup, teardown);
+	tcase_add_test(t, sessions_are_found_and_forgotten);
+	tcase_add_loop_test(t, evidence_must_fit, 0, sizeof(forgeries) / sizeof(forgeries[0]));
+	tcase_add_test(t, handles_are_admitted_once);
+	tcase_add_test(t, a_full_table_refuses);
+	tcase_add_test(t, who_is_admitted_by_psk);
+	tcase_add_test(t, an_expired_key_is_none);
+	tcase_add_test(t, revocation_acts_on_open_sessions);
+	tcase_add_test(t, removed_devices_are_gone);
+	tcase_add_test(t, tokens_of_devices);
+	tcase_add_test(t, refusals_look_the_same);
+	tcase_add_test(t, a_session_by_psk_takes_no_token);
+	tcase_add_test(t, overlong_tokens);
+	tcase_add_test(t, revoked_tokens_drop_their_sessions);
+	tcase_add_test(t, operators_lose_their_row);
+	tcase_add_test(t, no_token_is_admin);
+	tcase_add_test(t, first_contact_where_policy_says_so);
+	tcase_add_test(t, auth_none_changes_and_ends);
+	tcase_add_test(t, devices_are_nothing_to_each_other);
+	tcase_add_test(t, scopes_bound_what_is_seen_and_done);
+	tcase_add_test(t, a_token_grants_one_answer);
+	return t;
+}
+
+int main(void)
+{
+	Suite *s = suite_create("service auth");
+
+	suite_add_tcase(s, cases());
+	SRunner *sr = srunner_create(s);
+	srunner_run_all(sr, CK_ENV);
+	int failed = srunner_ntests_failed(sr);
+	srunner_free(sr);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
