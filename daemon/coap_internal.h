@@ -161,7 +161,7 @@ void request_handle(struct coap_peer *p, const struct wire_msg *m);
 void request_from_msg(const struct coap_server *cs, const struct wire_msg *m, struct request *rq);
 bool method_of(uint8_t code, enum method *out);
 
-/* coap_body.c: Block1. 1: the body is whole, in *body; 0: answered, more is to come or it was refused. */
+/* coap_body.c: Block1. 1: *body is whole; 0: answered, more is to come or it was refused. */
 int body_block(struct exchange *x, const struct wire_msg *m, struct slice *body);
 void body_free(struct coap_server *cs, struct body *b);
 void bodies_expire(struct coap_server *cs);

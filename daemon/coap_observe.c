@@ -72,7 +72,7 @@ struct observer *observer_find(struct coap_peer *p, const uint8_t *token, size_t
 	return o;
 }
 
-/* Clock time in 16 ms steps, never twice: still ahead after a restart of the process (RFC 7641 4.4). */
+/* Clock time in 16 ms steps, never twice: still ahead after a restart (RFC 7641 4.4). */
 uint32_t observer_sequence(struct observer *o)
 {
 	uint32_t v = (uint32_t)(clock_mono_ms() / 16) & 0xffffff;

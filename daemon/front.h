@@ -37,7 +37,8 @@ bool front_idle(const struct front *f); /* no request waits for the core */
 
 /* ---- sessions ---- */
 /*
- * Called when the core drops a session: end it (DTLS close, cut the HTTP body). ctx is the session's.
+ * Called when the core drops a session: end it (DTLS close, cut the HTTP body). ctx is the
+ * session's.
  * Also when a plain UDP session gives way to a new one, then from inside front_session_open().
  */
 typedef void (*front_drop)(void *ctx, uint64_t session);
@@ -50,8 +51,8 @@ bool front_session_alive(const struct front *f, uint64_t session);
 /* rs and its body are valid during the call only. rs NULL: the core went away, answer 5.03/503. */
 typedef void (*front_reply)(void *ctx, const struct response *rs);
 /*
- * Queue one request for the next batch; rq's slices are copied. Fills rq->id. 0, or -1 when the batch
- * that gathers is full (IPC_BATCH_MAX, IPC_BATCH_BYTES): answer 5.03/503 with a retry time.
+ * Queue one request for the next batch; rq's slices are copied. Fills rq->id. 0, or -1 when the
+ * batch that gathers is full (IPC_BATCH_MAX, IPC_BATCH_BYTES): answer 5.03/503 with a retry time.
  */
 int front_submit(struct front *f, struct request *rq, front_reply cb, void *ctx);
 void front_cancel(struct front *f, uint32_t id); /* the asker is gone: cb is not called */
@@ -71,7 +72,7 @@ struct front_grant {
 };
 /* What session may be served at path right now, without asking the core. False: ask. */
 bool front_granted(struct front *f, uint64_t session, struct slice path, struct front_grant *out);
-/* The object a response names (has_object): always there when the response came. NULL if withdrawn meanwhile. */
+/* The object a response names (has_object). NULL if it was withdrawn meanwhile. */
 struct front_object *front_object_find(struct front *f, const struct digest *d);
 void front_object_ref(struct front_object *o);
 void front_object_unref(struct front *f, struct front_object *o);
@@ -86,7 +87,10 @@ void front_on_withdraw(struct front *f, front_withdraw cb, void *ctx);
 /* ---- uploads ---- */
 /* credit: how many more chunks may be sent. */
 typedef void (*front_credit)(void *ctx, unsigned credit, uint64_t stored);
-/* Opens and authorises; credit_cb when chunks may come, done_cb with the final answer (also a refusal; after it the upload is gone). */
+/*
+ * Opens and authorises; credit_cb when chunks may come, done_cb with the final answer (also a
+ * refusal; after it the upload is gone).
+ */
 uint32_t front_upload_open(struct front *f, struct ipc_upload_open *o, front_credit credit_cb,
 			   front_reply done_cb, void *ctx); /* 0: no room, answer 503 */
 int front_upload_chunk(struct front *f, uint32_t upload,
