@@ -130,12 +130,9 @@ static struct contexts *contexts_watch(void)
 
 static void contexts_settle(struct contexts *c)
 {
-	static const unsigned char id[] = "fettle";
-
 	c->watching = false;
 	for (unsigned i = 0; i < c->n; i++) {
 		SSL_CTX_use_psk_identity_hint(c->v[i], NULL);
-		SSL_CTX_set_session_id_context(c->v[i], id, sizeof(id) - 1);
 		SSL_CTX_set_session_cache_mode(c->v[i], SSL_SESS_CACHE_OFF);
 		SSL_CTX_clear_options(c->v[i], SSL_OP_NO_TICKET);
 	}

@@ -1,0 +1,458 @@
+/* SPDX-License-Identifier: ISC */
+/* SPDX-FileCopyrightText: The Fettle authors */
+#include "daemon/coap.h"
+
+#include <check.h>
+#include <netinet/in.h>
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "daemon/coap_wire.h"
+#include "fake_core.h"
+
+/*
+ * The adapter's DTLS side on loopback: a small OpenSSL client, a core inside the
+ * test, and a keys process played by a thread (the question is synchronous).
+ */
+static struct fake_core core;
+static struct front *front;
+static struct coap_server *server;
+static struct err err;
+static struct sockaddr_in where;
+static int server_fd, keys_end;
+static pthread_t keys_thread;
+static bool refuse_all, mute; /* refuse_all: the core does not admit */
+static unsigned asked_keys;
+static uint8_t image[5000];
+static bool object_sent;
+static SSL_CTX *client_ctx;
+static SSL_SESSION *ticket;
+static const char *client_identity, *client_key;
+
+/* ---- keys ---- */
+
+static void answer_key(struct channel *c, struct slice body)
+{
+	struct rd r = rd_init(body);
+	uint32_t number = rd_u32(&r);
+	struct slice id = slice_of(r.p, (size_t)(r.end - r.p));
+	bool found = slice_starts(id, "dev-");
+	struct buf *b = channel_out(c);
+	size_t mark = ipc_begin(b, FRAME_KEY_ANSWER);
+
+	asked_keys++;
+	ipc_put_u32(b, number);
+	ipc_put_u8(b, found);
+	buf_add_str(b, found ? "key of " : "nobody knows");
+	if (found)
+		buf_add_slice(b, id);
+	ipc_end(b, mark);
+}
+
+static void *keys_main(void *arg)
+{
+	struct channel *c = NULL;
+	enum frame_type t;
+	struct slice body;
+	struct err e;
+
+	(void)arg;
+	if (channel_new(keys_end, 65536, &c, &e) < 0)
+		return NULL;
+	while (channel_read_frame(c, 600000, &t, &body, &e) == 0) {
+		if (mute)
+			continue;
+		answer_key(c, body);
+		if (channel_write_all(c, 1000, &e) < 0)
+			break;
+	}
+	channel_free(c);
+	return NULL;
+}
+
+/* ---- core ---- */
+
+static const struct digest image_digest = { { 9, 8, 7 } };
+
+static bool answer(struct fake_core *k, const struct request *rq, struct response *rs)
+{
+	static char text[200];
+
+	if (refuse_all) {
+		rs->status = 401;
+		rs->close = true;
+	} else if (slice_eq_str(rq->path, "/image/x")) {
+		fake_core_grant(k, rq->session, "/image/x", &image_digest,
+				slice_of(image, sizeof(image)), !object_sent, 0);
+		object_sent = true;
+		rs->status = 200;
+		rs->media = MEDIA_OCTETS;
+		rs->has_object = true;
+		rs->object = image_digest;
+	} else {
+		snprintf(text, sizeof(text), "%s kind %d resumed %d", k->last.identity,
+			 (int)k->last.kind, k->last.resumed);
+		rs->status = 200;
+		rs->media = MEDIA_TEXT;
+		rs->body = slice_str(text);
+		rs->observing = rq->observe;
+	}
+	return true;
+}
+
+static uint16_t free_port(void)
+{
+	struct sockaddr_in a = { .sin_family = AF_INET, .sin_addr = { htonl(INADDR_LOOPBACK) } };
+	socklen_t n = sizeof(a);
+	int fd = socket(AF_INET, SOCK_DGRAM, 0);
+
+	ck_assert_int_eq(bind(fd, (struct sockaddr *)&a, sizeof(a)), 0);
+	ck_assert_int_eq(getsockname(fd, (struct sockaddr *)&a, &n), 0);
+	close(fd);
+	return ntohs(a.sin_port);
+}
+
+static unsigned give_key(SSL *ssl, const char *hint, char *identity, unsigned max_identity,
+			 unsigned char *key, unsigned max_key)
+{
+	(void)ssl;
+	ck_assert_ptr_null(hint); /* no hint at all, not an empty one */
+	snprintf(identity, max_identity, "%s", client_identity);
+	ck_assert_uint_le(strlen(client_key), max_key);
+	memcpy(key, client_key, strlen(client_key));
+	return (unsigned)strlen(client_key);
+}
+
+static int new_session(SSL *ssl, SSL_SESSION *s)
+{
+	(void)ssl;
+	if (ticket)
+		SSL_SESSION_free(ticket);
+	ticket = s;
+	return 1;
+}
+
+static void client_setup(void)
+{
+	client_ctx = SSL_CTX_new(DTLS_client_method());
+	SSL_CTX_set_max_proto_version(client_ctx, DTLS1_2_VERSION);
+	ck_assert_int_eq(
+		SSL_CTX_set_cipher_list(client_ctx, "PSK-AES128-CCM8:PSK-AES128-GCM-SHA256"), 1);
+	SSL_CTX_set_security_level(client_ctx, 0);
+	SSL_CTX_set_psk_client_callback(client_ctx, give_key);
+	SSL_CTX_set_session_cache_mode(client_ctx,
+				       SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
+	SSL_CTX_sess_set_new_cb(client_ctx, new_session);
+}
+
+static void setup(void)
+{
+	struct front_options fo = { .sessions_max = 64, .grants_max = 64, .objects_max = 8 };
+	struct coap_options o = {
+		.n_dtls = 1, .dtls_sessions_max = 32, .handshakes_max = 32, .envelope_number = 60
+	};
+	int pair[2], fds[4];
+
+	fake_core_init(&core, &fo.core_fd, true);
+	core.answer = answer;
+	ck_assert_int_eq(front_new(&fo, &front, &err), 0);
+	fake_core_settle(&core, front);
+	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+	o.keys_fd = pair[0];
+	keys_end = pair[1];
+	ck_assert_int_eq(pthread_create(&keys_thread, NULL, keys_main, NULL), 0);
+	o.dtls[0] = (struct listen_addr){ .text = "loopback", .v4 = true, .port = free_port() };
+	o.dtls[0].ip[10] = o.dtls[0].ip[11] = 0xff;
+	o.dtls[0].ip[12] = 127;
+	o.dtls[0].ip[15] = 1;
+	ck_assert_msg(coap_server_new(front, &o, &server, &err) == 0, "%s", err.text);
+	ck_assert_int_eq(coap_server_fds(server, fds, 4), 1);
+	server_fd = fds[0];
+	where = (struct sockaddr_in){ .sin_family = AF_INET,
+				      .sin_port = htons(o.dtls[0].port),
+				      .sin_addr = { htonl(INADDR_LOOPBACK) } };
+	client_setup();
+	client_identity = "dev-1";
+	client_key = "key of dev-1";
+}
+
+static void teardown(void)
+{
+	coap_server_free(server);
+	front_free(front);
+	fake_core_free(&core);
+	pthread_join(keys_thread, NULL);
+	SSL_SESSION_free(ticket);
+	SSL_CTX_free(client_ctx);
+}
+
+static void turn(void)
+{
+	struct pollfd p = { .fd = server_fd, .events = POLLIN };
+
+	if (poll(&p, 1, 2) > 0)
+		coap_server_io(server);
+	fake_core_settle(&core, front);
+	coap_server_flush(server);
+}
+
+/* ---- client ---- */
+
+struct client {
+	SSL *ssl;
+	int fd;
+};
+
+static bool try_connect(struct client *c, SSL_SESSION *resume)
+{
+	BIO *bio;
+
+	c->fd = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK, 0);
+	ck_assert_int_eq(connect(c->fd, (struct sockaddr *)&where, sizeof(where)), 0);
+	bio = BIO_new_dgram(c->fd, BIO_NOCLOSE);
+	BIO_ctrl(bio, BIO_CTRL_DGRAM_SET_CONNECTED, 0, &where);
+	c->ssl = SSL_new(client_ctx);
+	SSL_set_bio(c->ssl, bio, bio);
+	SSL_set_options(c->ssl, SSL_OP_NO_QUERY_MTU);
+	SSL_set_mtu(c->ssl, 1280);
+	if (resume)
+		SSL_set_session(c->ssl, resume);
+	for (unsigned i = 0; i < 200; i++) {
+		int rc = SSL_connect(c->ssl);
+
+		if (rc == 1)
+			return true;
+		if (SSL_get_error(c->ssl, rc) != SSL_ERROR_WANT_READ)
+			return false;
+		turn();
+	}
+	return false;
+}
+
+static void disconnect(struct client *c)
+{
+	SSL_shutdown(c->ssl);
+	turn();
+	SSL_free(c->ssl);
+	close(c->fd);
+	ERR_clear_error();
+}
+
+static uint16_t mid = 7;
+
+/* GET path, optionally a block; the answer's payload is in bytes. -1 when none came. */
+static int ask(struct client *c, const char *segment, const char *second, int block, bool observe,
+	       struct slice *payload)
+{
+	static uint8_t bytes[2048];
+	static struct wire_msg m;
+	struct wire_out o;
+
+	wire_begin(&o, WIRE_CON, 1, ++mid, (const uint8_t *)"t", 1);
+	if (observe)
+		wire_put_uint(&o, WIRE_OBSERVE, 0);
+	wire_put(&o, WIRE_URI_PATH, slice_str(segment));
+	if (second)
+		wire_put(&o, WIRE_URI_PATH, slice_str(second));
+	if (block >= 0) {
+		struct wire_block b = { true, false, 6, (uint32_t)block };
+
+		wire_put_block(&o, WIRE_BLOCK2, &b);
+	}
+	wire_end(&o, slice_of(NULL, 0));
+	ck_assert_int_eq(SSL_write(c->ssl, o.head, (int)o.n), (int)o.n);
+	for (unsigned i = 0; i < 100; i++) {
+		int n;
+
+		turn();
+		n = SSL_read(c->ssl, bytes, sizeof(bytes));
+		if (n > 0) {
+			ck_assert(wire_parse(&m, slice_of(bytes, (size_t)n)));
+			*payload = m.payload;
+			return m.code;
+		}
+		if (SSL_get_error(c->ssl, n) != SSL_ERROR_WANT_READ)
+			return -1;
+	}
+	return -1;
+}
+
+/* ---- tests ---- */
+
+START_TEST(identity)
+{
+	struct slice body;
+	struct client c;
+
+	ck_assert(try_connect(&c, NULL));
+	ck_assert_int_eq(ask(&c, "who", NULL, -1, false, &body), WIRE_CODE(2, 5));
+	ck_assert(slice_eq_str(body, "dev-1 kind 1 resumed 0"));
+	ck_assert_int_eq(core.last.transport, TRANSPORT_COAPS);
+	ck_assert_uint_eq(core.last.ip[12], 127);
+	ck_assert_uint_ne(core.last.port, 0);
+	ck_assert_int_eq(ask(&c, "who", NULL, -1, false, &body), WIRE_CODE(2, 5));
+	ck_assert_uint_eq(core.admits, 1);
+	disconnect(&c);
+	fake_core_settle(&core, front);
+	ck_assert_uint_eq(core.closed, 1);
+}
+END_TEST
+
+START_TEST(resumed_keeps_identity)
+{
+	struct slice body;
+	struct client c;
+
+	ck_assert(try_connect(&c, NULL));
+	ck_assert_int_eq(ask(&c, "who", NULL, -1, false, &body), WIRE_CODE(2, 5));
+	ck_assert_ptr_nonnull(ticket);
+	disconnect(&c);
+	ck_assert_uint_eq(asked_keys, 1);
+	/* from a new port, without the key */
+	client_identity = "dev-2";
+	client_key = "wrong";
+	ck_assert(try_connect(&c, ticket));
+	ck_assert(SSL_session_reused(c.ssl));
+	ck_assert_uint_eq(asked_keys, 1);
+	ck_assert_int_eq(ask(&c, "who", NULL, -1, false, &body), WIRE_CODE(2, 5));
+	ck_assert(slice_eq_str(body, "dev-1 kind 1 resumed 1"));
+	ck_assert_uint_eq(core.admits, 2);
+	disconnect(&c);
+}
+END_TEST
+
+START_TEST(revoked_cannot_resume)
+{
+	struct slice body;
+	struct client c;
+
+	ck_assert(try_connect(&c, NULL));
+	ask(&c, "who", NULL, -1, false, &body);
+	ck_assert_ptr_nonnull(ticket);
+	disconnect(&c);
+	refuse_all = true;
+	ck_assert(try_connect(&c, ticket));
+	ck_assert_int_eq(ask(&c, "who", NULL, -1, false, &body), WIRE_CODE(4, 1));
+	/* and the session is closed behind the answer */
+	ck_assert_int_eq(ask(&c, "who", NULL, -1, false, &body), -1);
+	ck_assert_uint_eq(core.requests, 2);
+	disconnect(&c);
+}
+END_TEST
+
+START_TEST(drop_ends_an_open_session)
+{
+	struct slice body;
+	struct client c;
+
+	ck_assert(try_connect(&c, NULL));
+	ck_assert_int_eq(ask(&c, "who", NULL, -1, false, &body), WIRE_CODE(2, 5));
+	fake_core_drop(&core, core.last_session);
+	ck_assert_int_eq(ask(&c, "who", NULL, -1, false, &body), -1);
+	disconnect(&c);
+}
+END_TEST
+
+START_TEST(wrong_and_unknown)
+{
+	struct client c;
+
+	client_key = "wrong";
+	ck_assert(!try_connect(&c, NULL));
+	disconnect(&c);
+	client_identity = "stranger";
+	ck_assert(!try_connect(&c, NULL));
+	disconnect(&c);
+	ck_assert_uint_eq(asked_keys, 2);
+	ck_assert_uint_eq(core.admits, 0);
+}
+END_TEST
+
+START_TEST(keys_do_not_answer)
+{
+	struct client c;
+
+	mute = true;
+	ck_assert(!try_connect(&c, NULL));
+	disconnect(&c);
+	ck_assert_uint_eq(core.admits, 0);
+}
+END_TEST
+
+START_TEST(image_over_dtls)
+{
+	struct slice body;
+	struct client c;
+
+	for (size_t i = 0; i < sizeof(image); i++)
+		image[i] = (uint8_t)(i * 13);
+	ck_assert(try_connect(&c, NULL));
+	for (int i = 4; i >= 0; i--) {
+		size_t offset = (size_t)i * 1024;
+		size_t n = sizeof(image) - offset < 1024 ? sizeof(image) - offset : 1024;
+
+		ck_assert_int_eq(ask(&c, "image", "x", i, false, &body), WIRE_CODE(2, 5));
+		ck_assert(slice_eq(body, slice_of(image + offset, n)));
+	}
+	ck_assert_uint_eq(core.requests, 1);
+	ck_assert_int_eq(ask(&c, "image", "x", 5, false, &body), WIRE_CODE(4, 0));
+	/* the path that the library would answer by itself */
+	ck_assert_int_eq(ask(&c, ".well-known", "core", -1, false, &body), WIRE_CODE(2, 5));
+	ck_assert_uint_eq(core.requests, 2);
+	disconnect(&c);
+}
+END_TEST
+
+START_TEST(observe_over_dtls)
+{
+	static uint8_t bytes[2048];
+	static struct wire_msg m;
+	struct slice body;
+	struct client c;
+	int n = -1;
+
+	ck_assert(try_connect(&c, NULL));
+	ck_assert_int_eq(ask(&c, "seen", NULL, -1, true, &body), WIRE_CODE(2, 5));
+	fake_core_notify(&core, "/seen");
+	for (unsigned i = 0; i < 50 && n <= 0; i++) {
+		turn();
+		n = SSL_read(c.ssl, bytes, sizeof(bytes));
+	}
+	ck_assert_int_gt(n, 0);
+	ck_assert(wire_parse(&m, slice_of(bytes, (size_t)n)));
+	ck_assert_int_eq(m.type, WIRE_CON);
+	ck_assert_uint_eq(m.code, WIRE_CODE(2, 5));
+	ck_assert(m.observe_set);
+	disconnect(&c);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("coaps");
+	TCase *t = tcase_create("all");
+	SRunner *r = srunner_create(s);
+	int failed;
+
+	tcase_add_checked_fixture(t, setup, teardown);
+	tcase_set_timeout(t, 60);
+	tcase_add_test(t, identity);
+	tcase_add_test(t, resumed_keeps_identity);
+	tcase_add_test(t, revoked_cannot_resume);
+	tcase_add_test(t, drop_ends_an_open_session);
+	tcase_add_test(t, wrong_and_unknown);
+	tcase_add_test(t, keys_do_not_answer);
+	tcase_add_test(t, image_over_dtls);
+	tcase_add_test(t, observe_over_dtls);
+	suite_add_tcase(s, t);
+	srunner_run_all(r, CK_NORMAL);
+	failed = srunner_ntests_failed(r);
+	srunner_free(r);
+	return failed ? 1 : 0;
+}
