@@ -46,7 +46,8 @@ static int settle_vendor(struct anchor *a, struct err *e)
 	if (uuid_parse(&a->vendor_id, slice_str(a->vendor)) == 0)
 		return 0;
 	if (suit_vendor_uuid(a->vendor, &a->vendor_id) < 0)
-		return err_set(e, ERR_INVALID, "vendor: %s is neither a domain nor a UUID", a->vendor);
+		return err_set(e, ERR_INVALID, "vendor: %s is neither a domain nor a UUID",
+			       a->vendor);
 	return 0;
 }
 
@@ -62,8 +63,10 @@ static int check_new(struct tracker *tk, const struct anchor *a, struct err *e)
 		for (int i = 0; i < n; i++) {
 			after = page[i].id;
 			if (page[i].revoked == 0 && digest_eq(&page[i].key_id, &a->key_id))
-				return err_set(e, ERR_CONFLICT, "this key is trust anchor %" PRId64
-					       " of vendor %s already", page[i].id, a->vendor);
+				return err_set(e, ERR_CONFLICT,
+					       "this key is trust anchor %" PRId64
+					       " of vendor %s already",
+					       page[i].id, a->vendor);
 		}
 	} while (n == PAGE);
 	return n < 0 ? -1 : 0;
@@ -96,8 +99,9 @@ int anchor_revoke(struct tracker *tk, int64_t id, struct err *e)
 
 	int found = store_anchor_get(tk->st, id, &a, e);
 	if (found <= 0)
-		return found < 0 ? -1 : err_set(e, ERR_NOT_FOUND, "there is no trust anchor %" PRId64,
-						id);
+		return found < 0
+			       ? -1
+			       : err_set(e, ERR_NOT_FOUND, "there is no trust anchor %" PRId64, id);
 	if (a.revoked > 0)
 		return 0;
 	if (store_anchor_revoke(tk->st, id, tk->now.wall, e) < 0 ||

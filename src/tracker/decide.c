@@ -9,7 +9,10 @@ static int64_t seconds_until(int64_t then, int64_t now)
 	return then > now ? (then - now + 999) / 1000 : 0;
 }
 
-/* The latest a deferral may last from now: the class's longest, but not past the deadline. 0: none. */
+/*
+ * The latest a deferral may last from now: the class's longest, but not past the deadline. 0:
+ * none.
+ */
 static int64_t latest_s(const struct tracker *tk, const struct update *u)
 {
 	const struct strategy *s = &tk->policy->strategy[u->urgency];
@@ -56,7 +59,8 @@ static int defer(struct tracker *tk, struct update *u, const struct decision *c,
 		 struct decision_answer *out, struct err *e)
 {
 	int64_t latest = latest_s(tk, u);
-	int64_t asked = c->until_s > 0 ? c->until_s : tk->policy->strategy[u->urgency].contact_interval_s;
+	int64_t asked =
+		c->until_s > 0 ? c->until_s : tk->policy->strategy[u->urgency].contact_interval_s;
 	int64_t granted = asked < latest ? asked : latest;
 
 	out->latest_s = asked > latest ? latest : 0;
@@ -90,8 +94,9 @@ static int decide(struct tracker *tk, struct update *u, const struct decision *c
 static int check_open(const struct update *u, struct err *e)
 {
 	if (u->state == UPDATE_PLANNED || update_state_terminal(u->state))
-		return err_set(e, ERR_CONFLICT, "update %" PRId64 " is %s: there is no offer to decide",
-			       u->id, update_state_word(u->state));
+		return err_set(e, ERR_CONFLICT,
+			       "update %" PRId64 " is %s: there is no offer to decide", u->id,
+			       update_state_word(u->state));
 	return 0;
 }
 

@@ -47,7 +47,8 @@ static int64_t epoch_ms(bool has, uint64_t seconds)
 
 static void copy_text(char *dst, size_t cap, struct slice s)
 {
-	cause_format(dst, cap, "%.*s", (int)(s.n > 1024 ? 1024 : s.n), s.n ? (const char *)s.p : "");
+	cause_format(dst, cap, "%.*s", (int)(s.n > 1024 ? 1024 : s.n),
+		     s.n ? (const char *)s.p : "");
 }
 
 static void derive_version(const struct suit_manifest *s, struct manifest *m)
@@ -57,18 +58,25 @@ static void derive_version(const struct suit_manifest *s, struct manifest *m)
 	else if (s->text.component_version.n > 0)
 		copy_text(m->version, sizeof(m->version), s->text.component_version);
 	else
-		text_format(m->version, sizeof(m->version), "%llu", (unsigned long long)s->sequence);
+		text_format(m->version, sizeof(m->version), "%llu",
+			    (unsigned long long)s->sequence);
 }
 
 int derive_manifest(struct tracker *tk, struct slice bytes, const struct suit_manifest *s,
 		    const struct verified *v, struct manifest *m, struct err *e)
 {
 	*m = (struct manifest){
-		.size = (uint32_t)bytes.n, .vendor_id = s->vendor_id, .class_id = s->class_id,
-		.sequence = s->sequence, .has_priority = s->has_priority, .priority = s->priority,
+		.size = (uint32_t)bytes.n,
+		.vendor_id = s->vendor_id,
+		.class_id = s->class_id,
+		.sequence = s->sequence,
+		.has_priority = s->has_priority,
+		.priority = s->priority,
 		.use_before = epoch_ms(s->has_use_before, s->use_before),
 		.not_before = epoch_ms(s->has_not_before, s->not_before),
-		.anchor = v->anchor.id, .verified = tk->now.wall, .created = tk->now.wall,
+		.anchor = v->anchor.id,
+		.verified = tk->now.wall,
+		.created = tk->now.wall,
 		.format = "suit",
 	};
 	if (sha256_once(bytes, &m->digest) < 0)
@@ -82,8 +90,9 @@ int derive_manifest(struct tracker *tk, struct slice bytes, const struct suit_ma
 	if (text_copy_slice(m->uri, sizeof(m->uri), s->reference_uri) < 0)
 		return err_set(e, ERR_TOO_LARGE, "its reference URI is longer than %d bytes",
 			       URI_TEXT - 1);
-	copy_text(m->text, sizeof(m->text), s->text.update_description.n > 0
-		  ? s->text.update_description : s->text.description);
+	copy_text(m->text, sizeof(m->text),
+		  s->text.update_description.n > 0 ? s->text.update_description
+						   : s->text.description);
 	text_copy(m->alg, sizeof(m->alg), alg_name(v->alg));
 	cause_copy(m->by, sizeof(m->by), tk->who);
 	return 0;
@@ -95,18 +104,22 @@ static int derive_image(const struct suit_manifest *s, const struct suit_image *
 	const char *name = s->components[from->component].name;
 
 	if (from->digest_alg != ALG_SHA256 || from->digest.n != DIGEST_SIZE)
-		return err_set(e, ERR_UNSUPPORTED, "component %s: image digests other than SHA-256 are "
-			       "not supported", name);
-	if (from->encrypted)
-		return err_set(e, ERR_UNSUPPORTED, "component %s: encrypted images are not supported",
+		return err_set(e, ERR_UNSUPPORTED,
+			       "component %s: image digests other than SHA-256 are "
+			       "not supported",
 			       name);
-	*out = (struct manifest_image){ .component = from->component, .has_size = from->has_size,
+	if (from->encrypted)
+		return err_set(e, ERR_UNSUPPORTED,
+			       "component %s: encrypted images are not supported", name);
+	*out = (struct manifest_image){ .component = from->component,
+					.has_size = from->has_size,
 					.size = from->size };
 	memcpy(out->digest.b, from->digest.p, DIGEST_SIZE);
 	cause_copy(out->name, sizeof(out->name), name);
 	if (text_copy_slice(out->uri, sizeof(out->uri), from->uri) < 0)
-		return err_set(e, ERR_TOO_LARGE, "component %s: the image's URI is longer than %d bytes",
-			       name, URI_TEXT - 1);
+		return err_set(e, ERR_TOO_LARGE,
+			       "component %s: the image's URI is longer than %d bytes", name,
+			       URI_TEXT - 1);
 	out->integrated = out->uri[0] == '#';
 	out->external = p->allow_external && strstr(out->uri, "://") != NULL;
 	return 0;
@@ -115,8 +128,8 @@ static int derive_image(const struct suit_manifest *s, const struct suit_image *
 static bool listed(const struct manifest_image *images, int n, const struct manifest_image *x)
 {
 	for (int i = 0; i < n; i++)
-		if (images[i].component == x->component && digest_eq(&images[i].digest, &x->digest) &&
-		    strcmp(images[i].uri, x->uri) == 0)
+		if (images[i].component == x->component &&
+		    digest_eq(&images[i].digest, &x->digest) && strcmp(images[i].uri, x->uri) == 0)
 			return true;
 	return false;
 }
@@ -128,7 +141,7 @@ int derive_images(const struct suit_manifest *s, const struct policy *p,
 
 	*n = 0;
 	for (unsigned i = 0; i < s->n_images; i++) {
-		if (s->images[i].digest.n == 0)		/* a condition on what is there: nothing to fetch */
+		if (s->images[i].digest.n == 0) /* a condition on what is there: nothing to fetch */
 			continue;
 		if (derive_image(s, &s->images[i], p, &one, e) < 0)
 			return -1;
@@ -147,8 +160,8 @@ int derive_images(const struct suit_manifest *s, const struct policy *p,
 
 /* The API's own; what lies under them never becomes a route to an image. */
 static const char *const reserved[] = {
-	"api", "device", "d", "image", "manifest", "fettle", ".well-known", ".wellknown",
-	"healthz", "readyz", "metrics",
+	"api",	       "device",     "d",	"image",  "manifest", "fettle",
+	".well-known", ".wellknown", "healthz", "readyz", "metrics",
 };
 
 static int hex_digit(char c)

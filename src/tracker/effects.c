@@ -51,7 +51,8 @@ void effects_notify(struct effects *fx, int64_t dev, const char *device)
 
 void effects_drop_device(struct effects *fx, int64_t dev, int64_t credential)
 {
-	add(fx, &(struct effect){ .kind = EFFECT_DROP_DEVICE, .dev = dev, .credential = credential });
+	add(fx,
+	    &(struct effect){ .kind = EFFECT_DROP_DEVICE, .dev = dev, .credential = credential });
 }
 
 void effects_drop_token(struct effects *fx, int64_t token)

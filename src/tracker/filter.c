@@ -14,7 +14,7 @@
 enum token_kind { T_END, T_WORD, T_STRING, T_OPEN, T_CLOSE, T_COMMA, T_DOT, T_CMP, T_BAD };
 
 struct parser {
-	const char *text, *at;		/* at: behind the token */
+	const char *text, *at; /* at: behind the token */
 	struct arena *a;
 	struct err *e;
 	unsigned nodes, values, depth;
@@ -22,8 +22,8 @@ struct parser {
 	enum token_kind token;
 	const char *from;
 	enum filter_cmp cmp;
-	char word[NAME_TEXT];		/* T_WORD, T_STRING: what it says */
-	const char *trouble;		/* T_BAD: why */
+	char word[NAME_TEXT]; /* T_WORD, T_STRING: what it says */
+	const char *trouble; /* T_BAD: why */
 };
 
 static int fail(struct parser *p, const char *at, const char *fmt, ...)
@@ -216,8 +216,10 @@ static int parse_field(struct parser *p, struct filter *f)
 			return 0;
 		}
 	}
-	return fail(p, p->from, "%s is no field; id, manufacturer, model, vendor, class, mode, parent,"
-		    " tag, group, state, version, attr.NAME and reported.NAME are", p->word);
+	return fail(p, p->from,
+		    "%s is no field; id, manufacturer, model, vendor, class, mode, parent,"
+		    " tag, group, state, version, attr.NAME and reported.NAME are",
+		    p->word);
 }
 
 /* Values of fields that are enumerations or ids are checked, and brought to their one spelling. */

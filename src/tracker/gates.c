@@ -25,8 +25,9 @@ int gates_load(struct look *g, struct err *e)
 	if (found > 0)
 		found = store_manifest_get(tk->st, &g->release.manifest, &g->manifest, e);
 	if (found <= 0)
-		return found < 0 ? -1 : err_set(e, ERR_INTERNAL, "update %" PRId64
-						" has lost its release", g->u->id);
+		return found < 0 ? -1
+				 : err_set(e, ERR_INTERNAL,
+					   "update %" PRId64 " has lost its release", g->u->id);
 	g->n_images = store_manifest_images(tk->st, &g->release.manifest, g->images, IMAGES_MAX, e);
 	return g->n_images < 0 ? -1 : 0;
 }
@@ -80,9 +81,14 @@ static int gate_compatibility(struct look *g, char value[REASON_TEXT], struct er
 	int by_vendor = same_id(&d->vendor_id, &r->vendor_id);
 	int by_class = same_id(&d->class_id, &r->class_id);
 	int by_model = same_text(d->model, r->model);
-	cause_format(value, REASON_TEXT, "for %s %s: vendor %s, class %s", r->manufacturer, r->model,
-		     by_vendor > 0 ? "matches" : by_vendor == 0 ? "differs" : "not known",
-		     by_class > 0 ? "matches" : by_class == 0 ? "differs" : "not known");
+	cause_format(value, REASON_TEXT, "for %s %s: vendor %s, class %s", r->manufacturer,
+		     r->model,
+		     by_vendor > 0    ? "matches"
+		     : by_vendor == 0 ? "differs"
+				      : "not known",
+		     by_class > 0    ? "matches"
+		     : by_class == 0 ? "differs"
+				     : "not known");
 	if (by_vendor == 0 || by_class == 0)
 		return 0;
 	if (by_class > 0)
@@ -101,8 +107,8 @@ static int gate_rollout(struct look *g, char value[REASON_TEXT], struct err *e)
 		cause_format(value, REASON_TEXT, "none");
 		return 1;
 	}
-	cause_format(value, REASON_TEXT, "rollout %s is %s%s%s", r->name, rollout_state_word(r->state),
-		     r->reason[0] ? ": " : "", r->reason);
+	cause_format(value, REASON_TEXT, "rollout %s is %s%s%s", r->name,
+		     rollout_state_word(r->state), r->reason[0] ? ": " : "", r->reason);
 	return r->state == ROLLOUT_RUNNING ? 1 : 0;
 }
 
@@ -128,9 +134,10 @@ static int gate_budget(struct look *g, char value[REASON_TEXT], struct err *e)
 		return 1;
 	}
 	if (r->in_flight_window > 0) {
-		cause_format(value, REASON_TEXT, "%" PRId64 " of %" PRId64 " in flight, %" PRId64
-			     " of %" PRId64 " failed", r->in_flight, r->in_flight_window, r->failed,
-			     r->budget);
+		cause_format(value, REASON_TEXT,
+			     "%" PRId64 " of %" PRId64 " in flight, %" PRId64 " of %" PRId64
+			     " failed",
+			     r->in_flight, r->in_flight_window, r->failed, r->budget);
 		return r->in_flight < r->in_flight_window && r->failed <= r->budget ? 1 : 0;
 	}
 	cause_format(value, REASON_TEXT, "%" PRId64 " failed + %" PRId64 " in flight of %" PRId64,

@@ -68,8 +68,8 @@ enum installed installed_judge(const struct component *c, int n, const struct re
 	return all;
 }
 
-static int judge_update(struct tracker *tk, const struct update *u, const struct component *c, int n,
-			enum installed *out, struct err *e)
+static int judge_update(struct tracker *tk, const struct update *u, const struct component *c,
+			int n, enum installed *out, struct err *e)
 {
 	struct manifest_image images[IMAGES_MAX];
 	struct release r;
@@ -113,7 +113,8 @@ static int conclude(struct tracker *tk, struct update *u, uint64_t boot, const s
 		return -1;
 	if (!event_of(u, boot != u->offer_boot, what, &ev))
 		return 0;
-	return update_apply(tk, u, ev, ev == EVENT_CONFIRMED ? FAILURE_NONE : FAILURE_BOOT, cause, e);
+	return update_apply(tk, u, ev, ev == EVENT_CONFIRMED ? FAILURE_NONE : FAILURE_BOOT, cause,
+			    e);
 }
 
 static bool may_succeed_late(const struct update *u)

@@ -14,7 +14,8 @@
 /* ---- cause.c ---- */
 /* Text that may be cut to fit: causes and reasons quote devices and operators. */
 void cause_copy(char *dst, size_t cap, const char *text);
-void cause_format(char *dst, size_t cap, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+void cause_format(char *dst, size_t cap, const char *fmt, ...) __attribute__((format(printf, 3,
+		  4)));
 
 /* ---- update.c ---- */
 /* Tell the device's observers to look again. */
@@ -28,9 +29,11 @@ int update_queue(struct tracker *tk, int64_t dev, struct update out[QUEUE_MAX], 
 /* The device's live row; where there is none yet, nothing is known of it. */
 int registry_live(struct tracker *tk, int64_t dev, struct device_live *out, struct err *e);
 /* When to come again, spread: sooner while u (may be NULL) waits. */
-int64_t registry_ask_again(const struct tracker *tk, const struct device *d, const struct update *u);
+int64_t registry_ask_again(const struct tracker *tk, const struct device *d,
+			   const struct update *u);
 void registry_status(struct device_live *l, const struct device_live *reported);
-int registry_components(struct tracker *tk, const struct device *d, const struct component *c, int n,
+int registry_components(struct tracker *tk, const struct device *d, const struct component *c,
+			int n,
 			struct err *e);
 
 /* ---- rollout.c, phase.c ---- */
@@ -81,10 +84,15 @@ struct verified {
 	struct anchor anchor;
 	enum alg alg;
 };
-/* Some anchor in force verifies; 0, or -1 ERR_VERIFY and why. Looks at no byte inside the manifest. */
-int trust_verify(struct tracker *tk, const struct suit_manifest *m, struct verified *out, struct err *e);
+/*
+ * Some anchor in force verifies; 0, or -1 ERR_VERIFY and why. Looks at no byte inside the
+ * manifest.
+ */
+int trust_verify(struct tracker *tk, const struct suit_manifest *m, struct verified *out,
+		 struct err *e);
 /* An anchor of this vendor in force verifies. */
-int trust_verify_vendor(struct tracker *tk, const struct suit_manifest *m, const struct uuid *vendor,
+int trust_verify_vendor(struct tracker *tk, const struct suit_manifest *m,
+			const struct uuid *vendor,
 			struct verified *out, struct err *e);
 bool anchor_in_force(const struct anchor *a, const struct now *now);
 int derive_manifest(struct tracker *tk, struct slice bytes, const struct suit_manifest *s,

@@ -11,10 +11,8 @@
 #define STEP_EFFECTS 128
 
 static const struct job_kind kinds[] = {
-	{ "rollout-create", rollout_create_step },
-	{ "rollout-notify", rollout_notify_step },
-	{ "rollout-abort", rollout_cancel_step },
-	{ "release-withdraw", release_withdraw_step },
+	{ "rollout-create", rollout_create_step }, { "rollout-notify", rollout_notify_step },
+	{ "rollout-abort", rollout_cancel_step },  { "release-withdraw", release_withdraw_step },
 	{ "anchor-revoke", anchor_revoke_step },
 };
 
@@ -103,7 +101,8 @@ int job_cancel(struct tracker *tk, int64_t id, struct err *e)
 	if (found <= 0)
 		return found < 0 ? -1 : err_set(e, ERR_NOT_FOUND, "there is no job %" PRId64, id);
 	if (j.state != JOB_RUNNING)
-		return err_set(e, ERR_CONFLICT, "job %" PRId64 " is %s", id, job_state_word(j.state));
+		return err_set(e, ERR_CONFLICT, "job %" PRId64 " is %s", id,
+			       job_state_word(j.state));
 	/* half-withdrawn trust would be worse than a long job */
 	if (strcmp(j.kind, "anchor-revoke") == 0 || strcmp(j.kind, "release-withdraw") == 0)
 		return err_set(e, ERR_CONFLICT, "job %" PRId64 ": %s is always carried through", id,

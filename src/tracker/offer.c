@@ -5,7 +5,7 @@
 
 #include "tracker/internal.h"
 
-struct ask {			/* one GET of update */
+struct ask { /* one GET of update */
 	struct tracker *tk;
 	const struct device *d;
 	struct device_live live;
@@ -23,8 +23,9 @@ static int nothing(struct ask *q, const char *gate, const char *value)
 
 static struct look look_at(struct ask *q, struct update *u)
 {
-	return (struct look){ .tk = q->tk, .d = q->d, .live = &q->live, .u = u,
-			      .looking = !q->may_write };
+	return (struct look){
+		.tk = q->tk, .d = q->d, .live = &q->live, .u = u, .looking = !q->may_write
+	};
 }
 
 static int64_t seconds_until(int64_t then, int64_t now)
@@ -97,8 +98,10 @@ static int end_hopeless(struct ask *q, struct update *u, const struct look *g, s
 	if (!q->may_write)
 		return 0;
 	if (expired(q->tk, &g->manifest))
-		return update_apply(q->tk, u, EVENT_EXPIRE, FAILURE_NONE, "the manifest has expired",
-				    e) < 0 ? -1 : 1;
+		return update_apply(q->tk, u, EVENT_EXPIRE, FAILURE_NONE,
+				    "the manifest has expired", e) < 0
+			       ? -1
+			       : 1;
 	if (g->d->has_floor && g->release.sequence < g->d->floor_sequence) {
 		cause_format(cause, sizeof(cause), "the device is at sequence %" PRIu64,
 			     g->d->floor_sequence);
@@ -110,7 +113,9 @@ static int end_hopeless(struct ask *q, struct update *u, const struct look *g, s
 	int n = store_components_list(q->tk->st, u->dev, c, e);
 	if (n <= 0 || installed_judge(c, n, &g->release, g->images, g->n_images) != INSTALLED_NEW)
 		return n < 0 ? -1 : 0;
-	return update_apply(q->tk, u, EVENT_CONFIRMED, FAILURE_NONE, "installed already", e) < 0 ? -1 : 1;
+	return update_apply(q->tk, u, EVENT_CONFIRMED, FAILURE_NONE, "installed already", e) < 0
+		       ? -1
+		       : 1;
 }
 
 /* The slot first, durably in the same transaction, then the offer. */
@@ -151,7 +156,7 @@ static int consider(struct ask *q, struct update *u, struct offer *out, struct e
 	int open = gates_pass(&g, &name, value, e);
 	if (open <= 0)
 		return open < 0 ? -1 : nothing(q, name, value);
-	if (!q->may_write) {	/* what it would be: without a slot, and still planned */
+	if (!q->may_write) { /* what it would be: without a slot, and still planned */
 		fill(q, &g, out);
 		return 1;
 	}
@@ -201,7 +206,10 @@ static int supersede(struct ask *q, struct err *e)
 	return 0;
 }
 
-/* A critical one may take the place of what has not begun to install. 1 it did, *out is its offer. */
+/*
+ * A critical one may take the place of what has not begun to install. 1 it did, *out is its
+ * offer.
+ */
 static int preempt(struct ask *q, struct offer *out, struct err *e)
 {
 	struct update *running = &q->queue[0];

@@ -20,15 +20,19 @@ int phase_check(const struct rollout_spec *s, struct err *e)
 		bool last = i == s->n_phases - 1;
 
 		if (p->filter[0])
-			return err_set(e, ERR_UNSUPPORTED, "phase %d: phases go by percent or count", i + 1);
+			return err_set(e, ERR_UNSUPPORTED,
+				       "phase %d: phases go by percent or count", i + 1);
 		if (p->percent < 0 || p->percent > 100 || p->count < 0 || p->soak_s < 0 ||
 		    p->timeout_s < 0 || p->success_percent < 0 || p->success_percent > 100 ||
 		    p->soak_s > POLICY_SECONDS_MAX || p->timeout_s > POLICY_SECONDS_MAX)
-			return err_set(e, ERR_INVALID, "phase %d: a value is out of its range", i + 1);
+			return err_set(e, ERR_INVALID, "phase %d: a value is out of its range",
+				       i + 1);
 		if (p->percent > 0 && p->count > 0)
-			return err_set(e, ERR_INVALID, "phase %d: percent or count, not both", i + 1);
+			return err_set(e, ERR_INVALID, "phase %d: percent or count, not both",
+				       i + 1);
 		if (!last && p->percent == 0 && p->count == 0)
-			return err_set(e, ERR_INVALID, "phase %d: percent or count is missing", i + 1);
+			return err_set(e, ERR_INVALID, "phase %d: percent or count is missing",
+				       i + 1);
 	}
 	return 0;
 }
@@ -82,7 +86,8 @@ static int64_t size_of(const struct phase *p, const struct rollout *r)
 /* Silence counts as failure: what is not done when the time is up has not succeeded. */
 static bool timed_out(const struct phase *p, const struct now *now)
 {
-	return p->timeout_s > 0 && now->wall_trusted && now->wall >= p->opened + p->timeout_s * 1000;
+	return p->timeout_s > 0 && now->wall_trusted &&
+	       now->wall >= p->opened + p->timeout_s * 1000;
 }
 
 static bool over(const struct phase *p, const struct rollout *r, const struct now *now)
@@ -105,7 +110,8 @@ static int close_phase(struct tracker *tk, struct rollout *r, struct phase *p, s
 	if (!enough(p)) {
 		cause_format(reason, sizeof(reason),
 			     "phase %" PRId64 ": %" PRId64 " of %" PRId64 " succeeded, %" PRId64
-			     " %% are asked for", p->number, p->succeeded, p->total,
+			     " %% are asked for",
+			     p->number, p->succeeded, p->total,
 			     p->success_percent > 0 ? p->success_percent : 100);
 		return rollout_set_state(tk, r, ROLLOUT_PAUSED, reason, e);
 	}
@@ -153,9 +159,11 @@ int phase_admits(struct tracker *tk, struct rollout *r, bool joined, bool lookin
 			cause_format(value, REASON_TEXT, "no phases");
 			return found < 0 ? -1 : 1;
 		}
-		cause_format(value, REASON_TEXT, "phase %" PRId64 ": %" PRId64 " of %" PRId64
-			     " joined, %" PRId64 " done, %" PRId64 " succeeded", p.number, p.total,
-			     last ? r->total : size_of(&p, r), p.done, p.succeeded);
+		cause_format(value, REASON_TEXT,
+			     "phase %" PRId64 ": %" PRId64 " of %" PRId64 " joined, %" PRId64
+			     " done, %" PRId64 " succeeded",
+			     p.number, p.total, last ? r->total : size_of(&p, r), p.done,
+			     p.succeeded);
 		if (last || joined || (p.total < size_of(&p, r) && !timed_out(&p, &tk->now)))
 			return 1;
 		int ready = ripe(tk, r, &p, looking, e);

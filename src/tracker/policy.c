@@ -71,7 +71,8 @@ static int64_t download_s(const struct policy *p, uint64_t size)
 	uint64_t seconds = size / rate + (size % rate ? 1 : 0);
 
 	return cap(seconds > POLICY_SECONDS_MAX ? POLICY_SECONDS_MAX : (int64_t)seconds,
-		   POLICY_SECONDS_MAX - p->download_slack_s) + p->download_slack_s;
+		   POLICY_SECONDS_MAX - p->download_slack_s) +
+	       p->download_slack_s;
 }
 
 /* Three of its contacts must have been missed before a device that only polls counts as silent. */
@@ -82,7 +83,8 @@ static int64_t patient(const struct policy *p, enum urgency u, int64_t seconds)
 	return contacts > seconds ? contacts : seconds;
 }
 
-int64_t policy_timeout_ms(const struct policy *p, enum update_state s, enum urgency u, uint64_t size)
+int64_t policy_timeout_ms(const struct policy *p, enum update_state s, enum urgency u,
+			  uint64_t size)
 {
 	switch (s) {
 	case UPDATE_OFFERED:

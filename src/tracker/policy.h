@@ -13,7 +13,10 @@
 /* No duration in a policy is longer: ten years, so that sums of a few stay far from overflow. */
 #define POLICY_SECONDS_MAX (10ll * 365 * 86400)
 
-/* Class strategies (behaviour.md 3). Pure values; defaults compiled in, changed by policy documents. */
+/*
+ * Class strategies (behaviour.md 3). Pure values; defaults compiled in, changed by policy
+ * documents.
+ */
 struct strategy {
 	bool window_until_deadline;	/* windows hold only until the deadline */
 	bool idle_only;
@@ -28,8 +31,10 @@ struct strategy {
 struct policy {
 	struct strategy strategy[URGENCY_COUNT];
 	int64_t contact_interval_s;	/* nothing pending; default 3600 */
-	int64_t min_rate;		/* bytes a second a download is allowed to take at the slowest, default 1024 */
-	int64_t offer_timeout_s, decide_timeout_s, install_timeout_s, reboot_timeout_s, confirm_timeout_s;
+	/* bytes a second a download is allowed to take at the slowest, default 1024 */
+	int64_t min_rate;
+	int64_t offer_timeout_s, decide_timeout_s;
+	int64_t install_timeout_s, reboot_timeout_s, confirm_timeout_s;
 	int64_t download_slack_s;
 	bool allow_external;		/* releases whose images are elsewhere */
 	bool first_contact_plain;	/* a plain listener may enrol as auth none */
@@ -45,8 +50,12 @@ enum urgency urgency_of_priority(int64_t priority);
 /* ms until attempt n+1, doubled each time, capped. */
 int64_t policy_backoff_ms(const struct strategy *s, int attempt);
 /* How long an update may stay in a state, ms; size is the sum of its images. 0: no timeout. */
-int64_t policy_timeout_ms(const struct policy *p, enum update_state s, enum urgency u, uint64_t size);
-/* Spread: a contact time in [0.75, 1.0] of the interval by device and time, so that no two fleets march in step. */
+int64_t policy_timeout_ms(const struct policy *p, enum update_state s, enum urgency u,
+			  uint64_t size);
+/*
+ * Spread: a contact time in [0.75, 1.0] of the interval by device and time, so that no two
+ * fleets march in step.
+ */
 int64_t policy_spread_s(int64_t interval_s, int64_t dev, int64_t wall_ms);
 
 #endif

@@ -22,8 +22,10 @@ struct member {
 	int64_t min, max;
 };
 
-#define SECONDS(name, type, field, min) \
-	{ name, KIND_SECONDS, offsetof(type, field), min, POLICY_SECONDS_MAX }
+#define SECONDS(name, type, field, min)                                            \
+	{                                                                          \
+		name, KIND_SECONDS, offsetof(type, field), min, POLICY_SECONDS_MAX \
+	}
 
 static const struct member settings[] = {
 	SECONDS("contact_interval", struct policy, contact_interval_s, 1),
@@ -39,7 +41,8 @@ static const struct member settings[] = {
 };
 
 static const struct member strategy_members[] = {
-	{ "window_until_deadline", KIND_BOOL, offsetof(struct strategy, window_until_deadline), 0, 0 },
+	{ "window_until_deadline", KIND_BOOL, offsetof(struct strategy, window_until_deadline), 0,
+	  0 },
 	{ "idle_only", KIND_BOOL, offsetof(struct strategy, idle_only), 0, 0 },
 	SECONDS("deadline", struct strategy, deadline_s, 0),
 	SECONDS("defer_max", struct strategy, defer_max_s, 0),
@@ -173,7 +176,8 @@ int policy_write(const struct policy *p, struct arena *a, struct doc *out)
 	struct doc *classes = doc_map(a, out, "urgency");
 	for (int u = 0; u < URGENCY_COUNT; u++) {
 		struct doc *class = doc_map(a, classes, urgency_word((enum urgency)u));
-		write_members(a, class, strategy_members, LENGTH(strategy_members), &p->strategy[u]);
+		write_members(a, class, strategy_members, LENGTH(strategy_members),
+			      &p->strategy[u]);
 	}
 	return doc_failed(a) ? -1 : 0;
 }

@@ -21,8 +21,10 @@ static int note_counter(struct boot_record *b, uint64_t counter, struct err *e)
 	}
 	uint64_t back = b->high - counter;
 	if (back >= WINDOW)
-		return err_set(e, ERR_CONFLICT, "counter %" PRIu64 " is too far below %" PRIu64
-			       " to tell whether it is new", counter, b->high);
+		return err_set(e, ERR_CONFLICT,
+			       "counter %" PRIu64 " is too far below %" PRIu64
+			       " to tell whether it is new",
+			       counter, b->high);
 	uint64_t bit = UINT64_C(1) << back;
 	if (b->window & bit)
 		return 0;
@@ -59,8 +61,8 @@ static void hold(struct pins *p, const char *what, const char *reported)
 {
 	char text[REASON_TEXT];
 
-	cause_format(text, sizeof(text), "%s%s%s %s reported", p->held, p->held[0] ? ", " : "", what,
-		     reported);
+	cause_format(text, sizeof(text), "%s%s%s %s reported", p->held, p->held[0] ? ", " : "",
+		     what, reported);
 	cause_copy(p->held, sizeof(p->held), text);
 }
 
@@ -147,7 +149,8 @@ static int keep_attributes(struct tracker *tk, int64_t dev, const struct registr
 			   struct err *e)
 {
 	for (int i = 0; i < r->n_attributes; i++)
-		if (store_attr_put(tk->st, dev, true, r->attributes[i].name, &r->attributes[i].v, e) < 0)
+		if (store_attr_put(tk->st, dev, true, r->attributes[i].name, &r->attributes[i].v,
+				   e) < 0)
 			return -1;
 	return 0;
 }
@@ -171,8 +174,8 @@ void registry_status(struct device_live *l, const struct device_live *reported)
 	l->free_ram = reported->free_ram;
 }
 
-int registry_components(struct tracker *tk, const struct device *d, const struct component *c, int n,
-			struct err *e)
+int registry_components(struct tracker *tk, const struct device *d, const struct component *c,
+			int n, struct err *e)
 {
 	uint64_t sequence = 0;
 
@@ -187,8 +190,8 @@ int registry_components(struct tracker *tk, const struct device *d, const struct
 
 int64_t registry_ask_again(const struct tracker *tk, const struct device *d, const struct update *u)
 {
-	int64_t interval = d->contact_interval_s > 0 ? d->contact_interval_s
-						     : tk->policy->contact_interval_s;
+	int64_t interval =
+		d->contact_interval_s > 0 ? d->contact_interval_s : tk->policy->contact_interval_s;
 
 	if (u && tk->policy->strategy[u->urgency].contact_interval_s < interval)
 		interval = tk->policy->strategy[u->urgency].contact_interval_s;

@@ -11,18 +11,21 @@
  * of somebody trusted was verified over it, and only then can it be asked whose
  * manifest it is.
  */
-static int check(struct tracker *tk, struct slice bytes, struct suit_manifest *s, struct manifest *m,
-		 struct manifest_image *images, int limit, int *n, struct err *e)
+static int check(struct tracker *tk, struct slice bytes, struct suit_manifest *s,
+		 struct manifest *m, struct manifest_image *images, int limit, int *n,
+		 struct err *e)
 {
 	struct verified v;
 
 	if (bytes.n > SUIT_ENVELOPE_MAX)
-		return err_set(e, ERR_TOO_LARGE, "a manifest has at most %d bytes", SUIT_ENVELOPE_MAX);
+		return err_set(e, ERR_TOO_LARGE, "a manifest has at most %d bytes",
+			       SUIT_ENVELOPE_MAX);
 	if (suit_open(bytes, s, e) < 0 || trust_verify(tk, s, &v, e) < 0 ||
 	    suit_parse(bytes, s, e) < 0)
 		return -1;
 	if (!s->vendor_id.set)
-		return err_set(e, ERR_INVALID, "it names no vendor: a vendor id condition is needed");
+		return err_set(e, ERR_INVALID,
+			       "it names no vendor: a vendor id condition is needed");
 	if (memcmp(v.anchor.vendor_id.b, s->vendor_id.b, UUID_SIZE) != 0 &&
 	    trust_verify_vendor(tk, s, &s->vendor_id, &v, e) < 0)
 		return -1;
@@ -73,13 +76,16 @@ static int check_sequence(struct tracker *tk, const struct manifest *m, struct e
 	int found = store_class_floor_get(tk->st, &m->vendor_id, &m->class_id, &known, e);
 
 	if (found > 0 && m->sequence < known)
-		return err_set(e, ERR_CONFLICT, "sequence %" PRIu64 " is below the floor %" PRIu64
-			       " of its class", m->sequence, known);
+		return err_set(e, ERR_CONFLICT,
+			       "sequence %" PRIu64 " is below the floor %" PRIu64 " of its class",
+			       m->sequence, known);
 	if (found >= 0)
 		found = newest(tk, m, &known, e);
 	if (found > 0 && m->sequence < known)
-		return err_set(e, ERR_CONFLICT, "sequence %" PRIu64 " is lower than %" PRIu64
-			       ", the newest stored for its class", m->sequence, known);
+		return err_set(e, ERR_CONFLICT,
+			       "sequence %" PRIu64 " is lower than %" PRIu64
+			       ", the newest stored for its class",
+			       m->sequence, known);
 	return found < 0 ? -1 : 0;
 }
 
@@ -101,7 +107,8 @@ static int keep_payloads(struct tracker *tk, const struct suit_manifest *s,
 			return err_set(e, ERR_INVALID, "component %s: %s is not in the envelope",
 				       images[i].name, images[i].uri);
 		if (images[i].has_size && images[i].size != bytes.n)
-			return err_set(e, ERR_VERIFY, "component %s: %s has %zu bytes, not %" PRIu64,
+			return err_set(e, ERR_VERIFY,
+				       "component %s: %s has %zu bytes, not %" PRIu64,
 				       images[i].name, images[i].uri, bytes.n, images[i].size);
 		images[i].has_size = true;
 		images[i].size = bytes.n;
@@ -117,7 +124,8 @@ static int keep_payloads(struct tracker *tk, const struct suit_manifest *s,
 	return 0;
 }
 
-int release_manifest_add(struct tracker *tk, struct slice bytes, struct manifest *out, struct err *e)
+int release_manifest_add(struct tracker *tk, struct slice bytes, struct manifest *out,
+			 struct err *e)
 {
 	struct manifest_image images[IMAGES_MAX];
 	struct suit_manifest s;
@@ -142,8 +150,9 @@ int release_manifest_add(struct tracker *tk, struct slice bytes, struct manifest
 		return -1;
 	effects_prepare(tk->fx, &out->digest);
 	digest_text(object, &out->digest);
-	return audit_note(tk, "manifest.add", object, e, "%s %s sequence %" PRIu64 ", anchor %" PRId64,
-			  out->manufacturer, out->model, out->sequence, out->anchor);
+	return audit_note(tk, "manifest.add", object, e,
+			  "%s %s sequence %" PRIu64 ", anchor %" PRId64, out->manufacturer,
+			  out->model, out->sequence, out->anchor);
 }
 
 /* ---- completeness ---- */
@@ -189,7 +198,8 @@ static void default_name(const struct manifest *m, char dst[NAME_TEXT])
 	cause_format(text, sizeof(text), "%s-%s", m->model, m->version);
 	cause_format(dst, NAME_TEXT, "%.64s", text);
 	for (char *p = dst; *p; p++)
-		if (!strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._:+-", *p))
+		if (!strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._:+-",
+			    *p))
 			*p = '_';
 	if (dst[0] == '-' || dst[0] == '.' || dst[0] == '\0')
 		dst[0] = '_';
@@ -232,9 +242,13 @@ int release_add(struct tracker *tk, const struct digest *manifest, const char *n
 	found = store_release_by_manifest(tk->st, manifest, &other, e);
 	if (found > 0 && other.state != RELEASE_WITHDRAWN)
 		return err_set(e, ERR_CONFLICT, "release %s has this manifest", other.name);
-	struct release r = { .manifest = m.digest, .state = RELEASE_SUBMITTED,
-			     .vendor_id = m.vendor_id, .class_id = m.class_id,
-			     .sequence = m.sequence, .outage_s = -1, .created = tk->now.wall };
+	struct release r = { .manifest = m.digest,
+			     .state = RELEASE_SUBMITTED,
+			     .vendor_id = m.vendor_id,
+			     .class_id = m.class_id,
+			     .sequence = m.sequence,
+			     .outage_s = -1,
+			     .created = tk->now.wall };
 	if (found < 0 || choose_name(tk, &m, name, r.name, e) < 0)
 		return -1;
 	text_copy(r.manufacturer, sizeof(r.manufacturer), m.manufacturer);

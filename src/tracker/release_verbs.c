@@ -14,7 +14,10 @@ static bool closed(struct err *e, const char *why)
 	return false;
 }
 
-/* The anchor that verified it must be in force now, in rows: revocation acts before the next offer. */
+/*
+ * The anchor that verified it must be in force now, in rows: revocation acts before the next
+ * offer.
+ */
 static bool trusted(struct tracker *tk, const struct manifest *m, struct err *e)
 {
 	struct anchor a;
@@ -25,8 +28,8 @@ static bool trusted(struct tracker *tk, const struct manifest *m, struct err *e)
 	if (found == 0 || m->anchor == 0)
 		return closed(e, "the manifest is verified by no trust anchor");
 	if (!anchor_in_force(&a, &tk->now)) {
-		err_set(e, ERR_VERIFY, "trust anchor %" PRId64 " of vendor %s is %s", a.id, a.vendor,
-			a.revoked > 0 ? "revoked" : "not valid at this time");
+		err_set(e, ERR_VERIFY, "trust anchor %" PRId64 " of vendor %s is %s", a.id,
+			a.vendor, a.revoked > 0 ? "revoked" : "not valid at this time");
 		return false;
 	}
 	return true;
@@ -40,8 +43,9 @@ static bool above_floor(struct tracker *tk, const struct release *r, struct err 
 	if (found < 0)
 		return false;
 	if (found > 0 && r->sequence < floor) {
-		err_set(e, ERR_CONFLICT, "sequence %" PRIu64 " is below the floor %" PRIu64
-			" of its class", r->sequence, floor);
+		err_set(e, ERR_CONFLICT,
+			"sequence %" PRIu64 " is below the floor %" PRIu64 " of its class",
+			r->sequence, floor);
 		return false;
 	}
 	return true;
@@ -179,8 +183,7 @@ static int withdraw(struct tracker *tk, struct release *r, const char *why, stru
 	r->state = RELEASE_WITHDRAWN;
 	r->published = false;
 	if (store_release_put(tk->st, r, e) < 0 || store_route_remove(tk->st, r->id, e) < 0 ||
-	    withdraw_objects(tk, r, e) < 0 ||
-	    job_start(tk, "release-withdraw", r->id, &job, e) < 0)
+	    withdraw_objects(tk, r, e) < 0 || job_start(tk, "release-withdraw", r->id, &job, e) < 0)
 		return -1;
 	return audit_note(tk, "release.withdraw", r->name, e, "%s", why);
 }

@@ -7,14 +7,14 @@
 
 /* LwM2M 1.2, object 5, resource 5 (Update Result), from 2 on. */
 static const enum failure results[] = {
-	[2] = FAILURE_SPACE,		/* not enough flash */
-	[3] = FAILURE_SPACE,		/* out of RAM */
-	[4] = FAILURE_DOWNLOAD,		/* connection lost */
-	[5] = FAILURE_DIGEST,		/* integrity check failure */
-	[6] = FAILURE_INCOMPATIBLE,	/* unsupported package type */
-	[7] = FAILURE_DOWNLOAD,		/* invalid URI */
-	[8] = FAILURE_INSTALL,		/* firmware update failed */
-	[9] = FAILURE_DOWNLOAD,		/* unsupported protocol */
+	[2] = FAILURE_SPACE, /* not enough flash */
+	[3] = FAILURE_SPACE, /* out of RAM */
+	[4] = FAILURE_DOWNLOAD, /* connection lost */
+	[5] = FAILURE_DIGEST, /* integrity check failure */
+	[6] = FAILURE_INCOMPATIBLE, /* unsupported package type */
+	[7] = FAILURE_DOWNLOAD, /* invalid URI */
+	[8] = FAILURE_INSTALL, /* firmware update failed */
+	[9] = FAILURE_DOWNLOAD, /* unsupported protocol */
 };
 
 static enum failure failure_of(const struct report *r)
@@ -42,8 +42,8 @@ static int find_update(struct tracker *tk, const struct device *d, const struct 
 		if (found < 0)
 			return -1;
 		if (found == 0 || u->dev != d->dev)
-			return err_set(e, ERR_NOT_FOUND, "there is no update %" PRId64
-				       " for this device", r->update);
+			return err_set(e, ERR_NOT_FOUND,
+				       "there is no update %" PRId64 " for this device", r->update);
 		return 1;
 	}
 	found = store_update_open(tk->st, d->dev, u, e);
@@ -96,7 +96,8 @@ static void describe(const struct report *r, enum failure f, char cause[REASON_T
 	bool failed = f != FAILURE_NONE;
 
 	cause_format(cause, REASON_TEXT, "report %s%s%s%s%s%s", r->state, failed ? " (" : "",
-		     failed ? failure_word(f) : "", failed ? ")" : "", r->text[0] ? ": " : "", r->text);
+		     failed ? failure_word(f) : "", failed ? ")" : "", r->text[0] ? ": " : "",
+		     r->text);
 }
 
 static int put_off(const struct tracker *tk, struct update *u)
@@ -114,7 +115,8 @@ static uint8_t percent(const struct report *r, const struct update *u)
 }
 
 /* The same state again, further on: stored in place, no row. */
-static int progress_only(struct tracker *tk, struct update *u, const struct report *r, struct err *e)
+static int progress_only(struct tracker *tk, struct update *u, const struct report *r,
+			 struct err *e)
 {
 	uint8_t now = percent(r, u);
 
@@ -145,8 +147,9 @@ static int apply_word(struct tracker *tk, struct update *u, const struct report 
 	}
 	if (repeats(u, ev))
 		return progress_only(tk, u, r, e);
-	enum failure f = ev == EVENT_FAILED ? failure_of(r) :
-			 ev == EVENT_ROLLED_BACK ? FAILURE_BOOT : FAILURE_NONE;
+	enum failure f = ev == EVENT_FAILED	   ? failure_of(r)
+			 : ev == EVENT_ROLLED_BACK ? FAILURE_BOOT
+						   : FAILURE_NONE;
 	/* the boot it installs in: success must come from another one */
 	if (u->offer_boot == 0 || (ev >= EVENT_ACCEPTED && ev <= EVENT_REBOOTING))
 		u->offer_boot = r->boot;
@@ -205,8 +208,8 @@ int report_apply(struct tracker *tk, const struct device *d, const struct report
 		fresh = registry_dedup(&live, r->boot, r->counter, e);
 	if (fresh < 0)
 		return -1;
-	if (fresh > 0 && (keep_facts(tk, d, r, &live, e) < 0 ||
-			  apply(tk, d, r, &u, known > 0, e) < 0))
+	if (fresh > 0 &&
+	    (keep_facts(tk, d, r, &live, e) < 0 || apply(tk, d, r, &u, known > 0, e) < 0))
 		return -1;
 	out->duplicate = fresh == 0;
 	out->update = known > 0 ? u.id : 0;

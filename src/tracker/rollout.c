@@ -68,9 +68,12 @@ int rollout_create(struct tracker *tk, const struct rollout_spec *s, struct roll
 		return found < 0 ? -1 : err_set(e, ERR_NOT_FOUND, "there is no such release");
 	if (rel.state == RELEASE_WITHDRAWN)
 		return err_set(e, ERR_CONFLICT, "release %s is withdrawn", rel.name);
-	struct rollout r = { .release = rel.id, .state = ROLLOUT_CREATING, .urgency = rel.urgency,
+	struct rollout r = { .release = rel.id,
+			     .state = ROLLOUT_CREATING,
+			     .urgency = rel.urgency,
 			     .budget = s->budget < 0 ? BUDGET_OPEN : s->budget,
-			     .in_flight_window = s->in_flight, .phase = 1,
+			     .in_flight_window = s->in_flight,
+			     .phase = 1,
 			     .created = tk->now.wall };
 	text_copy(r.name, sizeof(r.name), s->name);
 	text_copy(r.target, sizeof(r.target), s->target);
@@ -78,8 +81,9 @@ int rollout_create(struct tracker *tk, const struct rollout_spec *s, struct roll
 	if (add_rows(tk, s, &r, e) < 0 || job_start(tk, "rollout-create", r.id, job, e) < 0)
 		return -1;
 	*out = r;
-	return audit_note(tk, "rollout.create", r.name, e, "release %s, budget %" PRId64 ", target %s",
-			  rel.name, s->budget, r.target);
+	return audit_note(tk, "rollout.create", r.name, e,
+			  "release %s, budget %" PRId64 ", target %s", rel.name, s->budget,
+			  r.target);
 }
 
 static int not_now(const struct rollout *r, const char *what, struct err *e)
@@ -142,8 +146,9 @@ int rollout_resume(struct tracker *tk, struct rollout *r, struct err *e)
 	if (r->state != ROLLOUT_PAUSED)
 		return not_now(r, "resumed", e);
 	if (r->failed >= r->budget && r->ended < r->total)
-		return err_set(e, ERR_CONFLICT, "rollout %s: the budget of %" PRId64
-			       " failures is used up", r->name, r->budget);
+		return err_set(e, ERR_CONFLICT,
+			       "rollout %s: the budget of %" PRId64 " failures is used up", r->name,
+			       r->budget);
 	return run(tk, r, e);
 }
 
@@ -206,13 +211,14 @@ static int check_running(struct tracker *tk, struct rollout *r, const struct cou
 	if (r->ended == r->total)
 		return rollout_set_state(tk, r, ROLLOUT_FINISHED, "", e);
 	if (r->failed >= r->budget) {
-		cause_format(reason, sizeof(reason), "budget: %" PRId64 " of %" PRId64
-			     " failures, the last: %s", r->failed, r->budget, cause);
+		cause_format(reason, sizeof(reason),
+			     "budget: %" PRId64 " of %" PRId64 " failures, the last: %s", r->failed,
+			     r->budget, cause);
 		return rollout_set_state(tk, r, ROLLOUT_PAUSED, reason, e);
 	}
 	if ((unreserved || c->failed > 0) && exceeded(r)) {
-		cause_format(reason, sizeof(reason), "budget: a fact after its slot was returned: %s",
-			     cause);
+		cause_format(reason, sizeof(reason),
+			     "budget: a fact after its slot was returned: %s", cause);
 		return rollout_set_state(tk, r, ROLLOUT_PAUSED, reason, e);
 	}
 	return c->in_flight < 0 && r->planned > 0 ? wake_waiting(tk, r, e) : 0;

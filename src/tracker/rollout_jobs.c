@@ -32,9 +32,14 @@ static int plan(struct tracker *tk, const struct rollout *r, const int64_t *devs
 	struct rollout_delta d = { .total = n, .planned = n };
 
 	for (int i = 0; i < n; i++) {
-		struct update u = { .dev = devs[i], .rollout = r->id, .release = r->release,
-				    .state = UPDATE_PLANNED, .urgency = r->urgency, .attempt = 1,
-				    .created = tk->now.wall, .changed = tk->now.wall };
+		struct update u = { .dev = devs[i],
+				    .rollout = r->id,
+				    .release = r->release,
+				    .state = UPDATE_PLANNED,
+				    .urgency = r->urgency,
+				    .attempt = 1,
+				    .created = tk->now.wall,
+				    .changed = tk->now.wall };
 		if (store_update_add(tk->st, &u, e) < 0)
 			return -1;
 	}

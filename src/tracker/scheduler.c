@@ -19,8 +19,7 @@ static int heard_of(struct tracker *tk, const struct update *u, bool *out, struc
 static int again_in(struct tracker *tk, struct update *u, struct err *e)
 {
 	u->not_before = 0;
-	u->track_due = tk->now.track +
-		       policy_timeout_ms(tk->policy, UPDATE_OFFERED, u->urgency, 0);
+	u->track_due = tk->now.track + policy_timeout_ms(tk->policy, UPDATE_OFFERED, u->urgency, 0);
 	return store_update_put(tk->st, u, e);
 }
 
@@ -48,7 +47,8 @@ static int due_planned(struct tracker *tk, struct update *u, struct err *e)
 			return got < 0 ? -1 : again_in(tk, u, e);
 		u->reserved = true;
 	}
-	return update_apply(tk, u, EVENT_TIMEOUT, FAILURE_TIMEOUT, "silent since the last attempt", e);
+	return update_apply(tk, u, EVENT_TIMEOUT, FAILURE_TIMEOUT, "silent since the last attempt",
+			    e);
 }
 
 /* A deferral's end; a device that then keeps silent goes back into the queue. */
@@ -56,7 +56,8 @@ static int due_deferred(struct tracker *tk, struct update *u, struct err *e)
 {
 	if (u->not_before != 0)
 		return wait_over(tk, u, e);
-	return update_apply(tk, u, EVENT_RETURN, FAILURE_NONE, "silent since its deferral ended", e);
+	return update_apply(tk, u, EVENT_RETURN, FAILURE_NONE, "silent since its deferral ended",
+			    e);
 }
 
 static int due_running(struct tracker *tk, struct update *u, struct err *e)

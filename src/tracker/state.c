@@ -12,6 +12,7 @@ struct cell {
 
 enum { REFUSED, GO, SKIP, LATE, NONE };
 
+/* clang-format off */
 #define R { REFUSED, 0 }
 #define N { NONE, 0 }
 #define G(s) { GO, UPDATE_##s }
@@ -83,6 +84,7 @@ static const struct cell table[EVENT_COUNT][UPDATE_STATE_COUNT] = {
 			   G(FAILED), G(FAILED), G(FAILED),
 			   N, N, N, N, N, N, N, N },
 };
+/* clang-format on */
 
 bool state_next(enum update_state from, enum update_event ev, struct transition *t)
 {

@@ -30,17 +30,25 @@ struct transition {
 	enum update_state to;
 	bool inferred;		/* a state between was skipped */
 	bool late;		/* success after failed, timed-out or cancelled */
-	bool none;		/* a fact that changes nothing (repeated, or older than the state) */
+	/* a fact that changes nothing (repeated, or older than the state) */
+	bool none;
 };
 
 /* true: t filled. false: the event is refused in this state. */
 bool state_next(enum update_state from, enum update_event ev, struct transition *t);
 const char *update_event_word(enum update_event ev);
 bool update_event_is_fact(enum update_event ev);
-/* The event a reported state word stands for ("downloading", "succeeded", "failed", ...); -1 unknown. */
+/*
+ * The event a reported state word stands for ("downloading", "succeeded", "failed", ...); -1
+ * unknown.
+ */
 int update_event_of_report(const char *word, enum update_event *ev);
-/* What moving from -> to does to the rollout's counters; charged is the update's own flag before. */
+/*
+ * What moving from -> to does to the rollout's counters; charged is the update's own flag
+ * before.
+ */
 struct counts { int planned, in_flight, deferred, failed, succeeded, timed_out, ended; };
-struct counts state_counts(enum update_state from, enum update_state to, bool charged_before, bool charged_after);
+struct counts state_counts(enum update_state from, enum update_state to, bool charged_before,
+			   bool charged_after);
 
 #endif

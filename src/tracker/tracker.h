@@ -27,7 +27,8 @@ struct tracker {
 	struct now now;
 	struct effects *fx;
 	struct arena *a;
-	const char *who;	/* "uid:0", "token:ci", "device:lamp-1", "system": cause and audit */
+	/* "uid:0", "token:ci", "device:lamp-1", "system": cause and audit */
+	const char *who;
 };
 
 /*
@@ -35,22 +36,33 @@ struct tracker {
  * The verbs of anchors, manifests, releases, rollouts and jobs write their own audit rows.
  */
 
-/* Verify and derive: which anchor, which algorithm; ERR_VERIFY names why not. Fills m and images. */
+/*
+ * Verify and derive: which anchor, which algorithm; ERR_VERIFY names why not. Fills m and
+ * images.
+ */
 int release_check_manifest(struct tracker *tk, struct slice bytes, struct manifest *m,
 			   struct manifest_image *images, int limit, int *n, struct err *e);
 /*
  * Keep a manifest: verified and with its integrated payloads as images, or refused and
- * not kept. ERR_CONFLICT below the class's floor or newest sequence. Handed in again: its verdict is renewed.
+ * not kept. ERR_CONFLICT below the class's floor or newest sequence. Handed in again: its
+ * verdict is renewed.
  */
-int release_manifest_add(struct tracker *tk, struct slice bytes, struct manifest *out, struct err *e);
-int release_add(struct tracker *tk, const struct digest *manifest, const char *name, struct release *out, struct err *e);
-int release_approve(struct tracker *tk, struct release *r, struct err *e);	/* complete and verifiable, else ERR_CONFLICT */
+int release_manifest_add(struct tracker *tk, struct slice bytes, struct manifest *out,
+			 struct err *e);
+int release_add(struct tracker *tk, const struct digest *manifest, const char *name,
+		struct release *out, struct err *e);
+/* complete and verifiable, else ERR_CONFLICT */
+int release_approve(struct tracker *tk, struct release *r, struct err *e);
 int release_publish(struct tracker *tk, struct release *r, bool on, struct err *e);
 int release_withdraw(struct tracker *tk, struct release *r, bool raise_floor, struct err *e);
 int release_set_urgency(struct tracker *tk, struct release *r, enum urgency u, struct err *e);
 /* Images still missing; 0 complete. missing may be NULL. */
-int release_missing(struct tracker *tk, const struct release *r, struct digest *missing, int limit, struct err *e);
-/* May it be offered now? true, or false with e saying which gate. Checks anchor validity and revocation in rows. */
+int release_missing(struct tracker *tk, const struct release *r, struct digest *missing,
+		    int limit, struct err *e);
+/*
+ * May it be offered now? true, or false with e saying which gate. Checks anchor validity and
+ * revocation in rows.
+ */
 bool release_offerable(struct tracker *tk, const struct release *r, struct err *e);
 int anchor_add(struct tracker *tk, struct anchor *a, struct err *e);
 int anchor_revoke(struct tracker *tk, int64_t id, struct err *e);	/* consequences are a job */
@@ -70,9 +82,13 @@ struct registration {
 	struct { char name[NAME_TEXT]; struct filter_value v; } attributes[16];
 	int n_attributes;
 };
-/* dev 0 in d: first contact, allowed by the caller. *created says which. Contact interval in *ask_again_s. */
+/*
+ * dev 0 in d: first contact, allowed by the caller. *created says which. Contact interval in
+ * *ask_again_s.
+ */
 int registry_register(struct tracker *tk, struct device *d, const struct registration *r,
-		      const struct evidence *ev, bool *created, int64_t *ask_again_s, struct err *e);
+		      const struct evidence *ev, bool *created, int64_t *ask_again_s,
+		      struct err *e);
 /*
  * Idempotence key of decisions and reports (behaviour.md 6): 1 new (recorded in l, to be
  * written by the caller), 0 seen before, -1 refused (below the window).
@@ -100,9 +116,11 @@ int offer_get(struct tracker *tk, const struct device *d, bool looking, struct o
 /* The device fetched the manifest of its open update. */
 int offer_manifest_fetched(struct tracker *tk, int64_t dev, struct err *e);
 /* May dev fetch this object now: it is of its open update's release. 1/0/-1 */
-int offer_grants_object(struct tracker *tk, int64_t dev, const struct digest *object, struct err *e);
+int offer_grants_object(struct tracker *tk, int64_t dev, const struct digest *object,
+			struct err *e);
 /* What path means for this device: its open update's release's route. 1/0/-1 */
-int offer_route(struct tracker *tk, int64_t dev, const char *path, struct digest *object, struct err *e);
+int offer_route(struct tracker *tk, int64_t dev, const char *path, struct digest *object,
+		struct err *e);
 
 struct decision {
 	uint64_t boot, counter;
@@ -121,7 +139,8 @@ int offer_decide(struct tracker *tk, const struct device *d, const struct decisi
 
 struct report {
 	uint64_t boot, counter;
-	bool keyless;			/* no boot and counter to tell repeats by: the caller did (SUIT Report) */
+	/* no boot and counter to tell repeats by: the caller did (SUIT Report) */
+	bool keyless;
 	int64_t update;			/* 0: the open one */
 	char state[24];
 	int progress;			/* -1 none */
@@ -160,17 +179,23 @@ struct rollout_spec {
 	int n_phases;			/* 0: one phase, everything */
 };
 /* Makes the row and the job that plans the updates. */
-int rollout_create(struct tracker *tk, const struct rollout_spec *s, struct rollout *out, struct job *job, struct err *e);
+int rollout_create(struct tracker *tk, const struct rollout_spec *s, struct rollout *out,
+		   struct job *job, struct err *e);
 int rollout_start(struct tracker *tk, struct rollout *r, struct err *e);
 int rollout_pause(struct tracker *tk, struct rollout *r, const char *reason, struct err *e);
 int rollout_resume(struct tracker *tk, struct rollout *r, struct err *e);
-int rollout_abort(struct tracker *tk, struct rollout *r, const char *reason, struct job *job, struct err *e);
+int rollout_abort(struct tracker *tk, struct rollout *r, const char *reason, struct job *job,
+		  struct err *e);
 /* How many devices the filter takes, from a bounded look (first 10,000): *exact false beyond. */
-int rollout_dry_run(struct tracker *tk, const struct rollout_spec *s, int64_t *devices, bool *exact, struct err *e);
+int rollout_dry_run(struct tracker *tk, const struct rollout_spec *s, int64_t *devices,
+		    bool *exact, struct err *e);
 
 /* ---- time (scheduler.c) and long work (jobs.c) ---- */
 
-/* Handle up to limit due updates; *next_track: when to come again (0: nothing due). Returns how many, -1. */
+/*
+ * Handle up to limit due updates; *next_track: when to come again (0: nothing due). Returns
+ * how many, -1.
+ */
 int scheduler_pass(struct tracker *tk, int limit, int64_t *next_track, struct err *e);
 /* One slice of the oldest running job, <= budget_us by the clock. 1 more work waits, 0 none, -1. */
 int jobs_slice(struct tracker *tk, int64_t budget_us, struct err *e);
@@ -180,9 +205,13 @@ int job_cancel(struct tracker *tk, int64_t id, struct err *e);
 int audit_note(struct tracker *tk, const char *verb, const char *object, struct err *e,
 	       const char *fmt, ...) __attribute__((format(printf, 5, 6)));
 
-/* ---- explain (why.c): the gate list in its order with the values that decide. Number, or -1 ---- */
+/*
+ * ---- explain (why.c): the gate list in its order with the values that decide. Number, or -1
+ * ----
+ */
 struct gate { const char *name; bool open; char value[REASON_TEXT]; };
 #define GATES_MAX 16
-int why_device(struct tracker *tk, const struct device *d, struct gate out[GATES_MAX], struct err *e);
+int why_device(struct tracker *tk, const struct device *d, struct gate out[GATES_MAX],
+	       struct err *e);
 
 #endif

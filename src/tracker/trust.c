@@ -24,7 +24,7 @@ bool anchor_in_force(const struct anchor *a, const struct now *now)
 struct hints {
 	struct slice kid[SUIT_SIGNATURES_MAX];
 	uint8_t n;
-	bool unnamed;	/* some signature names no key */
+	bool unnamed; /* some signature names no key */
 };
 
 static struct hints hints_of(const struct suit_manifest *m)
@@ -56,7 +56,7 @@ struct search {
 	struct tracker *tk;
 	const struct suit_manifest *m;
 	struct hints hints;
-	const struct uuid *vendor;	/* NULL: any */
+	const struct uuid *vendor; /* NULL: any */
 	int tries;
 	/* an anchor that would have verified, were it in force: to say so */
 	bool has_lapsed;
@@ -134,8 +134,9 @@ static int no_anchor(const struct search *s, struct err *e)
 		return err_set(e, ERR_VERIFY, "it is not signed");
 	if (!s->has_lapsed)
 		return err_set(e, ERR_VERIFY, "signed by a key that is no trust anchor");
-	return err_set(e, ERR_VERIFY, "signed by trust anchor %" PRId64 " of vendor %s, which is %s",
-		       a->id, a->vendor, a->revoked > 0 ? "revoked" : "not valid at this time");
+	return err_set(e, ERR_VERIFY,
+		       "signed by trust anchor %" PRId64 " of vendor %s, which is %s", a->id,
+		       a->vendor, a->revoked > 0 ? "revoked" : "not valid at this time");
 }
 
 int trust_verify(struct tracker *tk, const struct suit_manifest *m, struct verified *out,
@@ -149,8 +150,8 @@ int trust_verify(struct tracker *tk, const struct suit_manifest *m, struct verif
 	return found < 0 ? -1 : 0;
 }
 
-int trust_verify_vendor(struct tracker *tk, const struct suit_manifest *m, const struct uuid *vendor,
-			struct verified *out, struct err *e)
+int trust_verify_vendor(struct tracker *tk, const struct suit_manifest *m,
+			const struct uuid *vendor, struct verified *out, struct err *e)
 {
 	struct search s = { .tk = tk, .m = m, .vendor = vendor, .out = out };
 	char text[UUID_TEXT];
@@ -160,8 +161,8 @@ int trust_verify_vendor(struct tracker *tk, const struct suit_manifest *m, const
 		return no_anchor(&s, e);
 	if (found == 0) {
 		uuid_text(text, vendor);
-		return err_set(e, ERR_VERIFY, "signed by a key that is no trust anchor of vendor %s",
-			       text);
+		return err_set(e, ERR_VERIFY,
+			       "signed by a key that is no trust anchor of vendor %s", text);
 	}
 	return found < 0 ? -1 : 0;
 }

@@ -75,16 +75,12 @@ int update_queue(struct tracker *tk, int64_t dev, struct update out[QUEUE_MAX], 
 
 /* How often an attempt that failed so is worth repeating, at most. */
 static const uint8_t repeats[FAILURE_COUNT] = {
-	[FAILURE_NONE] = UINT8_MAX,
-	[FAILURE_DOWNLOAD] = UINT8_MAX,
-	[FAILURE_SIGNATURE] = 0,	/* the same bytes will not verify later */
-	[FAILURE_DIGEST] = 1,		/* once: a bit may have fallen over on the way */
-	[FAILURE_INCOMPATIBLE] = 0,
-	[FAILURE_SPACE] = UINT8_MAX,
-	[FAILURE_POWER] = UINT8_MAX,
-	[FAILURE_INSTALL] = UINT8_MAX,
-	[FAILURE_BOOT] = 1,
-	[FAILURE_TIMEOUT] = UINT8_MAX,
+	[FAILURE_NONE] = UINT8_MAX,  [FAILURE_DOWNLOAD] = UINT8_MAX,
+	[FAILURE_SIGNATURE] = 0, /* the same bytes will not verify later */
+	[FAILURE_DIGEST] = 1, /* once: a bit may have fallen over on the way */
+	[FAILURE_INCOMPATIBLE] = 0,  [FAILURE_SPACE] = UINT8_MAX,
+	[FAILURE_POWER] = UINT8_MAX, [FAILURE_INSTALL] = UINT8_MAX,
+	[FAILURE_BOOT] = 1,	     [FAILURE_TIMEOUT] = UINT8_MAX,
 	[FAILURE_OTHER] = UINT8_MAX,
 };
 
@@ -222,8 +218,13 @@ static void enter(struct tracker *tk, struct update *u, const struct change *c, 
 static int write_history(struct tracker *tk, const struct update *u, const struct change *c,
 			 struct err *e)
 {
-	struct history h = { .update = u->id, .dev = u->dev, .from = c->from, .to = c->t.to,
-			     .inferred = c->t.inferred, .late = c->t.late, .at = tk->now.wall };
+	struct history h = { .update = u->id,
+			     .dev = u->dev,
+			     .from = c->from,
+			     .to = c->t.to,
+			     .inferred = c->t.inferred,
+			     .late = c->t.late,
+			     .at = tk->now.wall };
 
 	cause_copy(h.cause, sizeof(h.cause), c->cause);
 	log_debug("update=%lld dev=%lld %s -> %s cause=\"%s\"", (long long)u->id, (long long)u->dev,
@@ -255,11 +256,15 @@ static int count(struct tracker *tk, const struct update *u, const struct change
 
 	struct counts n = state_counts(c->from, c->t.to, c->was_charged, u->charged);
 	bool ahead = c->was_reserved && !update_state_in_flight(c->from);
-	if (ahead)	/* store_rollout_reserve counted it already */
+	if (ahead) /* store_rollout_reserve counted it already */
 		n.in_flight--;
 	struct rollout_delta d = {
-		.planned = n.planned, .in_flight = n.in_flight, .deferred = n.deferred,
-		.failed = n.failed, .succeeded = n.succeeded, .timed_out = n.timed_out,
+		.planned = n.planned,
+		.in_flight = n.in_flight,
+		.deferred = n.deferred,
+		.failed = n.failed,
+		.succeeded = n.succeeded,
+		.timed_out = n.timed_out,
 		.ended = n.ended,
 	};
 	bool any = n.planned || n.in_flight || n.deferred || n.failed || n.succeeded ||
@@ -295,15 +300,19 @@ static int take_slot(struct tracker *tk, struct update *u, struct change *c, str
 int update_apply(struct tracker *tk, struct update *u, enum update_event ev, enum failure f,
 		 const char *cause, struct err *e)
 {
-	struct change c = { .from = u->state, .was_charged = u->charged,
-			    .was_reserved = u->reserved, .was_joined = joined(u->state, u),
-			    .cause = cause, .ev = ev };
+	struct change c = { .from = u->state,
+			    .was_charged = u->charged,
+			    .was_reserved = u->reserved,
+			    .was_joined = joined(u->state, u),
+			    .cause = cause,
+			    .ev = ev };
 
 	if (settle_event(tk, u, &c.ev, f, e) < 0)
 		return -1;
 	if (!state_next(u->state, c.ev, &c.t))
 		return err_set(e, ERR_CONFLICT, "update %lld is %s: %s is not possible",
-			       (long long)u->id, update_state_word(u->state), update_event_word(ev));
+			       (long long)u->id, update_state_word(u->state),
+			       update_event_word(ev));
 	/* a failure told after the attempt was given up says nothing new */
 	if (c.t.none || (c.from == UPDATE_PLANNED && c.ev == EVENT_FAILED && u->attempt > 1))
 		return 0;

@@ -8,8 +8,8 @@ static int say(struct gate *g, bool open, const struct update *u, const char *ro
 {
 	g->name = "update";
 	g->open = open;
-	cause_format(g->value, sizeof(g->value), "update %" PRId64 "%s%s is %s, attempt %u%s%s", u->id,
-		     rollout[0] ? " of rollout " : "", rollout, update_state_word(u->state),
+	cause_format(g->value, sizeof(g->value), "update %" PRId64 "%s%s is %s, attempt %u%s%s",
+		     u->id, rollout[0] ? " of rollout " : "", rollout, update_state_word(u->state),
 		     u->attempt, u->reason[0] ? ": " : "", u->reason);
 	return 1;
 }
@@ -27,7 +27,8 @@ static int nothing(struct tracker *tk, const struct device *d, struct gate *g, s
 	return found < 0 ? -1 : 1;
 }
 
-int why_device(struct tracker *tk, const struct device *d, struct gate out[GATES_MAX], struct err *e)
+int why_device(struct tracker *tk, const struct device *d, struct gate out[GATES_MAX],
+	       struct err *e)
 {
 	struct device_live live;
 	struct update u;

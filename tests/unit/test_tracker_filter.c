@@ -24,9 +24,9 @@ static void teardown(void)
 /* The tree as text, every bracket written: what the parser understood. */
 static void show(const struct filter *f, struct buf *b)
 {
-	static const char *const fields[] = { "id", "manufacturer", "model", "vendor", "class", "mode",
-					      "parent", "tag", "group", "version", "attr", "reported",
-					      "state" };
+	static const char *const fields[] = { "id",   "manufacturer", "model", "vendor", "class",
+					      "mode", "parent",	      "tag",   "group",	 "version",
+					      "attr", "reported",     "state" };
 	static const char *const cmps[] = { "==", "!=", "<", "<=", ">", ">=" };
 
 	switch (f->op) {
@@ -96,7 +96,10 @@ static const struct {
 	  "class{1492af14-2569-5e48-bf42-9b2d51f2ab45}" },
 	{ "mode != server", "mode!=server" },
 	{ "state in (failed, timed-out)", "state{failed,timed-out}" },
-	{ "group == \"gr\xc3\xb6\xc3\x9f" "e \\\"x\\\" \\\\\"", "group==gr\xc3\xb6\xc3\x9f" "e \"x\" \\" },
+	{ "group == \"gr\xc3\xb6\xc3\x9f"
+	  "e \\\"x\\\" \\\\\"",
+	  "group==gr\xc3\xb6\xc3\x9f"
+	  "e \"x\" \\" },
 	{ "parent == gw and manufacturer == example.com",
 	  "(parent==gw & manufacturer==example.com)" },
 	{ "tag == \"\"", "tag==" },
@@ -168,7 +171,8 @@ static const struct {
 	{ "id == \"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\"", 7,
 	  "at most 64" },
 	{ "((((((((((((((((all))))))))))))))))", 17, "nested deeper" },
-	{ "not not not not not not not not not not not not not not not not all", 1, "nested deeper" },
+	{ "not not not not not not not not not not not not not not not not all", 1,
+	  "nested deeper" },
 };
 
 START_TEST(test_refused_with_the_column)
@@ -178,12 +182,12 @@ START_TEST(test_refused_with_the_column)
 
 	ck_assert_int_eq(filter_parse(wrong[_i].text, &arena, &f, &err), -1);
 	ck_assert_int_eq(err.code, ERR_INVALID);
-	ck_assert_msg(strstr(err.text, wrong[_i].says) != NULL, "%s: '%s' lacks '%s'", wrong[_i].text,
-		      err.text, wrong[_i].says);
+	ck_assert_msg(strstr(err.text, wrong[_i].says) != NULL, "%s: '%s' lacks '%s'",
+		      wrong[_i].text, err.text, wrong[_i].says);
 	snprintf(column, sizeof(column), "column %d:", wrong[_i].column);
 	if (wrong[_i].column > 0)
-		ck_assert_msg(strncmp(err.text, column, strlen(column)) == 0, "%s: '%s' at column %d",
-			      wrong[_i].text, err.text, wrong[_i].column);
+		ck_assert_msg(strncmp(err.text, column, strlen(column)) == 0,
+			      "%s: '%s' at column %d", wrong[_i].text, err.text, wrong[_i].column);
 }
 END_TEST
 
@@ -261,7 +265,8 @@ int main(void)
 
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_loop_test(t, test_understood, 0, (int)(sizeof(good) / sizeof(good[0])));
-	tcase_add_loop_test(t, test_refused_with_the_column, 0, (int)(sizeof(wrong) / sizeof(wrong[0])));
+	tcase_add_loop_test(t, test_refused_with_the_column, 0,
+			    (int)(sizeof(wrong) / sizeof(wrong[0])));
 	tcase_add_test(t, test_bounds);
 	tcase_add_test(t, test_no_memory);
 	suite_add_tcase(s, t);

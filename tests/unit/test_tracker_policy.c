@@ -54,10 +54,18 @@ END_TEST
 
 START_TEST(test_priorities)
 {
-	static const struct { int64_t priority; enum urgency want; } table[] = {
-		{ INT64_MIN, URGENCY_CRITICAL }, { -1, URGENCY_CRITICAL }, { 0, URGENCY_HIGH },
-		{ 99, URGENCY_HIGH }, { 100, URGENCY_NORMAL }, { 199, URGENCY_NORMAL },
-		{ 200, URGENCY_LOW }, { INT64_MAX, URGENCY_LOW },
+	static const struct {
+		int64_t priority;
+		enum urgency want;
+	} table[] = {
+		{ INT64_MIN, URGENCY_CRITICAL },
+		{ -1, URGENCY_CRITICAL },
+		{ 0, URGENCY_HIGH },
+		{ 99, URGENCY_HIGH },
+		{ 100, URGENCY_NORMAL },
+		{ 199, URGENCY_NORMAL },
+		{ 200, URGENCY_LOW },
+		{ INT64_MAX, URGENCY_LOW },
 	};
 
 	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++)
@@ -93,13 +101,22 @@ START_TEST(test_timeouts)
 	p.min_rate = 100;
 	p.strategy[URGENCY_HIGH].contact_interval_s = 1;
 	p.strategy[URGENCY_LOW].contact_interval_s = 100;
-	static const struct { enum update_state s; uint64_t size; int64_t want; } table[] = {
-		{ UPDATE_OFFERED, 0, 10 }, { UPDATE_ACCEPTED, 0, 20 },
-		{ UPDATE_DOWNLOADING, 0, 60 }, { UPDATE_DOWNLOADING, 1, 61 },
-		{ UPDATE_DOWNLOADING, 100, 61 }, { UPDATE_DOWNLOADING, 101, 62 },
+	static const struct {
+		enum update_state s;
+		uint64_t size;
+		int64_t want;
+	} table[] = {
+		{ UPDATE_OFFERED, 0, 10 },
+		{ UPDATE_ACCEPTED, 0, 20 },
+		{ UPDATE_DOWNLOADING, 0, 60 },
+		{ UPDATE_DOWNLOADING, 1, 61 },
+		{ UPDATE_DOWNLOADING, 100, 61 },
+		{ UPDATE_DOWNLOADING, 101, 62 },
 		{ UPDATE_DOWNLOADING, UINT64_MAX, POLICY_SECONDS_MAX },
-		{ UPDATE_DOWNLOADED, 0, 30 }, { UPDATE_INSTALLING, 0, 30 },
-		{ UPDATE_REBOOTING, 0, 40 }, { UPDATE_CONFIRMING, 0, 50 },
+		{ UPDATE_DOWNLOADED, 0, 30 },
+		{ UPDATE_INSTALLING, 0, 30 },
+		{ UPDATE_REBOOTING, 0, 40 },
+		{ UPDATE_CONFIRMING, 0, 50 },
 	};
 
 	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++)
@@ -109,7 +126,8 @@ START_TEST(test_timeouts)
 	ck_assert_int_eq(policy_timeout_ms(&p, UPDATE_OFFERED, URGENCY_LOW, 0), 300 * 1000);
 	for (int s = 0; s <= UPDATE_STATE_COUNT; s++)
 		if (s == UPDATE_PLANNED || s == UPDATE_DEFERRED || s >= UPDATE_SUCCEEDED)
-			ck_assert_int_eq(policy_timeout_ms(&p, (enum update_state)s, URGENCY_HIGH, 5), 0);
+			ck_assert_int_eq(
+				policy_timeout_ms(&p, (enum update_state)s, URGENCY_HIGH, 5), 0);
 	p.min_rate = 0;
 	ck_assert_int_eq(policy_timeout_ms(&p, UPDATE_DOWNLOADING, URGENCY_HIGH, 7), 67 * 1000);
 }

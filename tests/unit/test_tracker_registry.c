@@ -11,12 +11,38 @@
 
 /* ---- the window of counters ---- */
 
-static const struct { uint64_t boot, counter; int want; } words[] = {
-	{ 7, 1, 1 },	{ 7, 1, 0 },	{ 7, 2, 1 },	{ 7, 5, 1 },	{ 7, 3, 1 },	{ 7, 3, 0 },
-	{ 7, 4, 1 },	{ 7, 100, 1 },	{ 7, 37, 1 },	{ 7, 36, -1 },	{ 7, 37, 0 },	{ 7, 99, 1 },
-	{ 7, 5, -1 },	{ 7, 164, 1 },	{ 7, 100, -1 }, { 7, 101, 1 },	{ 8, 0, 1 },	{ 8, 0, 0 },
-	{ 7, 165, 1 },	{ 9, 1, 1 },	{ 10, 1, 1 },	{ 7, 165, 0 },	{ 11, 1, 1 },	{ 8, 0, 0 },
-	{ 8, UINT64_MAX, 1 }, { 8, 0, -1 }, { 8, UINT64_MAX - 63, 1 }, { 8, UINT64_MAX - 64, -1 },
+static const struct {
+	uint64_t boot, counter;
+	int want;
+} words[] = {
+	{ 7, 1, 1 },
+	{ 7, 1, 0 },
+	{ 7, 2, 1 },
+	{ 7, 5, 1 },
+	{ 7, 3, 1 },
+	{ 7, 3, 0 },
+	{ 7, 4, 1 },
+	{ 7, 100, 1 },
+	{ 7, 37, 1 },
+	{ 7, 36, -1 },
+	{ 7, 37, 0 },
+	{ 7, 99, 1 },
+	{ 7, 5, -1 },
+	{ 7, 164, 1 },
+	{ 7, 100, -1 },
+	{ 7, 101, 1 },
+	{ 8, 0, 1 },
+	{ 8, 0, 0 },
+	{ 7, 165, 1 },
+	{ 9, 1, 1 },
+	{ 10, 1, 1 },
+	{ 7, 165, 0 },
+	{ 11, 1, 1 },
+	{ 8, 0, 0 },
+	{ 8, UINT64_MAX, 1 },
+	{ 8, 0, -1 },
+	{ 8, UINT64_MAX - 63, 1 },
+	{ 8, UINT64_MAX - 64, -1 },
 };
 
 START_TEST(test_dedup)
@@ -51,7 +77,9 @@ START_TEST(test_dedup_against_memory)
 		seed = seed * 1664525u + 1013904223u;
 		unsigned boot = (seed >> 24) % 4;
 		uint64_t base = (uint64_t)i / 10, counter = base + (seed >> 8) % 90;
-		int want = any[boot] && counter + 64 <= high[boot] ? -1 : seen[boot][counter] ? 0 : 1;
+		int want = any[boot] && counter + 64 <= high[boot] ? -1
+			   : seen[boot][counter]		   ? 0
+								   : 1;
 		ck_assert_int_eq(registry_dedup(&l, 100 + boot, counter, NULL), want);
 		if (want > 0) {
 			seen[boot][counter] = any[boot] = true;
@@ -77,8 +105,11 @@ static void teardown(void)
 
 static struct registration said(uint64_t boot, uint64_t counter)
 {
-	return (struct registration){ .boot = boot, .counter = counter, .n_components = -1,
-				      .status = { .battery = -1, .free_flash = -1, .free_ram = -1 } };
+	return (struct registration){ .boot = boot,
+				      .counter = counter,
+				      .n_components = -1,
+				      .status = {
+					      .battery = -1, .free_flash = -1, .free_ram = -1 } };
 }
 
 static int put(struct device *d, const struct registration *r, bool *created)

@@ -118,7 +118,7 @@ START_TEST(test_an_anchor_speaks_for_its_vendor_only)
 
 	struct key *other = new_key(KEY_P256);
 	add_anchor(other, "other.example");
-	by.key = other;		/* signs for example.com */
+	by.key = other; /* signs for example.com */
 	ck_assert_int_eq(hand_in(&by, &m), -1);
 	ck_assert_int_eq(w.err.code, ERR_VERIFY);
 	ck_assert_ptr_nonnull(strstr(w.err.text, "no trust anchor of vendor"));
@@ -206,8 +206,9 @@ START_TEST(test_tampered)
 	}
 	ck_assert_int_gt(refused, (int)b.n / 2);
 	for (size_t n = 0; n < b.n; n++)
-		ck_assert_int_eq(WORLD_DO(&w, release_manifest_add(&w.tk, slice_of(b.p, n), &m, &w.err)),
-				 -1);
+		ck_assert_int_eq(
+			WORLD_DO(&w, release_manifest_add(&w.tk, slice_of(b.p, n), &m, &w.err)),
+			-1);
 	buf_free(&b);
 }
 END_TEST
@@ -218,11 +219,11 @@ START_TEST(test_sequence_does_not_go_back)
 	struct manifest m;
 
 	ck_assert_int_eq(hand_in(&by, &m), 0);
-	ck_assert_int_eq(hand_in(&by, &m), 0);	/* the same again: the same manifest */
+	ck_assert_int_eq(hand_in(&by, &m), 0); /* the same again: the same manifest */
 	by.sequence = 4;
 	ck_assert_int_eq(hand_in(&by, &m), -1);
 	ck_assert_int_eq(w.err.code, ERR_CONFLICT);
-	by.model = "switch";			/* another class has its own */
+	by.model = "switch"; /* another class has its own */
 	ck_assert_msg(hand_in(&by, &m) == 0, "%s", w.err.text);
 	by.model = "lamp";
 	by.sequence = UINT64_MAX;
@@ -232,20 +233,26 @@ END_TEST
 
 START_TEST(test_domains_are_not_borrowed)
 {
-	struct suit_create c = { .sequence = 1, .n_images = 1, .version = "1",
-				 .images = { { .component = "main", .digest = { { 1 } }, .size = 1,
+	struct suit_create c = { .sequence = 1,
+				 .n_images = 1,
+				 .version = "1",
+				 .images = { { .component = "main",
+					       .digest = { { 1 } },
+					       .size = 1,
 					       .uri = "https://example.com/x" } },
-				 .vendor_domain = "rich.example", .model_name = "../etc" };
+				 .vendor_domain = "rich.example",
+				 .model_name = "../etc" };
 	struct buf b = BUF_INIT(SUIT_ENVELOPE_MAX);
 	struct manifest_image images[2];
 	struct manifest m;
 	char text[UUID_TEXT];
 	int n;
 
-	c.vendor_id = w.vendor;		/* example.com's, signed by its key */
+	c.vendor_id = w.vendor; /* example.com's, signed by its key */
 	c.class_id = w.class_id;
 	ck_assert_int_eq(suit_create(&c, w.author, &b, &w.err), 0);
-	ck_assert_int_eq(release_check_manifest(&w.tk, buf_slice(&b), &m, images, 2, &n, &w.err), 0);
+	ck_assert_int_eq(release_check_manifest(&w.tk, buf_slice(&b), &m, images, 2, &n, &w.err),
+			 0);
 	uuid_text(text, &w.vendor);
 	ck_assert_str_eq(m.manufacturer, text);
 	uuid_text(text, &w.class_id);
@@ -269,7 +276,7 @@ START_TEST(test_complete_before_approved)
 	struct world_author by = world_author(&w, 5, "2.0");
 	struct digest image = by.image, missing[2];
 
-	by.image = (struct digest){ { 7 } };	/* nobody has it */
+	by.image = (struct digest){ { 7 } }; /* nobody has it */
 	struct release r = add_release(&by);
 	ck_assert(!r.complete);
 	ck_assert_str_eq(r.name, "lamp-2.0");
@@ -418,13 +425,15 @@ START_TEST(test_names_of_releases)
 	struct release r = add_release(&by), other;
 	struct manifest m;
 
-	ck_assert_int_eq(WORLD_DO(&w, release_add(&w.tk, &r.manifest, "again", &other, &w.err)), -1);
+	ck_assert_int_eq(WORLD_DO(&w, release_add(&w.tk, &r.manifest, "again", &other, &w.err)),
+			 -1);
 	ck_assert_int_eq(w.err.code, ERR_CONFLICT);
 	by.sequence = 6;
 	ck_assert_int_eq(hand_in(&by, &m), 0);
 	ck_assert_int_eq(WORLD_DO(&w, release_add(&w.tk, &m.digest, "-x", &other, &w.err)), -1);
 	ck_assert_int_eq(w.err.code, ERR_INVALID);
-	ck_assert_int_eq(WORLD_DO(&w, release_add(&w.tk, &m.digest, "lamp-2.0", &other, &w.err)), -1);
+	ck_assert_int_eq(WORLD_DO(&w, release_add(&w.tk, &m.digest, "lamp-2.0", &other, &w.err)),
+			 -1);
 	ck_assert_int_eq(w.err.code, ERR_CONFLICT);
 	WORLD_OK(&w, release_add(&w.tk, &m.digest, "second", &other, &w.err));
 	ck_assert_str_eq(other.name, "second");
@@ -434,7 +443,9 @@ START_TEST(test_names_of_releases)
 }
 END_TEST
 
-static const struct { const char *uri, *path; } routes[] = {
+static const struct {
+	const char *uri, *path;
+} routes[] = {
 	{ "https://example.com/a/b.bin", "/a/b.bin" },
 	{ "coaps://[2001:db8::1]:5684/fw", "/fw" },
 	{ "coap://gw/a%20b", "/a b" },

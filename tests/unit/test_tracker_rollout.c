@@ -56,10 +56,14 @@ static int create(const struct rollout_spec *s, struct rollout *out)
 
 START_TEST(test_refused)
 {
-	static const struct { const char *name, *target; int64_t budget; const char *says; } table[] = {
-		{ "", "all", 1, "name" },	   { "-x", "all", 1, "name" },
-		{ "a b", "all", 1, "name" },	   { "ok", "al", 1, "target: column 1" },
-		{ "ok", "", 1, "target" },	   { "ok", "all", -2, "budget" },
+	static const struct {
+		const char *name, *target;
+		int64_t budget;
+		const char *says;
+	} table[] = {
+		{ "", "all", 1, "name" },    { "-x", "all", 1, "name" },
+		{ "a b", "all", 1, "name" }, { "ok", "al", 1, "target: column 1" },
+		{ "ok", "", 1, "target" },   { "ok", "all", -2, "budget" },
 	};
 	struct rollout r;
 
@@ -103,7 +107,7 @@ START_TEST(test_created_by_a_job_that_survives_crashes)
 	for (int i = 0; i < 20 && world_rollout_now(&w, r.id).state == ROLLOUT_CREATING; i++) {
 		WORLD_OK(&w, jobs_slice(&w.tk, 0, &w.err));
 		if (i % 2 == 0)
-			world_crash(&w);	/* this slice never was */
+			world_crash(&w); /* this slice never was */
 		else
 			world_commit(&w);
 	}
@@ -313,7 +317,8 @@ static int offered(int n)
 START_TEST(test_canary_first)
 {
 	static const struct phase phases[] = {
-		{ .count = 2, .success_percent = 100 }, { .percent = 30, .success_percent = 50 },
+		{ .count = 2, .success_percent = 100 },
+		{ .percent = 30, .success_percent = 50 },
 		{ .percent = 100 },
 	};
 
@@ -322,7 +327,7 @@ START_TEST(test_canary_first)
 	ck_assert_int_eq(offered(10), 2);
 	ck_assert_ptr_nonnull(strstr(w.err.text, "phase 1: 2 of 2 joined"));
 	ck_assert_int_eq(world_register(&w, "lamp-0", 2, 1, "2.0", 5), 0);
-	ck_assert_int_eq(offered(10), 1);	/* the other canary's, again */
+	ck_assert_int_eq(offered(10), 1); /* the other canary's, again */
 	ck_assert_int_eq(world_register(&w, "lamp-1", 2, 1, "2.0", 5), 0);
 	ck_assert_int_eq(offered(10), 3);
 	ck_assert_int_eq(world_rollout_now(&w, r.id).phase, 2);
@@ -350,7 +355,8 @@ END_TEST
 
 START_TEST(test_a_canary_that_fails_stops_the_rest)
 {
-	static const struct phase phases[] = { { .count = 1, .success_percent = 100 }, { .percent = 100 } };
+	static const struct phase phases[] = { { .count = 1, .success_percent = 100 },
+					       { .percent = 100 } };
 
 	enrol(3);
 	struct rollout r = phased(phases, 2);
@@ -429,8 +435,8 @@ static void observe_all(struct model *m)
 
 static void act(struct model *m, int i)
 {
-	static const char *const say[] = { "downloading", "installing", "failed", "deferred",
-					   "rejected", "rebooting", "rolled-back" };
+	static const char *const say[] = { "downloading", "installing", "failed",     "deferred",
+					   "rejected",	  "rebooting",	"rolled-back" };
 	struct update u = world_update(&w, m->update[i]);
 	struct device d = world_device(&w, name(i));
 	bool open = !update_state_terminal(u.state) && u.state != UPDATE_PLANNED;
@@ -441,7 +447,10 @@ static void act(struct model *m, int i)
 		world_ask(&w, name(i));
 		break;
 	case 2:
-		/* a device that deferred keeps its word: anything else would be a fact without a slot */
+		/*
+		 * a device that deferred keeps its word: anything else would be a fact without
+		 * a slot
+		 */
 		if (open)
 			world_report(&w, name(i), m->boot[i], ++m->counter[i], u.id,
 				     u.state == UPDATE_DEFERRED ? "rejected" : say[dice(7)]);

@@ -17,25 +17,16 @@ static const struct {
 	enum update_event ev;
 	const char *to;
 } expected[] = {
-	{ EVENT_OFFER,	      "O-O--------------" },
-	{ EVENT_RETRY,	      "-P-PPPPPP-P-PP---" },
-	{ EVENT_CANCEL,	      "XXXXXX-----------" },
-	{ EVENT_SUPERSEDE,    "UUUUUU-----------" },
-	{ EVENT_EXPIRE,	      "EEEEEE-----------" },
-	{ EVENT_TIMEOUT,      "TT-TTTTTT--------" },
-	{ EVENT_SERVER_DEFER, "-FFF-------------" },
-	{ EVENT_RETURN,	      "-PPPPP-----------" },
-	{ EVENT_ACCEPTED,     "aAa==============" },
-	{ EVENT_DEFERRED,     "fFFFFF===========" },
-	{ EVENT_REJECTED,     "jJJJJJJJJ========" },
-	{ EVENT_DOWNLOADING,  "nnnN=============" },
-	{ EVENT_DOWNLOADED,   "llllL============" },
-	{ EVENT_INSTALLING,   "iiiiiI===========" },
-	{ EVENT_REBOOTING,    "bbbbbbB==========" },
-	{ EVENT_INSTALLED,    "cccccccC=========" },
-	{ EVENT_CONFIRMED,    "ssssssssS=*=*=*==" },
-	{ EVENT_ROLLED_BACK,  "kkkkkkKKK========" },
-	{ EVENT_FAILED,	      "dDdDDDDDD========" },
+	{ EVENT_OFFER, "O-O--------------" },	     { EVENT_RETRY, "-P-PPPPPP-P-PP---" },
+	{ EVENT_CANCEL, "XXXXXX-----------" },	     { EVENT_SUPERSEDE, "UUUUUU-----------" },
+	{ EVENT_EXPIRE, "EEEEEE-----------" },	     { EVENT_TIMEOUT, "TT-TTTTTT--------" },
+	{ EVENT_SERVER_DEFER, "-FFF-------------" }, { EVENT_RETURN, "-PPPPP-----------" },
+	{ EVENT_ACCEPTED, "aAa==============" },     { EVENT_DEFERRED, "fFFFFF===========" },
+	{ EVENT_REJECTED, "jJJJJJJJJ========" },     { EVENT_DOWNLOADING, "nnnN=============" },
+	{ EVENT_DOWNLOADED, "llllL============" },   { EVENT_INSTALLING, "iiiiiI===========" },
+	{ EVENT_REBOOTING, "bbbbbbB==========" },    { EVENT_INSTALLED, "cccccccC=========" },
+	{ EVENT_CONFIRMED, "ssssssssS=*=*=*==" },    { EVENT_ROLLED_BACK, "kkkkkkKKK========" },
+	{ EVENT_FAILED, "dDdDDDDDD========" },
 };
 
 static const char letters[] = "POFANLIBCSDJTKXUE";
@@ -130,7 +121,9 @@ struct walker {
 	bool charged;
 };
 
-struct totals { int planned, in_flight, deferred, failed, succeeded, timed_out, ended; };
+struct totals {
+	int planned, in_flight, deferred, failed, succeeded, timed_out, ended;
+};
 
 /* Counted afresh, one device after the other: what the deltas must add up to. */
 static struct totals recount(const struct walker *w)

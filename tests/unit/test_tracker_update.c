@@ -44,14 +44,17 @@ static void assert_state(int64_t id, enum update_state s)
 	struct update u = world_update(&w, id);
 
 	ck_assert_str_eq(update_state_word(u.state), update_state_word(s));
-	ck_assert_int_eq(u.track_due == 0, update_state_terminal(s) ||
-			 (s == UPDATE_PLANNED && u.attempt == 1));
+	ck_assert_int_eq(u.track_due == 0,
+			 update_state_terminal(s) || (s == UPDATE_PLANNED && u.attempt == 1));
 }
 
 static int decide(const char *id, uint64_t counter, int64_t update, int kind, int64_t until_s,
 		  struct decision_answer *out)
 {
-	struct decision c = { .boot = 1, .counter = counter, .update = update, .until_s = until_s,
+	struct decision c = { .boot = 1,
+			      .counter = counter,
+			      .update = update,
+			      .until_s = until_s,
 			      .reason = "said so" };
 	struct device d = world_device(&w, id);
 
@@ -61,7 +64,8 @@ static int decide(const char *id, uint64_t counter, int64_t update, int kind, in
 
 START_TEST(test_happy_path)
 {
-	static const char *const words[] = { "downloading", "downloaded", "installing", "rebooting" };
+	static const char *const words[] = { "downloading", "downloaded", "installing",
+					     "rebooting" };
 	struct decision_answer a;
 	struct history h[16];
 
@@ -75,8 +79,8 @@ START_TEST(test_happy_path)
 	ck_assert_int_eq(decide("lamp-1", 2, u, DECISION_ACCEPT, 0, &a), 0);
 	ck_assert(a.fetch && a.state == UPDATE_ACCEPTED);
 	for (int i = 0; i < 4; i++)
-		ck_assert_msg(world_report(&w, "lamp-1", 1, 3 + (uint64_t)i, u, words[i]) == 0, "%s",
-			      w.err.text);
+		ck_assert_msg(world_report(&w, "lamp-1", 1, 3 + (uint64_t)i, u, words[i]) == 0,
+			      "%s", w.err.text);
 	assert_state(u, UPDATE_REBOOTING);
 	/* back with the new version, in another boot */
 	ck_assert_int_eq(world_register(&w, "lamp-1", 2, 1, "2.0", 5), 0);
@@ -165,8 +169,12 @@ END_TEST
 
 START_TEST(test_success_with_the_old_version_is_none)
 {
-	struct report r = { .boot = 2, .counter = 1, .progress = -1, .state = "succeeded",
-			    .n_components = 1, .components = { { .version = "1.0" } } };
+	struct report r = { .boot = 2,
+			    .counter = 1,
+			    .progress = -1,
+			    .state = "succeeded",
+			    .n_components = 1,
+			    .components = { { .version = "1.0" } } };
 	struct device d = world_device(&w, "lamp-1");
 	struct report_answer a;
 	int64_t u = world_ask(&w, "lamp-1");
@@ -307,18 +315,26 @@ START_TEST(test_failure_is_retried_after_back_off)
 }
 END_TEST
 
-static const struct { int64_t result; enum failure class; enum update_state next; } lwm2m[] = {
-	{ 2, FAILURE_SPACE, UPDATE_PLANNED },	     { 3, FAILURE_SPACE, UPDATE_PLANNED },
-	{ 4, FAILURE_DOWNLOAD, UPDATE_PLANNED },     { 5, FAILURE_DIGEST, UPDATE_PLANNED },
-	{ 6, FAILURE_INCOMPATIBLE, UPDATE_FAILED },  { 7, FAILURE_DOWNLOAD, UPDATE_PLANNED },
-	{ 8, FAILURE_INSTALL, UPDATE_PLANNED },	     { 9, FAILURE_DOWNLOAD, UPDATE_PLANNED },
-	{ 0, FAILURE_OTHER, UPDATE_PLANNED },	     { 99, FAILURE_OTHER, UPDATE_PLANNED },
+static const struct {
+	int64_t result;
+	enum failure class;
+	enum update_state next;
+} lwm2m[] = {
+	{ 2, FAILURE_SPACE, UPDATE_PLANNED },	    { 3, FAILURE_SPACE, UPDATE_PLANNED },
+	{ 4, FAILURE_DOWNLOAD, UPDATE_PLANNED },    { 5, FAILURE_DIGEST, UPDATE_PLANNED },
+	{ 6, FAILURE_INCOMPATIBLE, UPDATE_FAILED }, { 7, FAILURE_DOWNLOAD, UPDATE_PLANNED },
+	{ 8, FAILURE_INSTALL, UPDATE_PLANNED },	    { 9, FAILURE_DOWNLOAD, UPDATE_PLANNED },
+	{ 0, FAILURE_OTHER, UPDATE_PLANNED },	    { 99, FAILURE_OTHER, UPDATE_PLANNED },
 };
 
 START_TEST(test_results_of_lwm2m)
 {
-	struct report r = { .boot = 1, .counter = 2, .progress = -1, .n_components = -1,
-			    .state = "failed", .result = lwm2m[_i].result };
+	struct report r = { .boot = 1,
+			    .counter = 2,
+			    .progress = -1,
+			    .n_components = -1,
+			    .state = "failed",
+			    .result = lwm2m[_i].result };
 	struct device d = world_device(&w, "lamp-1");
 	struct report_answer a;
 	int64_t u = world_ask(&w, "lamp-1");
@@ -384,8 +400,9 @@ END_TEST
 
 START_TEST(test_duplicate_reports_write_nothing)
 {
-	struct report r = { .boot = 1, .counter = 9, .progress = 10, .n_components = -1,
-			    .state = "downloading" };
+	struct report r = {
+		.boot = 1, .counter = 9, .progress = 10, .n_components = -1, .state = "downloading"
+	};
 	struct device d = world_device(&w, "lamp-1");
 	struct report_answer a, b;
 
@@ -402,8 +419,9 @@ END_TEST
 
 START_TEST(test_progress_needs_no_row)
 {
-	struct report r = { .boot = 1, .counter = 2, .progress = 0, .n_components = -1,
-			    .state = "downloading" };
+	struct report r = {
+		.boot = 1, .counter = 2, .progress = 0, .n_components = -1, .state = "downloading"
+	};
 	struct device d = world_device(&w, "lamp-1");
 	struct report_answer a;
 	struct history h[8];
@@ -542,7 +560,9 @@ END_TEST
 
 START_TEST(test_flash_that_is_too_small)
 {
-	struct registration r = { .boot = 1, .counter = 2, .n_components = -1,
+	struct registration r = { .boot = 1,
+				  .counter = 2,
+				  .n_components = -1,
 				  .status = { .battery = -1, .free_flash = 3, .free_ram = -1 } };
 	struct device d = world_device(&w, "lamp-1");
 	int64_t ask;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /* SPDX-FileCopyrightText: The Fettle authors */
 #ifndef _GNU_SOURCE
-#define _GNU_SOURCE	/* nftw */
+#define _GNU_SOURCE /* nftw */
 #endif
 #include "tracker_world.h"
 
@@ -66,12 +66,18 @@ void world_open(struct world *w)
 	memset(w, 0, sizeof(*w));
 	const char *tmp = getenv("TMPDIR");
 	ck_assert_int_eq(text_format(w->dir, sizeof(w->dir), "%s/tracker-XXXXXX",
-				     tmp && strlen(tmp) < 32 ? tmp : "/tmp"), 0);
+				     tmp && strlen(tmp) < 32 ? tmp : "/tmp"),
+			 0);
 	ck_assert_ptr_nonnull(mkdtemp(w->dir));
 	w->a = ARENA_INIT(1 << 24);
 	policy_defaults(&w->policy);
-	w->tk = (struct tracker){ .policy = &w->policy, .fx = &w->fx, .a = &w->a, .who = "uid:0",
-				  .now = { .wall = 1800000000000, .track = 1000, .wall_trusted = true } };
+	w->tk = (struct tracker){
+		.policy = &w->policy,
+		.fx = &w->fx,
+		.a = &w->a,
+		.who = "uid:0",
+		.now = { .wall = 1800000000000, .track = 1000, .wall_trusted = true }
+	};
 	open_store(w);
 	ck_assert_int_eq(suit_vendor_uuid("example.com", &w->vendor), 0);
 	ck_assert_int_eq(suit_class_uuid(&w->vendor, "lamp", &w->class_id), 0);
@@ -130,12 +136,20 @@ void world_envelope(const struct world_author *by, struct buf *out)
 {
 	struct err e;
 	struct suit_create c = {
-		.sequence = by->sequence, .n_images = 1, .version = by->version,
-		.images = { { .component = "main", .digest = by->image, .size = by->size,
+		.sequence = by->sequence,
+		.n_images = 1,
+		.version = by->version,
+		.images = { { .component = "main",
+			      .digest = by->image,
+			      .size = by->size,
 			      .uri = by->uri } },
-		.vendor_domain = by->domain, .model_name = by->model, .description = "a lamp",
-		.has_priority = by->has_priority, .priority = by->priority,
-		.has_use_before = by->has_use_before, .use_before = by->use_before,
+		.vendor_domain = by->domain,
+		.model_name = by->model,
+		.description = "a lamp",
+		.has_priority = by->has_priority,
+		.priority = by->priority,
+		.has_use_before = by->has_use_before,
+		.use_before = by->use_before,
 	};
 
 	ck_assert_int_eq(suit_vendor_uuid(by->domain, &c.vendor_id), 0);
@@ -155,8 +169,11 @@ void world_image(struct world *w, const char *text, struct digest *digest, uint6
 
 struct world_author world_author(struct world *w, uint64_t sequence, const char *version)
 {
-	struct world_author by = { .key = w->author, .domain = "example.com", .model = "lamp",
-				   .version = version, .sequence = sequence };
+	struct world_author by = { .key = w->author,
+				   .domain = "example.com",
+				   .model = "lamp",
+				   .version = version,
+				   .sequence = sequence };
 	char text[64];
 
 	text_format(text, sizeof(text), "lamp firmware %llu", (unsigned long long)sequence);
@@ -191,8 +208,12 @@ struct device world_device(struct world *w, const char *id)
 int world_register(struct world *w, const char *id, uint64_t boot, uint64_t counter,
 		   const char *version, uint64_t sequence)
 {
-	struct registration r = { .boot = boot, .counter = counter, .mode = MODE_CLIENT,
-				  .vendor_id = w->vendor, .class_id = w->class_id, .n_components = -1,
+	struct registration r = { .boot = boot,
+				  .counter = counter,
+				  .mode = MODE_CLIENT,
+				  .vendor_id = w->vendor,
+				  .class_id = w->class_id,
+				  .n_components = -1,
 				  .status = { .battery = -1, .free_flash = -1, .free_ram = -1 } };
 	struct device d = { .auth = AUTH_NONE };
 	int64_t ask;
@@ -274,7 +295,10 @@ struct update world_update(struct world *w, int64_t id)
 int world_report(struct world *w, const char *id, uint64_t boot, uint64_t counter, int64_t update,
 		 const char *state)
 {
-	struct report r = { .boot = boot, .counter = counter, .update = update, .progress = -1,
+	struct report r = { .boot = boot,
+			    .counter = counter,
+			    .update = update,
+			    .progress = -1,
 			    .n_components = -1 };
 	struct device d = world_device(w, id);
 	struct report_answer a;
