@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -413,6 +414,32 @@ START_TEST(unsealed_memory_is_refused)
 }
 END_TEST
 
+/* A reload that finds no descriptor free must fail whole: no default takes the place of a rule. */
+START_TEST(without_descriptors_everything_fails)
+{
+	struct secrets in = { .certificate_pem = copy(""), .key_pem = copy("") }, out;
+	struct rlimit full, none;
+	struct err e = { 0 };
+
+	config_defaults(&other);
+	text_copy(other.http.certificate, sizeof(other.http.certificate), "/dev/null");
+	ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &full), 0);
+	none = (struct rlimit){ 0, full.rlim_max };
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &none), 0);
+	int loaded = config_load("/dev/null", &cfg, &e);
+	enum err_code load_code = e.code;
+	int secret = secrets_load(&other, &out, &e);
+	int sealed = config_seal(&other, &in, &e);
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &full), 0);
+	ck_assert_int_eq(loaded, -1);
+	ck_assert_int_eq(load_code, ERR_IO);
+	ck_assert_int_eq(secret, -1);
+	ck_assert_int_eq(sealed, -1);
+	ck_assert_int_eq(config_load("/dev/null", &cfg, &e), 0);
+	secrets_wipe(&in);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("daemon/config");
@@ -431,6 +458,7 @@ int main(void)
 	tcase_add_test(t, keys_of_others_eyes_are_refused);
 	tcase_add_test(t, sealed_memory_carries_both);
 	tcase_add_test(t, unsealed_memory_is_refused);
+	tcase_add_test(t, without_descriptors_everything_fails);
 	suite_add_tcase(s, t);
 	SRunner *r = srunner_create(s);
 	srunner_run_all(r, CK_NORMAL);
