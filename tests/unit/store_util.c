@@ -99,6 +99,12 @@ void bed_sql(const struct bed *b, const char *file, const char *sql)
 	sqlite3_close(db);
 }
 
+unsigned util_random(unsigned *seed)
+{
+	*seed = *seed * 1103515245u + 12345u;
+	return *seed >> 16;
+}
+
 struct digest digest_of(const char *text)
 {
 	struct digest d;

@@ -53,7 +53,7 @@ START_TEST(test_device)
 	ok(store_device_add(b.st, &d, e));
 	ck_assert_int_gt(d.dev, 0);
 	ck_assert_int_eq(store_device_get(b.st, "c7960-1", &got, &b.e), 1);
-	ck_assert_int_eq(memcmp(&got, &d, sizeof(d)), 0);
+	ck_assert(same(&got, &d));
 	ck_assert_int_eq(store_device_get(b.st, "nobody", &got, &b.e), 0);
 	refuses(store_device_add(b.st, &d, e), ERR_CONFLICT);
 	d = (struct device){
@@ -198,12 +198,12 @@ START_TEST(test_live)
 	ck_assert_int_eq(got.battery, -1);
 	ok(store_live_put(b.st, &l, e));
 	ck_assert_int_eq(store_live_get(b.st, l.dev, &got, &b.e), 1);
-	ck_assert_int_eq(memcmp(&got, &l, sizeof(l)), 0);
+	ck_assert(same(&got, &l));
 	l.n_boots = 0;
 	memset(l.boots, 0, sizeof(l.boots));
 	ok(store_live_put(b.st, &l, e));
 	ck_assert_int_eq(store_live_get(b.st, l.dev, &got, &b.e), 1);
-	ck_assert_int_eq(memcmp(&got, &l, sizeof(l)), 0);
+	ck_assert(same(&got, &l));
 	l.n_boots = BOOTS_KEPT + 1;
 	refuses(store_live_put(b.st, &l, e), ERR_INTERNAL);
 }
@@ -224,7 +224,7 @@ START_TEST(test_components)
 	ok(store_components_put(b.st, dev, c, 2, &changed, e));
 	ck_assert(!changed);
 	ck_assert_int_eq(store_components_list(b.st, dev, got, &b.e), 2);
-	ck_assert_int_eq(memcmp(got, c, 2 * sizeof(c[0])), 0);
+	ck_assert(same(&got[0], &c[0]) && same(&got[1], &c[1]));
 	/* the same by order of versions, but not the same text: what was reported is kept */
 	ok(text_copy(c[0].version, sizeof(c[0].version), "1.02"));
 	ok(store_components_put(b.st, dev, c, 2, &changed, e));
@@ -264,7 +264,7 @@ START_TEST(test_credentials)
 	/* the newest that is usable, though a newer one has ended */
 	ck_assert_int_eq(
 		store_credential_by_identity_at(b.st, CREDENTIAL_PSK, "id", 99, &got, &b.e), 1);
-	ck_assert_int_eq(memcmp(&got, &c2, sizeof(got)), 0);
+	ck_assert(same(&got, &c2));
 	ck_assert_int_eq(
 		store_credential_by_identity_at(b.st, CREDENTIAL_PSK, "id", 100, &got, &b.e), 1);
 	ck_assert_int_eq(got.id, c1.id);
@@ -288,7 +288,7 @@ START_TEST(test_credentials)
 	ok(store_credential_add(b.st, &t, e));
 	refuses(store_credential_add(b.st, &t, e), ERR_CONFLICT);
 	ck_assert_int_eq(store_credential_by_hash(b.st, &hash, &got, &b.e), 1);
-	ck_assert_int_eq(memcmp(&got, &t, sizeof(t)), 0);
+	ck_assert(same(&got, &t));
 	hash.b[31] ^= 1;
 	ck_assert_int_eq(store_credential_by_hash(b.st, &hash, &got, &b.e), 0);
 	/* an identity given up may be another's */
@@ -313,7 +313,7 @@ START_TEST(test_anchors)
 
 	ok(store_anchor_add(b.st, &a, e));
 	ck_assert_int_eq(store_anchor_get(b.st, a.id, &got, &b.e), 1);
-	ck_assert_int_eq(memcmp(&got, &a, sizeof(a)), 0);
+	ck_assert(same(&got, &a));
 	refuses(store_anchor_add(b.st, &same, e), ERR_CONFLICT);
 	ok(store_anchor_revoke(b.st, a.id, 77, e));
 	refuses(store_anchor_revoke(b.st, 999, 77, e), ERR_NOT_FOUND);
@@ -343,7 +343,7 @@ START_TEST(test_tokens_and_operators)
 
 	ok(store_token_add(b.st, &t, e));
 	ck_assert_int_eq(store_token_by_hash(b.st, &t.hash, &got, &b.e), 1);
-	ck_assert_int_eq(memcmp(&got, &t, sizeof(t)), 0);
+	ck_assert(same(&got, &t));
 	got.hash = digest_of("u");
 	refuses(store_token_add(b.st, &got, e), ERR_CONFLICT);
 	ok(store_token_revoke(b.st, t.id, 9, e));
@@ -359,7 +359,7 @@ START_TEST(test_tokens_and_operators)
 	o.role = ROLE_VIEWER;
 	ok(store_operator_put(b.st, &o, e));
 	ck_assert_int_eq(store_operator_get(b.st, o.uid, &og, &b.e), 1);
-	ck_assert_int_eq(memcmp(&og, &o, sizeof(o)), 0);
+	ck_assert(same(&og, &o));
 	ck_assert_int_eq(store_operator_list(b.st, 0, 2, ol, &b.e), 1);
 	ok(store_operator_remove(b.st, o.uid, e));
 	refuses(store_operator_remove(b.st, o.uid, e), ERR_NOT_FOUND);

@@ -331,7 +331,8 @@ START_TEST(test_database_damage_is_not_served)
 	ok(store_image_add(b.st, slice_of(big, 200000), "x", 9, &i, e));
 	bed_close(&b);
 	bed_sql(&b, "images.db",
-		"UPDATE chunks SET bytes = CAST(x'00' || substr(bytes, 2) AS BLOB) WHERE id % 16777216 = 1");
+		"UPDATE chunks SET bytes = CAST(x'00' || substr(bytes, 2) AS BLOB) "
+		"WHERE id % 16777216 = 1");
 	bed_open(&b);
 	refuses(store_object_open(b.st, &i.digest, &fd, &size, e), ERR_IO);
 	bed_close(&b);
@@ -447,12 +448,12 @@ START_TEST(test_manifest)
 	ck_assert_int_eq(store_manifest_add(b.st, &m, im, 2, bytes, &b.e), 0);
 	ck_assert_int_eq(store_manifest_add(b.st, &m, im, 2, bytes, &b.e), 1);
 	ck_assert_int_eq(store_manifest_get(b.st, &m.digest, &got, &b.e), 1);
-	ck_assert_int_eq(memcmp(&got, &m, sizeof(m)), 0);
+	ck_assert(same(&got, &m));
 	ck_assert_int_eq(store_manifest_by_identity(b.st, &m.identity, &got, &b.e), 1);
 	ck_assert_int_eq(store_manifest_bytes(b.st, &m.digest, &arena, &back, &b.e), 1);
 	ck_assert(slice_eq(back, bytes));
 	ck_assert_int_eq(store_manifest_images(b.st, &m.digest, gi, 3, &b.e), 2);
-	ck_assert_int_eq(memcmp(gi, im, sizeof(im)), 0);
+	ck_assert(same(&gi[0], &im[0]) && same(&gi[1], &im[1]));
 	ck_assert_int_eq(store_manifest_list(b.st, 0, 2, ids, list, &b.e), 1);
 	ck_assert_int_eq(store_manifest_by_anchor(b.st, a.id, 0, 2, ds, ids, &b.e), 1);
 	ck_assert(digest_eq(&ds[0], &m.digest));
@@ -511,7 +512,7 @@ START_TEST(test_releases)
 	int64_t release = 0;
 
 	ck_assert_int_eq(store_release_get(b.st, r1.id, &got, &b.e), 1);
-	ck_assert_int_eq(memcmp(&got, &r1, sizeof(r1)), 0);
+	ck_assert(same(&got, &r1));
 	ck_assert_int_eq(store_release_by_name(b.st, "two", &got, &b.e), 1);
 	ck_assert_int_eq(store_release_by_manifest(b.st, &r2.manifest, &got, &b.e), 1);
 	ck_assert_int_eq(got.id, r2.id);

@@ -211,7 +211,7 @@ START_TEST(test_checkpoint)
 	struct err e;
 
 	for (int i = 0; i < 60; i++) {
-		char id[16];
+		char id[32];
 		ck_assert_int_eq(store_batch_begin(b.st, &e), 0);
 		for (int k = 0; k < 50; k++) {
 			snprintf(id, sizeof(id), "d%d-%d", i, k);

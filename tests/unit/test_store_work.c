@@ -9,6 +9,7 @@
 #include "store_util.h"
 
 static struct bed b;
+static unsigned seed;
 
 static void setup(void)
 {
@@ -49,7 +50,7 @@ START_TEST(test_update_round_trip)
 
 	ok(store_update_add(b.st, &u, e));
 	ck_assert_int_eq(store_update_get(b.st, u.id, &got, &b.e), 1);
-	ck_assert_int_eq(memcmp(&got, &u, sizeof(u)), 0);
+	ck_assert(same(&got, &u));
 	/* every state and every failure is one the database takes, forth and back */
 	for (int s = 0; s < UPDATE_STATE_COUNT; s++) {
 		u.state = (enum update_state)s;
@@ -59,7 +60,7 @@ START_TEST(test_update_round_trip)
 		u.progress = (uint8_t)s;
 		ok(store_update_put(b.st, &u, e));
 		ck_assert_int_eq(store_update_get(b.st, u.id, &got, &b.e), 1);
-		ck_assert_int_eq(memcmp(&got, &u, sizeof(u)), 0);
+		ck_assert(same(&got, &u));
 		ck_assert_int_eq(store_update_open(b.st, dev, &got, &b.e),
 				 !update_state_terminal(u.state));
 	}
@@ -125,7 +126,7 @@ START_TEST(test_due)
 	int64_t release = make_release(b.st, "r", 1), track = 0;
 	int64_t dues[] = { 30, 0, 10, 20, 40 };
 	struct update u, list[8];
-	char id[8];
+	char id[16];
 
 	ck_assert_int_eq(store_update_next_due(b.st, &track, &b.e), 0);
 	for (size_t i = 0; i < sizeof(dues) / sizeof(dues[0]); i++) {
@@ -225,7 +226,7 @@ START_TEST(test_rollout)
 
 	ok(store_rollout_add(b.st, &r, p, 2, e));
 	ck_assert_int_eq(store_rollout_get(b.st, r.id, &got, &b.e), 1);
-	ck_assert_int_eq(memcmp(&got, &r, sizeof(r)), 0);
+	ck_assert(same(&got, &r));
 	refuses(store_rollout_add(b.st, &r, p, 2, e), ERR_CONFLICT);
 	for (int s = 0; s < ROLLOUT_STATE_COUNT; s++) {
 		r.state = (enum rollout_state)s;
@@ -244,7 +245,7 @@ START_TEST(test_rollout)
 		  got.failed == 0 && got.succeeded == 9 && got.timed_out == 3 && got.ended == 2);
 	ck_assert_int_eq(store_phase_list(b.st, r.id, pg, 3, &b.e), 2);
 	p[0].rollout = r.id;
-	ck_assert_int_eq(memcmp(&pg[0], &p[0], sizeof(p[0])), 0);
+	ck_assert(same(&pg[0], &p[0]));
 	p[0].done = 7;
 	p[0].opened = 8;
 	ok(store_phase_put(b.st, &p[0], e));
@@ -263,7 +264,7 @@ START_TEST(test_updates_of_a_rollout)
 	int64_t release = make_release(b.st, "r", 1), r1 = make_rollout(b.st, "one", release, 1);
 	int64_t r2 = make_rollout(b.st, "two", release, 1), dev = 0;
 	struct update u, list[32];
-	char id[8];
+	char id[16];
 
 	for (int i = 0; i < 20; i++) {
 		snprintf(id, sizeof(id), "d%d", i);
@@ -296,7 +297,7 @@ static void budget_walk(int64_t id, int64_t budget, int64_t window, int64_t *slo
 		ck_assert_int_eq(store_rollout_get(b.st, id, &r, &b.e), 1);
 		bool may = window ? budget > 0 && r.in_flight < window && r.failed <= budget
 				  : r.failed + r.in_flight < budget;
-		switch (rand() % 3) {
+		switch ((int)util_random(&seed) % 3) {
 		case 0:
 			ck_assert_int_eq(store_rollout_reserve(b.st, id, &b.e), may);
 			*slots += may;
@@ -308,7 +309,7 @@ static void budget_walk(int64_t id, int64_t budget, int64_t window, int64_t *slo
 			d = (struct rollout_delta){ .in_flight = -1, .succeeded = 1 };
 			break;
 		}
-		if (r.in_flight > 0 && rand() % 4 == 0)
+		if (r.in_flight > 0 && (int)util_random(&seed) % 4 == 0)
 			ok(store_rollout_count(b.st, id, &d, e));
 		ck_assert_int_eq(store_rollout_get(b.st, id, &r, &b.e), 1);
 		ck_assert_int_le(r.failed + r.in_flight, window ? budget + window : budget);
@@ -321,7 +322,7 @@ START_TEST(test_budget_is_never_exceeded)
 	char name[16];
 	struct rollout r;
 
-	srand(7);
+	seed = 7;
 	for (int64_t budget = 0; budget < 12; budget += 3) {
 		for (int64_t window = 0; window < 4; window += 3) {
 			snprintf(name, sizeof(name), "b%d-%d", (int)budget, (int)window);
@@ -359,13 +360,13 @@ START_TEST(test_jobs)
 	ok(store_job_add(b.st, &j, e));
 	ok(store_job_add(b.st, &k, e));
 	ck_assert_int_eq(store_job_next(b.st, &got, &b.e), 1);
-	ck_assert_int_eq(memcmp(&got, &j, sizeof(j)), 0);
+	ck_assert(same(&got, &j));
 	for (int s = JOB_STATE_COUNT - 1; s > 0; s--) {
 		j.state = (enum job_state)s;
 		j.cursor++;
 		ok(store_job_put(b.st, &j, e));
 		ck_assert_int_eq(store_job_get(b.st, j.id, &got, &b.e), 1);
-		ck_assert_int_eq(memcmp(&got, &j, sizeof(j)), 0);
+		ck_assert(same(&got, &j));
 	}
 	ck_assert_int_eq(store_job_next(b.st, &got, &b.e), 1);
 	ck_assert_int_eq(got.id, k.id);
@@ -455,8 +456,8 @@ START_TEST(test_audit_tells_tampering)
 		{ "DELETE FROM audit WHERE id = 5", 5 },
 		{ "DELETE FROM audit", 1 },
 		{ "DELETE FROM audit WHERE id = 1; UPDATE audit SET id = id - 1", 1 },
-		{ "INSERT INTO audit SELECT 6, at, who, verb, object, detail, hash, prev FROM audit "
-		  "WHERE id = 5",
+		{ "INSERT INTO audit SELECT 6, at, who, verb, object, detail, hash, prev "
+		  "FROM audit WHERE id = 5",
 		  6 },
 	};
 	int64_t n, bad;
