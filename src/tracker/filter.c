@@ -191,9 +191,8 @@ static int parse_version(struct parser *p, struct filter *f)
 static int parse_attribute(struct parser *p, struct filter *f, enum filter_field field,
 			   const char *name)
 {
+	/* a word never ends in a dot, so there is a name */
 	f->field = field;
-	if (*name == '\0')
-		return fail(p, p->from, "a name is expected behind the dot");
 	text_copy(f->sub, sizeof(f->sub), name);
 	next(p);
 	return 0;

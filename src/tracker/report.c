@@ -151,7 +151,7 @@ static int apply_word(struct tracker *tk, struct update *u, const struct report 
 			 : ev == EVENT_ROLLED_BACK ? FAILURE_BOOT
 						   : FAILURE_NONE;
 	/* the boot it installs in: success must come from another one */
-	if (u->offer_boot == 0 || (ev >= EVENT_ACCEPTED && ev <= EVENT_REBOOTING))
+	if (ev >= EVENT_ACCEPTED && ev <= EVENT_REBOOTING)
 		u->offer_boot = r->boot;
 	if (ev == EVENT_DEFERRED)
 		put_off(tk, u);

@@ -238,6 +238,14 @@ START_TEST(test_bounds)
 	buf_add_str(&b, ")");
 	ck_assert_int_eq(filter_parse(buf_cstr(&b), &arena, &f, &err), -1);
 
+	/* five lists of 60 are more values than one statement takes */
+	buf_reset(&b);
+	for (int i = 0; i < 300; i++)
+		buf_printf(&b, i % 60 ? ",%d" : i ? ")or id in(%d" : "id in(%d", i % 10);
+	buf_add_str(&b, ")");
+	ck_assert_int_eq(filter_parse(buf_cstr(&b), &arena, &f, &err), -1);
+	ck_assert_ptr_nonnull(strstr(err.text, "more than 256 values"));
+
 	buf_reset(&b);
 	for (int i = 0; i < FILTER_TEXT; i++)
 		buf_add_str(&b, " ");

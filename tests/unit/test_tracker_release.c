@@ -2,6 +2,9 @@
 /* SPDX-FileCopyrightText: The Fettle authors */
 
 /* Trust, manifests, releases: who is believed, and what may be offered. */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE /* memmem */
+#endif
 #include <check.h>
 #include <stdlib.h>
 #include <string.h>
@@ -443,6 +446,91 @@ START_TEST(test_names_of_releases)
 }
 END_TEST
 
+/* The manifest with its header inside an unsigned envelope: what the digest is over. */
+static struct slice manifest_of(const struct buf *b, const struct digest *digest)
+{
+	for (size_t i = 0; i + 4 < b->n; i++) {
+		bool two = b->p[i] == 0x59;
+		if (!two && b->p[i] != 0x58)
+			continue;
+		size_t n = two ? 3u + (size_t)(b->p[i + 1] << 8 | b->p[i + 2]) : 2u + b->p[i + 1];
+		struct digest d;
+		if (i + n <= b->n && sha256_once(slice_of(b->p + i, n), &d) == 0 &&
+		    digest_eq(&d, digest))
+			return slice_of(b->p + i, n);
+	}
+	ck_abort_msg("no manifest");
+	return slice_of(NULL, 0);
+}
+
+/* An envelope whose image lies in it, under "#main". Its author's tools refuse to make one without. */
+static void integrated(const char *payload, uint64_t size, struct buf *out)
+{
+	struct world_author by = world_author(&w, 5, "2.0");
+	struct buf b;
+	struct suit_manifest m;
+	struct digest digest;
+
+	ck_assert_int_eq(sha256_once(slice_str(payload), &by.image), 0);
+	by.size = size;
+	by.uri = "a://b";
+	by.key = NULL;
+	world_envelope(&by, &b);
+	ck_assert_int_eq(suit_open(buf_slice(&b), &m, &w.err), 0);
+	memcpy(digest.b, m.digest.p, DIGEST_SIZE);
+	struct slice inner = manifest_of(&b, &digest);
+	uint8_t *uri = memmem(inner.p, inner.n, "a://b", 5);
+	ck_assert_ptr_nonnull(uri);
+	memcpy(uri, "#main", 5);
+	uint8_t *place = b.p + (m.digest.p - b.p);
+	ck_assert_int_eq(sha256_once(inner, &digest), 0);
+	memcpy(place, digest.b, DIGEST_SIZE);
+	/* one more member of the envelope: tag 107, then the map's head */
+	ck_assert_uint_eq(b.p[2] & 0xe0, 0xa0);
+	b.p[2]++;
+	buf_add_u8(&b, 0x65);
+	buf_add_str(&b, "#main");
+	buf_add_u8(&b, (uint8_t)(0x40 | strlen(payload)));
+	buf_add_str(&b, payload);
+	*out = BUF_INIT(SUIT_ENVELOPE_MAX);
+	ck_assert_msg(suit_sign(buf_slice(&b), w.author, out, &w.err) == 0, "%s", w.err.text);
+	buf_free(&b);
+}
+
+START_TEST(test_integrated_payloads_are_images)
+{
+	struct manifest_image images[2];
+	struct manifest m;
+	struct release r;
+	struct image held;
+	struct buf b;
+
+	integrated("tiny firmware", 13, &b);
+	ck_assert_msg(WORLD_DO(&w, release_manifest_add(&w.tk, buf_slice(&b), &m, &w.err)) == 0,
+		      "%s", w.err.text);
+	ck_assert_int_eq(store_manifest_images(w.st, &m.digest, images, 2, &w.err), 1);
+	ck_assert(images[0].integrated);
+	ck_assert_int_eq(store_image_get(w.st, &images[0].digest, &held, &w.err), 1);
+	ck_assert_uint_eq(held.size, 13);
+	WORLD_OK(&w, release_add(&w.tk, &m.digest, NULL, &r, &w.err));
+	ck_assert(r.complete);
+	WORLD_OK(&w, release_approve(&w.tk, &r, &w.err));
+	buf_free(&b);
+}
+END_TEST
+
+START_TEST(test_integrated_payloads_of_another_size)
+{
+	struct manifest m;
+	struct buf b;
+
+	integrated("tiny firmware", 14, &b);
+	ck_assert_int_eq(WORLD_DO(&w, release_manifest_add(&w.tk, buf_slice(&b), &m, &w.err)), -1);
+	ck_assert_int_eq(w.err.code, ERR_VERIFY);
+	buf_free(&b);
+}
+END_TEST
+
 static const struct {
 	const char *uri, *path;
 } routes[] = {
@@ -537,6 +625,8 @@ int main(void)
 	tcase_add_test(t, test_revocation_acts_before_the_next_offer);
 	tcase_add_test(t, test_expiry);
 	tcase_add_test(t, test_names_of_releases);
+	tcase_add_test(t, test_integrated_payloads_are_images);
+	tcase_add_test(t, test_integrated_payloads_of_another_size);
 	tcase_add_loop_test(t, test_routes, 0, (int)(sizeof(routes) / sizeof(routes[0])));
 	tcase_add_test(t, test_audited);
 	suite_add_tcase(s, t);

@@ -45,7 +45,8 @@ static void assert_state(int64_t id, enum update_state s)
 
 	ck_assert_str_eq(update_state_word(u.state), update_state_word(s));
 	ck_assert_int_eq(u.track_due == 0,
-			 update_state_terminal(s) || (s == UPDATE_PLANNED && u.attempt == 1));
+			 update_state_terminal(s) ||
+				 (s == UPDATE_PLANNED && u.attempt == 1 && u.deferrals == 0));
 }
 
 static int decide(const char *id, uint64_t counter, int64_t update, int kind, int64_t until_s,
@@ -151,6 +152,31 @@ START_TEST(test_succeeded_means_booted)
 	assert_state(u, UPDATE_CONFIRMING);
 	ck_assert_int_eq(world_report(&w, "lamp-1", 2, 1, u, "succeeded"), 0);
 	assert_state(u, UPDATE_SUCCEEDED);
+}
+END_TEST
+
+/* Enrolled by hand, it first speaks of itself after the update. */
+START_TEST(test_success_of_a_device_that_said_no_boot_before)
+{
+	struct device d = { .id = "shy-1",
+			    .auth = AUTH_NONE,
+			    .mode = MODE_CLIENT,
+			    .vendor_id = w.vendor,
+			    .class_id = w.class_id };
+	struct report r = { .boot = 2,
+			    .counter = 1,
+			    .progress = -1,
+			    .state = "succeeded",
+			    .n_components = 1,
+			    .components = { { .version = "2.0" } } };
+	struct report_answer a;
+
+	WORLD_OK(&w, store_device_add(w.st, &d, &w.err));
+	world_rollout(&w, &rel, "shy", "id == shy-1", 1);
+	ck_assert_int_gt(world_ask(&w, "shy-1"), 0);
+	d = world_device(&w, "shy-1");
+	WORLD_OK(&w, report_apply(&w.tk, &d, &r, &a, &w.err));
+	ck_assert_int_eq(a.state, UPDATE_SUCCEEDED);
 }
 END_TEST
 
@@ -575,6 +601,142 @@ START_TEST(test_flash_that_is_too_small)
 }
 END_TEST
 
+START_TEST(test_a_device_of_another_class)
+{
+	struct device d = {
+		.id = "fan-1", .auth = AUTH_NONE, .mode = MODE_CLIENT, .vendor_id = w.vendor
+	};
+
+	ck_assert_int_eq(suit_class_uuid(&w.vendor, "fan", &d.class_id), 0);
+	WORLD_OK(&w, store_device_add(w.st, &d, &w.err));
+	struct device unknown = { .id = "what-1", .auth = AUTH_NONE, .mode = MODE_CLIENT };
+	WORLD_OK(&w, store_device_add(w.st, &unknown, &w.err));
+	world_rollout(&w, &rel, "wide", "id in (fan-1, what-1)", 5);
+	ck_assert_int_eq(world_ask(&w, "fan-1"), 0);
+	ck_assert_ptr_nonnull(strstr(w.err.text, "class differs"));
+	ck_assert_int_eq(world_ask(&w, "what-1"), 0);
+	ck_assert_ptr_nonnull(strstr(w.err.text, "class not known"));
+}
+END_TEST
+
+START_TEST(test_the_server_picks_the_moment_in_server_mode)
+{
+	struct device d = { .id = "srv-1",
+			    .auth = AUTH_NONE,
+			    .mode = MODE_SERVER,
+			    .vendor_id = w.vendor,
+			    .class_id = w.class_id };
+
+	WORLD_OK(&w, store_device_add(w.st, &d, &w.err));
+	world_rollout(&w, &rel, "srv", "id == srv-1", 5);
+	ck_assert_int_eq(world_ask(&w, "srv-1"), 0);
+	ck_assert_str_eq(w.err.text, "mode: server");
+}
+END_TEST
+
+START_TEST(test_low_urgency_waits_for_idle)
+{
+	struct registration r = {
+		.boot = 1,
+		.counter = 2,
+		.n_components = -1,
+		.status = { .battery = -1, .free_flash = -1, .free_ram = -1, .service = "busy" }
+	};
+	struct device d = world_device(&w, "lamp-1");
+	int64_t ask;
+	bool created;
+
+	WORLD_OK(&w, registry_register(&w.tk, &d, &r, NULL, &created, &ask, &w.err));
+	w.policy.strategy[URGENCY_NORMAL].idle_only = true;
+	ck_assert_int_eq(world_ask(&w, "lamp-1"), 0);
+	ck_assert_str_eq(w.err.text, "service: the device is busy");
+	w.policy.strategy[URGENCY_NORMAL].idle_only = false;
+	ck_assert_int_gt(world_ask(&w, "lamp-1"), 0);
+}
+END_TEST
+
+START_TEST(test_the_end_of_a_deferral_is_told)
+{
+	struct decision_answer a;
+	int64_t next, u = world_ask(&w, "lamp-1");
+
+	ck_assert_int_eq(decide("lamp-1", 2, u, DECISION_DEFER, 600, &a), 0);
+	world_wait(&w, 599);
+	ck_assert_int_eq(WORLD_OK(&w, scheduler_pass(&w.tk, 100, &next, &w.err)), 0);
+	ck_assert_int_eq(next, w.tk.now.track + 1000);
+	world_wait(&w, 1);
+	effects_clear(&w.fx);
+	ck_assert_int_eq(WORLD_OK(&w, scheduler_pass(&w.tk, 100, &next, &w.err)), 1);
+	ck_assert_uint_eq(w.fx.n, 1);
+	ck_assert_int_eq(w.fx.v[0].kind, EFFECT_NOTIFY);
+	ck_assert_str_eq(w.fx.v[0].device, "lamp-1");
+	assert_state(u, UPDATE_DEFERRED);
+	/* it stays silent: back into the queue, and its end in time */
+	world_wait(&w, 86400);
+	world_schedule(&w);
+	assert_state(u, UPDATE_PLANNED);
+	world_wait(&w, 86400);
+	world_schedule(&w);
+	assert_state(u, UPDATE_TIMED_OUT);
+}
+END_TEST
+
+START_TEST(test_lost_while_installing_is_charged_at_once)
+{
+	struct device d = world_device(&w, "lamp-1");
+	int64_t u = world_ask(&w, "lamp-1");
+
+	WORLD_OK(&w, offer_manifest_fetched(&w.tk, d.dev, &w.err));
+	ck_assert_int_eq(world_report(&w, "lamp-1", 1, 2, u, "installing"), 0);
+	world_wait(&w, 7200);
+	world_schedule(&w);
+	/* three retries would be left */
+	assert_state(u, UPDATE_TIMED_OUT);
+	ck_assert_int_eq(world_update(&w, u).failure, FAILURE_TIMEOUT);
+	assert_counters(0, 0, 0, 1, 1);
+}
+END_TEST
+
+START_TEST(test_a_slow_download_is_tried_again)
+{
+	struct report r = {
+		.boot = 1, .counter = 2, .progress = 1, .n_components = -1, .state = "downloading"
+	};
+	struct device d = world_device(&w, "lamp-1");
+	struct report_answer a;
+	int64_t u = world_ask(&w, "lamp-1");
+
+	WORLD_OK(&w, offer_manifest_fetched(&w.tk, d.dev, &w.err));
+	WORLD_OK(&w, report_apply(&w.tk, &d, &r, &a, &w.err));
+	world_wait(&w, 3000);
+	r.counter++;
+	r.progress++;
+	WORLD_OK(&w, report_apply(&w.tk, &d, &r, &a, &w.err));
+	world_wait(&w, 1000);
+	world_schedule(&w);
+	assert_state(u, UPDATE_PLANNED);
+	assert_counters(1, 0, 0, 0, 0);
+}
+END_TEST
+
+START_TEST(test_why_of_the_others)
+{
+	struct gate g[GATES_MAX];
+	struct device d = world_enrol(&w, "idle-1", "1.0", 1);
+
+	ck_assert_int_eq(why_device(&w.tk, &d, g, &w.err), 1);
+	ck_assert_str_eq(g[0].value, "none is planned");
+	int64_t u = world_ask(&w, "lamp-1");
+	d = world_device(&w, "lamp-1");
+	ck_assert_int_eq(why_device(&w.tk, &d, g, &w.err), 1);
+	ck_assert_ptr_nonnull(strstr(g[0].value, "of rollout spring is offered, attempt 1"));
+	ck_assert_int_eq(world_report(&w, "lamp-1", 1, 2, u, "rejected"), 0);
+	ck_assert_int_eq(why_device(&w.tk, &d, g, &w.err), 1);
+	ck_assert(!g[0].open);
+	ck_assert_ptr_nonnull(strstr(g[0].value, "is rejected"));
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("tracker/update");
@@ -587,6 +749,7 @@ int main(void)
 	tcase_add_test(t, test_a_look_reserves_nothing);
 	tcase_add_test(t, test_skipped_states_are_inferred);
 	tcase_add_test(t, test_succeeded_means_booted);
+	tcase_add_test(t, test_success_of_a_device_that_said_no_boot_before);
 	tcase_add_test(t, test_rolled_back);
 	tcase_add_test(t, test_success_with_the_old_version_is_none);
 	tcase_add_test(t, test_reject);
@@ -611,6 +774,13 @@ int main(void)
 	tcase_add_test(t, test_grants);
 	tcase_add_test(t, test_why_names_the_gate);
 	tcase_add_test(t, test_flash_that_is_too_small);
+	tcase_add_test(t, test_a_device_of_another_class);
+	tcase_add_test(t, test_the_server_picks_the_moment_in_server_mode);
+	tcase_add_test(t, test_low_urgency_waits_for_idle);
+	tcase_add_test(t, test_the_end_of_a_deferral_is_told);
+	tcase_add_test(t, test_lost_while_installing_is_charged_at_once);
+	tcase_add_test(t, test_a_slow_download_is_tried_again);
+	tcase_add_test(t, test_why_of_the_others);
 	suite_add_tcase(s, t);
 	SRunner *r = srunner_create(s);
 	srunner_run_all(r, CK_NORMAL);
