@@ -225,6 +225,19 @@ static int seal(struct call *c, struct upload *u, struct err *e)
 	return reply_image(c, 201, &i, e);
 }
 
+/* Parts of unknown size are measured when they are here: what is too much goes again. */
+static int keep_part(struct call *c, const struct request *rq, struct upload *u, struct err *e)
+{
+	if (check_room(c, u->offset, 0, e) != 0) {
+		if (store_upload_drop(c->tk.st, u->id, NULL) != 0)
+			log_warn("upload=%s cause=\"it could not be dropped\"", u->name);
+		return -1;
+	}
+	if (store_upload_sync(c->tk.st, u, e) != 0)
+		return -1;
+	return reply_upload(c, rq->method == METHOD_POST ? 201 : 200, u, e);
+}
+
 void service_upload_close(struct service *sv, enum lane lane, const struct request *rq,
 			  const struct upload_ask *ask, struct upload *u, const struct now *now,
 			  struct arena *a, struct response *rs, struct outcome *oc)
@@ -237,8 +250,8 @@ void service_upload_close(struct service *sv, enum lane lane, const struct reque
 	rc = enter(&c, &e); /* rights may have ended meanwhile */
 	if (rc == 0 && is_last(rq, ask))
 		rc = seal(&c, u, &e);
-	else if (rc == 0 && (rc = store_upload_sync(c.tk.st, u, &e)) == 0)
-		rc = reply_upload(&c, rq->method == METHOD_POST ? 201 : 200, u, &e);
+	else if (rc == 0)
+		rc = keep_part(&c, rq, u, &e);
 	if (rc != 0)
 		refuse(&c, u, &e);
 }
