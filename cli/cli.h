@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdio.h>
 
 #include "base/doc.h"
 #include "base/err.h"
@@ -21,7 +22,13 @@ enum { EXIT_DONE = 0, EXIT_REFUSED = 1, EXIT_USAGE_ = 2, EXIT_UNREACHABLE = 3 };
 #define ARGS_MAX 64
 #define OPTIONS_MAX 64
 
-enum option_kind { OPTION_FLAG, OPTION_VALUE, OPTION_MULTI };
+enum option_kind {
+	OPTION_FLAG,
+	OPTION_VALUE,
+	OPTION_MULTI,		/* a value, may be repeated */
+	OPTION_NEEDED,		/* a value, and the command does nothing without it */
+	OPTION_NEEDED_MULTI
+};
 
 struct option_spec {
 	const char *name;		/* without the dashes; NULL ends a list */
@@ -39,6 +46,7 @@ struct ctx {
 	struct client *client;		/* not yet connected; NULL for local commands */
 	bool json;
 	bool tty;			/* standard output is a terminal */
+	bool usage;			/* the command line is at fault: EXIT_USAGE_ */
 	struct arena a;
 	const char *args[ARGS_MAX];	/* what filled the holes, in order */
 	int n_args;
@@ -57,33 +65,47 @@ struct command {
 
 extern const struct command commands[];
 extern const unsigned commands_count;
+/* What may stand before the command. */
+extern const struct option_spec global_options[];
 
-/* grammar.c: 0 found, -1 usage error (said on stderr). help: --help was asked. */
+/*
+ * grammar.c: 0 found, -1 usage error (said on stderr). help: --help was asked, of
+ * c->command or, when that is NULL, of the commands that begin with argv's words.
+ */
 int grammar_match(int argc, char **argv, struct ctx *c, bool *help);
 void grammar_help(const struct command *cmd);
+/* The commands that begin with argv's words; false when there are none. */
+bool grammar_family(FILE *to, int argc, char **argv);
 void grammar_overview(void);
+/* What may follow argv, whose last word is unfinished: one a line. */
 int grammar_complete(int argc, char **argv);
+/* The global option of this name ("--server" or "--server=..."), NULL when there is none. */
+const struct option_spec *grammar_global(const char *arg);
 
 /* The option's value, NULL when it was not given; "" for a flag that was. */
 const char *ctx_option(const struct ctx *c, const char *name);
 /* The k-th value of an option that may be repeated, NULL beyond the last. */
 const char *ctx_option_n(const struct ctx *c, const char *name, int k);
+/* An option's value cannot be: fills e, makes the exit code EXIT_USAGE_, returns -1. */
+int ctx_usage(struct ctx *c, struct err *e, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
 
 /* writer.c: what people and scripts see. */
 struct column {
-	const char *path;		/* member, "a.b" for one inside; NULL ends */
+	const char *path;		/* member, "a.b" for one inside, "a.0" for the first; NULL ends */
 	const char *title;
 };
 /* A collection's items as a table (or the whole answer as JSON). */
 int write_table(struct ctx *c, const struct doc *answer, const struct column *columns, struct err *e);
 /* One object: "name: value" lines, or JSON. */
 int write_object(struct ctx *c, const struct doc *answer, struct err *e);
-/* The member's value as text for people; "-" when null or absent. */
+/* The member's value as text for people, harmless to a terminal; "-" when null or absent. */
 const char *write_value(struct arena *a, const struct doc *d, const char *path);
 
 /* files.c */
 int file_read(const char *path, size_t max, struct buf *out, struct err *e);	/* "-": standard input */
 int file_write(const char *path, struct slice s, unsigned mode, struct err *e);	/* "-": standard output; never over an existing key */
+/* Size and SHA-256. "-" is standard input. */
 int file_digest(const char *path, struct digest *d, uint64_t *size, struct err *e);
 
 /* rest.c: the two shapes nearly every command has. */
@@ -91,6 +113,8 @@ int rest_object(struct ctx *c, const char *method, const char *path, const struc
 int rest_list(struct ctx *c, const char *path, const struct column *columns, struct err *e);
 /* An answer's document, NULL with e filled. */
 const struct doc *rest_get(struct ctx *c, const char *method, const char *path, const struct doc *body, struct err *e);
+/* The same of a reply that came: its document, or NULL with the refusal in e. Frees the body. */
+const struct doc *rest_answer(struct ctx *c, struct reply *rp, struct err *e);
 /* Path from parts: each %s argument is percent-encoded. NULL with e when too long. */
 const char *rest_path(struct ctx *c, struct err *e, const char *format, const char *arg);
 const char *rest_path2(struct ctx *c, struct err *e, const char *format, const char *a, const char *b);
@@ -104,13 +128,14 @@ command_fn cmd_image_add, cmd_image_list, cmd_image_show, cmd_image_get, cmd_ima
 command_fn cmd_release_add, cmd_release_list, cmd_release_show, cmd_release_approve, cmd_release_publish,
 	cmd_release_withdraw, cmd_release_set;
 command_fn cmd_device_add, cmd_device_list, cmd_device_show, cmd_device_set, cmd_device_why, cmd_device_history,
-	cmd_device_remove;
+	cmd_device_remove, cmd_device_import;
 command_fn cmd_credential_add, cmd_credential_list, cmd_credential_revoke;
 command_fn cmd_group_add, cmd_group_list, cmd_group_remove, cmd_group_join, cmd_group_leave;
 command_fn cmd_rollout_create, cmd_rollout_list, cmd_rollout_show, cmd_rollout_start, cmd_rollout_pause,
 	cmd_rollout_resume, cmd_rollout_abort, cmd_rollout_watch;
 command_fn cmd_update_list, cmd_update_show, cmd_job_list, cmd_job_show, cmd_job_cancel;
 command_fn cmd_token_create, cmd_token_list, cmd_token_revoke, cmd_operator_add, cmd_operator_list,
-	cmd_operator_remove, cmd_audit_list, cmd_audit_verify, cmd_policy_show, cmd_policy_set;
+	cmd_operator_remove, cmd_audit_list, cmd_audit_verify, cmd_policy_show, cmd_policy_set,
+	cmd_policy_check;
 
 #endif

@@ -4,6 +4,7 @@
 #include "cli/client.h"
 
 #include <curl/curl.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,10 +13,13 @@
 #include "base/message.h"
 #include "base/text.h"
 
+/* A service that says nothing for so long will not. */
+#define SILENCE_S 300L
+
 struct client {
 	CURL *curl;
-	char base[192];
-	char token[TOKEN_MAX_LEN + 1];
+	char base[256];
+	char token[TOKEN_MAX_LEN + 3]; /* with the end of its line */
 	char socket[108];
 	char ca[4096];
 };
@@ -27,13 +31,32 @@ static int read_token(struct client *c, const char *path, struct err *e)
 
 	if (!f)
 		return err_set(e, ERR_IO, "token file %s cannot be opened", path);
-	n = fread(c->token, 1, sizeof(c->token) - 1, f);
+	setvbuf(f, NULL, _IONBF, 0); /* no copy of it stays in a freed buffer */
+	n = fread(c->token, 1, sizeof(c->token), f);
 	(void)fclose(f);
+	if (n == sizeof(c->token))
+		return err_set(e, ERR_TOO_LARGE, "token file %s has more than a token", path);
 	c->token[n] = 0;
 	c->token[strcspn(c->token, "\r\n \t")] = 0;
 	if (!c->token[0])
 		return err_set(e, ERR_INVALID, "token file %s is empty", path);
 	return 0;
+}
+
+/* In the clear a token would be anyone's: http is for this machine alone. */
+static bool is_local(const char *server)
+{
+	static const char *const hosts[] = { "http://localhost", "http://127.0.0.1",
+					     "http://[::1]" };
+
+	for (size_t i = 0; i < sizeof(hosts) / sizeof(hosts[0]); i++) {
+		size_t n = strlen(hosts[i]);
+
+		if (strncmp(server, hosts[i], n) == 0 &&
+		    (server[n] == 0 || server[n] == ':' || server[n] == '/'))
+			return strchr(server + n, '@') == NULL;
+	}
+	return false;
 }
 
 static int settle(struct client *c, const struct client_options *o, struct err *e)
@@ -44,7 +67,7 @@ static int settle(struct client *c, const struct client_options *o, struct err *
 				       sizeof(c->socket) - 1);
 		return text_copy(c->base, sizeof(c->base), "http://localhost");
 	}
-	if (strncmp(o->server, "https://", 8) != 0 && strncmp(o->server, "http://", 7) != 0)
+	if (strncmp(o->server, "https://", 8) != 0 && !is_local(o->server))
 		return err_set(e, ERR_INVALID, "--server takes https://HOST[:PORT]");
 	if (text_copy(c->base, sizeof(c->base), o->server) < 0)
 		return err_set(e, ERR_INVALID, "--server is too long");
@@ -132,7 +155,7 @@ static int tell_progress(void *ctx, curl_off_t dl_total, curl_off_t dl, curl_off
 static void prepare(struct transfer *t, const char *method, const char *path)
 {
 	CURL *h = t->c->curl;
-	char url[1024];
+	char url[8192];
 
 	curl_easy_reset(h);
 	if (text_format(url, sizeof(url), "%s%s", t->c->base, path) < 0)
@@ -140,10 +163,15 @@ static void prepare(struct transfer *t, const char *method, const char *path)
 	curl_easy_setopt(h, CURLOPT_URL, url);
 	curl_easy_setopt(h, CURLOPT_CUSTOMREQUEST, method);
 	curl_easy_setopt(h, CURLOPT_PROTOCOLS_STR, "http,https");
-	curl_easy_setopt(h, CURLOPT_NOSIGNAL, 1L);
+	/* else ".." in an argument would name something that was not meant */
+	curl_easy_setopt(h, CURLOPT_PATH_AS_IS, 1L);
 	curl_easy_setopt(h, CURLOPT_CONNECTTIMEOUT, 10L);
-	if (t->c->socket[0])
+	curl_easy_setopt(h, CURLOPT_LOW_SPEED_LIMIT, 1L);
+	curl_easy_setopt(h, CURLOPT_LOW_SPEED_TIME, SILENCE_S);
+	if (t->c->socket[0]) {
 		curl_easy_setopt(h, CURLOPT_UNIX_SOCKET_PATH, t->c->socket);
+		curl_easy_setopt(h, CURLOPT_PROXY, "");
+	}
 	if (t->c->ca[0])
 		curl_easy_setopt(h, CURLOPT_CAINFO, t->c->ca);
 	if (t->c->token[0]) {
@@ -169,7 +197,6 @@ static int perform(struct transfer *t, struct err *e)
 {
 	CURL *h = t->c->curl;
 	const char *where = t->c->socket[0] ? t->c->socket : t->c->base;
-	struct curl_header *header;
 	char *type = NULL;
 	CURLcode code;
 
@@ -181,7 +208,13 @@ static int perform(struct transfer *t, struct err *e)
 	code = curl_easy_perform(h);
 	curl_slist_free_all(t->headers);
 	if (code != CURLE_OK) {
+		bool full = t->out->body.failed;
+
 		buf_free(&t->out->body);
+		if (code == CURLE_WRITE_ERROR)
+			return err_set(e, ERR_TOO_LARGE, "%s",
+				       full ? "the answer is too large"
+					    : "what came cannot be written");
 		return err_set(e, ERR_BUSY, "fettled at %s does not answer: %s", where,
 			       curl_easy_strerror(code));
 	}
@@ -189,10 +222,6 @@ static int perform(struct transfer *t, struct err *e)
 	curl_easy_getinfo(h, CURLINFO_CONTENT_TYPE, &type);
 	if (!type || text_copy(t->out->type, sizeof(t->out->type), type) < 0)
 		t->out->type[0] = 0;
-	t->out->location[0] = 0;
-	if (curl_easy_header(h, "Location", 0, CURLH_HEADER, -1, &header) == CURLHE_OK &&
-	    text_copy(t->out->location, sizeof(t->out->location), header->value) < 0)
-		return err_set(e, ERR_TOO_LARGE, "Location is too long");
 	return 0;
 }
 
@@ -252,6 +281,8 @@ static size_t take_file(char *p, size_t size, size_t n, void *ctx)
 	while (left > 0) {
 		ssize_t k = write(t->fd, p, left);
 
+		if (k < 0 && errno == EINTR)
+			continue;
 		if (k <= 0)
 			return 0;
 		p += k;

@@ -27,7 +27,6 @@ struct reply {
 	long status;
 	struct buf body;		/* caller frees with buf_free */
 	char type[64];
-	char location[256];
 };
 
 /*

@@ -8,6 +8,7 @@
 #include "base/text.h"
 #include "cli/cli.h"
 #include "codec/docfmt.h"
+#include "tracker/policy.h"
 
 /* The service itself, people and their tokens, the audit log, policy. */
 #define API "/api/v1"
@@ -57,7 +58,7 @@ int cmd_doctor(struct ctx *c, struct err *e)
 	const struct doc *status = rest_get(c, "GET", API "/status", NULL, e);
 	struct doc *out = doc_map(&c->a, NULL, NULL), *items = doc_array(&c->a, out, "items");
 	static const struct column columns[] = {
-		{ "check", "CHECK" }, { "ok", "OK" }, { "text", "" }, { 0 }
+		{ "check", "CHECK" }, { "ok", "OK" }, { "text", "FINDING" }, { 0 }
 	};
 	struct finding f[3];
 	bool good = true;
@@ -89,12 +90,10 @@ int cmd_token_create(struct ctx *c, struct err *e)
 	const char *scope = ctx_option(c, "scope");
 	int64_t n;
 
-	if (!role)
-		return err_set(e, ERR_INVALID, "--role is needed");
 	doc_add_text(&c->a, body, "name", c->args[0]);
 	doc_add_text(&c->a, body, "role", role);
 	if (days && text_i64(slice_str(days), &n) < 0)
-		return err_set(e, ERR_INVALID, "--days takes a number, not '%s'", days);
+		return ctx_usage(c, e, "--days takes a number, not '%s'", days);
 	if (days)
 		doc_add_int(&c->a, body, "days", n);
 	if (scope)
@@ -129,8 +128,8 @@ int cmd_operator_add(struct ctx *c, struct err *e)
 	const char *uid = ctx_option(c, "uid"), *role = ctx_option(c, "role");
 	int64_t n;
 
-	if (!uid || !role || text_i64(slice_str(uid), &n) < 0)
-		return err_set(e, ERR_INVALID, "--uid N and --role R are needed");
+	if (text_i64(slice_str(uid), &n) < 0)
+		return ctx_usage(c, e, "--uid takes a number, not '%s'", uid);
 	doc_add_int(&c->a, body, "uid", n);
 	doc_add_text(&c->a, body, "role", role);
 	return rest_object(c, "POST", API "/operators", body, e);
@@ -190,15 +189,40 @@ int cmd_policy_show(struct ctx *c, struct err *e)
 	return rest_object(c, "GET", API "/policies/settings", NULL, e);
 }
 
-int cmd_policy_set(struct ctx *c, struct err *e)
+static const struct doc *read_policy(struct ctx *c, struct err *e)
 {
 	const struct doc *body = NULL;
 	struct buf in = BUF_INIT(0);
-	int code = -1;
 
 	if (file_read(c->args[0], POLICY_MAX, &in, e) == 0 &&
-	    docfmt_decode(MEDIA_JSON, buf_slice(&in), &c->a, &body, e) == 0)
-		code = rest_object(c, "PUT", API "/policies/settings", body, e);
+	    docfmt_decode(MEDIA_JSON, buf_slice(&in), &c->a, &body, e) < 0) {
+		err_prefix(e, "%s", c->args[0]);
+		body = NULL;
+	}
 	buf_free(&in);
-	return code;
+	return body;
+}
+
+int cmd_policy_set(struct ctx *c, struct err *e)
+{
+	const struct doc *body = read_policy(c, e);
+
+	return body ? rest_object(c, "PUT", API "/policies/settings", body, e) : -1;
+}
+
+/* What it would mean is shown whole, with what is compiled in where it says nothing. */
+int cmd_policy_check(struct ctx *c, struct err *e)
+{
+	const struct doc *body = read_policy(c, e);
+	struct doc *out = doc_map(&c->a, NULL, NULL);
+	struct policy p;
+
+	if (!body)
+		return -1;
+	policy_defaults(&p);
+	if (policy_apply(&p, body, e) < 0)
+		return err_prefix(e, "%s", c->args[0]);
+	if (policy_write(&p, &c->a, out) < 0)
+		return err_set(e, ERR_NO_MEMORY, "policy");
+	return write_object(c, out, e);
 }

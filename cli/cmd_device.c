@@ -12,20 +12,72 @@
 #define API "/api/v1"
 #define SECRET_FILE_MAX 256
 
-/* "k=v" as a member: digits become a number where the member is one. */
-static int add_pair(struct ctx *c, struct doc *to, const char *pair, struct err *e)
+/* The two sides of "name=value". */
+static int split_pair(struct ctx *c, const char *pair, char name[NAME_TEXT], const char **value,
+		      struct err *e)
 {
 	const char *equals = strchr(pair, '=');
+
+	if (!equals || equals == pair ||
+	    text_copy_slice(name, NAME_TEXT, slice_of(pair, (size_t)(equals - pair))) < 0)
+		return ctx_usage(c, e, "'%s' is not NAME=VALUE", pair);
+	*value = equals + 1;
+	return 0;
+}
+
+/* An attribute: digits are a number, nothing takes it away. */
+static int add_attribute(struct ctx *c, struct doc *to, const char *pair, struct err *e)
+{
 	char name[NAME_TEXT];
+	const char *value;
 	int64_t number;
 
-	if (!equals ||
-	    text_copy_slice(name, sizeof(name), slice_of(pair, (size_t)(equals - pair))) < 0)
-		return err_set(e, ERR_INVALID, "'%s' is not NAME=VALUE", pair);
-	if (text_i64(slice_str(equals + 1), &number) == 0)
+	if (split_pair(c, pair, name, &value, e) < 0)
+		return -1;
+	if (!*value)
+		doc_add_null(&c->a, to, name);
+	else if (text_i64(slice_str(value), &number) == 0)
 		doc_add_int(&c->a, to, name, number);
 	else
-		doc_add_text(&c->a, to, name, equals + 1);
+		doc_add_text(&c->a, to, name, value);
+	return 0;
+}
+
+static int add_flag(struct ctx *c, struct doc *to, const char *name, const char *value,
+		    struct err *e)
+{
+	bool yes = strcmp(value, "yes") == 0 || strcmp(value, "true") == 0;
+
+	if (!yes && strcmp(value, "no") != 0 && strcmp(value, "false") != 0)
+		return ctx_usage(c, e, "%s is yes or no, not '%s'", name, value);
+	doc_add_bool(&c->a, to, name, yes);
+	return 0;
+}
+
+static int add_seconds(struct ctx *c, struct doc *to, const char *name, const char *value,
+		       struct err *e)
+{
+	int64_t ms;
+
+	if (text_duration_ms(slice_str(value), &ms) < 0)
+		return ctx_usage(c, e, "%s '%s' is no duration (30s, 15m, 12h)", name, value);
+	doc_add_int(&c->a, to, name, ms / 1000);
+	return 0;
+}
+
+/* A member of the device itself; the service knows which there are. */
+static int add_member(struct ctx *c, struct doc *to, const char *pair, struct err *e)
+{
+	char name[NAME_TEXT];
+	const char *value;
+
+	if (split_pair(c, pair, name, &value, e) < 0)
+		return -1;
+	if (strcmp(name, "disabled") == 0)
+		return add_flag(c, to, name, value, e);
+	if (strcmp(name, "contact_interval") == 0)
+		return add_seconds(c, to, name, *value ? value : "0", e);
+	doc_add_text(&c->a, to, name, *value ? value : NULL);
 	return 0;
 }
 
@@ -37,7 +89,7 @@ static int add_attributes(struct ctx *c, struct doc *body, struct err *e)
 		return 0;
 	attributes = doc_map(&c->a, body, "attributes");
 	for (int i = 0; ctx_option_n(c, "attr", i); i++)
-		if (add_pair(c, attributes, ctx_option_n(c, "attr", i), e) < 0)
+		if (add_attribute(c, attributes, ctx_option_n(c, "attr", i), e) < 0)
 			return -1;
 	return 0;
 }
@@ -46,7 +98,7 @@ static void add_tags(struct ctx *c, struct doc *body)
 {
 	struct doc *tags;
 
-	if (!ctx_option(c, "tag"))
+	if (!ctx_option(c, "tag") && !ctx_option(c, "no-tags"))
 		return;
 	tags = doc_array(&c->a, body, "tags");
 	for (int i = 0; ctx_option_n(c, "tag", i); i++)
@@ -66,16 +118,13 @@ int cmd_device_add(struct ctx *c, struct err *e)
 	};
 	const char *interval = ctx_option(c, "contact-interval");
 	struct doc *body = doc_map(&c->a, NULL, NULL);
-	int64_t ms;
 
 	doc_add_text(&c->a, body, "id", c->args[0]);
 	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
 		if (ctx_option(c, texts[i][0]))
 			doc_add_text(&c->a, body, texts[i][1], ctx_option(c, texts[i][0]));
-	if (interval && text_duration_ms(slice_str(interval), &ms) < 0)
-		return err_set(e, ERR_INVALID, "--contact-interval '%s' is no duration", interval);
-	if (interval)
-		doc_add_int(&c->a, body, "contact_interval", ms / 1000);
+	if (interval && add_seconds(c, body, "contact_interval", interval, e) < 0)
+		return -1;
 	add_tags(c, body);
 	if (add_attributes(c, body, e) < 0)
 		return -1;
@@ -89,7 +138,7 @@ int cmd_device_list(struct ctx *c, struct err *e)
 		{ "mode", "MODE" },
 		{ "manufacturer", "MANUFACTURER" },
 		{ "model", "MODEL" },
-		{ "version", "VERSION" },
+		{ "components.0.version", "VERSION" },
 		{ "update.state", "UPDATE" },
 		{ "last_seen", "LAST SEEN" },
 		{ 0 },
@@ -110,11 +159,15 @@ int cmd_device_set(struct ctx *c, struct err *e)
 	struct doc *body = doc_map(&c->a, NULL, NULL);
 
 	for (int i = 1; i < c->n_args; i++)
-		if (add_pair(c, body, c->args[i], e) < 0)
+		if (add_member(c, body, c->args[i], e) < 0)
 			return -1;
+	if (ctx_option(c, "tag") && ctx_option(c, "no-tags"))
+		return ctx_usage(c, e, "either --tag or --no-tags");
 	add_tags(c, body);
 	if (add_attributes(c, body, e) < 0)
 		return -1;
+	if (!doc_count(body))
+		return ctx_usage(c, e, "nothing to set");
 	return rest_object(c, "PATCH", rest_path(c, e, API "/devices/%s", c->args[0]), body, e);
 }
 
@@ -170,7 +223,7 @@ static int add_psk(struct ctx *c, struct doc *body, const char *file, struct err
 	struct buf in = BUF_INIT(0);
 	int result = file_read(file, SECRET_FILE_MAX, &in, e);
 
-	while (result == 0 && in.n > 0 && strchr("\r\n \t", in.p[in.n - 1]))
+	while (result == 0 && in.n > 0 && in.p[in.n - 1] <= ' ')
 		in.n--;
 	if (result == 0) {
 		doc_add_text(&c->a, body, "kind", "psk");
@@ -187,14 +240,21 @@ static int add_psk(struct ctx *c, struct doc *body, const char *file, struct err
 int cmd_credential_add(struct ctx *c, struct err *e)
 {
 	struct doc *body = doc_map(&c->a, NULL, NULL);
-	const char *psk = ctx_option(c, "psk-file");
+	const char *psk = ctx_option(c, "psk-file"), *days = ctx_option(c, "days");
+	int64_t n;
 
 	if (!psk == !ctx_option(c, "token"))
-		return err_set(e, ERR_INVALID, "either --psk-file FILE (hex) or --token");
+		return ctx_usage(c, e, "either --psk-file FILE (hex) or --token");
+	if (!psk && ctx_option(c, "identity"))
+		return ctx_usage(c, e, "--identity goes with --psk-file");
+	if (days && text_i64(slice_str(days), &n) < 0)
+		return ctx_usage(c, e, "--days takes a number, not '%s'", days);
 	if (psk && add_psk(c, body, psk, e) < 0)
 		return -1;
 	if (!psk)
 		doc_add_text(&c->a, body, "kind", "token");
+	if (days)
+		doc_add_int(&c->a, body, "days", n);
 	return rest_object(c, "POST", rest_path(c, e, API "/devices/%s/credentials", c->args[0]),
 			   body, e);
 }
@@ -278,8 +338,14 @@ int cmd_update_list(struct ctx *c, struct err *e)
 		{ "reason", "REASON" },	  { 0 },
 	};
 	const char *rollout = ctx_option(c, "rollout"), *device = ctx_option(c, "device");
-	const char *path = rest_path2(c, e, API "/updates?rollout=%s&device=%s",
-				      rollout ? rollout : "", device ? device : "");
+	const char *path = API "/updates";
+
+	if (rollout && device)
+		path = rest_path2(c, e, API "/updates?rollout=%s&device=%s", rollout, device);
+	else if (rollout)
+		path = rest_path(c, e, API "/updates?rollout=%s", rollout);
+	else if (device)
+		path = rest_path(c, e, API "/updates?device=%s", device);
 
 	return path ? rest_list(c, path, columns, e) : -1;
 }

@@ -49,10 +49,8 @@ int cmd_key_generate(struct ctx *c, struct err *e)
 	enum key_kind kind;
 	int code = -1;
 
-	if (!output)
-		return err_set(e, ERR_INVALID, "-o FILE is missing");
 	if (key_kind_parse(alg ? alg : "es256", &kind) < 0)
-		return err_set(e, ERR_INVALID, "--alg is es256, es384, es512 or ed25519");
+		return ctx_usage(c, e, "--alg is es256, es384, es512 or ed25519");
 	if (key_generate(kind, &k, e) == 0 && key_private_pem(k, &pem, e) == 0 &&
 	    file_write(output, buf_slice(&pem), 0600, e) == 0)
 		code = strcmp(output, "-") == 0 ? EXIT_DONE : describe_key(c, k, e);
@@ -87,33 +85,28 @@ int cmd_key_public(struct ctx *c, struct err *e)
 
 /* ---- manifest create ---- */
 
-static int number_option(const struct ctx *c, const char *name, uint64_t *out, bool *has,
-			 struct err *e)
+static int number_option(struct ctx *c, const char *name, uint64_t *out, bool *has, struct err *e)
 {
 	const char *v = ctx_option(c, name);
 
 	*has = v != NULL;
 	if (v && text_u64(slice_str(v), out) < 0)
-		return err_set(e, ERR_INVALID, "--%s takes a number, not '%s'", name, v);
+		return ctx_usage(c, e, "--%s takes a number, not '%s'", name, v);
 	return 0;
 }
 
-static int ids_of(const struct ctx *c, struct suit_create *s, struct err *e)
+static int ids_of(struct ctx *c, struct suit_create *s, struct err *e)
 {
 	const char *vendor = ctx_option(c, "vendor"), *class = ctx_option(c, "class");
 
-	if (!vendor || !class)
-		return err_set(e, ERR_INVALID, "--vendor and --class are needed");
 	if (uuid_parse(&s->vendor_id, slice_str(vendor)) < 0) {
 		if (suit_vendor_uuid(vendor, &s->vendor_id) < 0)
-			return err_set(e, ERR_INVALID, "--vendor '%s' is no domain and no UUID",
-				       vendor);
+			return ctx_usage(c, e, "--vendor '%s' is no domain and no UUID", vendor);
 		s->vendor_domain = vendor;
 	}
 	if (uuid_parse(&s->class_id, slice_str(class)) < 0) {
 		if (suit_class_uuid(&s->vendor_id, class, &s->class_id) < 0)
-			return err_set(e, ERR_INVALID, "--class '%s' is no model and no UUID",
-				       class);
+			return ctx_usage(c, e, "--class '%s' is no model and no UUID", class);
 		s->model_name = class;
 	}
 	return 0;
@@ -152,36 +145,43 @@ static int fill_create(struct ctx *c, struct suit_create *s, struct err *e)
 
 	if (ids_of(c, s, e) < 0 || number_option(c, "sequence", &s->sequence, &has, e) < 0)
 		return -1;
-	if (!has)
-		return err_set(e, ERR_INVALID, "--sequence is needed");
 	if (number_option(c, "use-before", &s->use_before, &s->has_use_before, e) < 0)
 		return -1;
 	value = ctx_option(c, "priority");
 	s->has_priority = value != NULL;
 	if (value && text_i64(slice_str(value), &s->priority) < 0)
-		return err_set(e, ERR_INVALID, "--priority takes an integer, not '%s'", value);
+		return ctx_usage(c, e, "--priority takes an integer, not '%s'", value);
 	for (int i = 0; (value = ctx_option_n(c, "image", i)) != NULL; i++) {
 		if (s->n_images == SUIT_COMPONENTS_MAX)
-			return err_set(e, ERR_TOO_LARGE, "more than %d images",
-				       SUIT_COMPONENTS_MAX);
+			return ctx_usage(c, e, "more than %d images", SUIT_COMPONENTS_MAX);
 		if (image_option(c, value, &s->images[s->n_images++], e) < 0)
 			return -1;
 	}
-	if (!s->n_images)
-		return err_set(e, ERR_INVALID, "--image is needed");
 	s->version = ctx_option(c, "version");
 	s->reference_uri = ctx_option(c, "reference-uri");
 	s->description = ctx_option(c, "text");
 	return 0;
 }
 
+/* The envelope into its file, then what scripts want to know of it. */
 static int write_signed(struct ctx *c, const struct buf *b, struct err *e)
 {
 	const char *output = ctx_option(c, "output");
+	struct suit_manifest *m = arena_alloc(&c->a, sizeof(*m));
+	struct doc *d = doc_map(&c->a, NULL, NULL);
 
-	if (!output)
-		return err_set(e, ERR_INVALID, "-o FILE is missing");
-	return file_write(output, buf_slice(b), 0644, e) < 0 ? -1 : EXIT_DONE;
+	if (!m || suit_open(buf_slice(b), m, e) < 0 || suit_parse(buf_slice(b), m, e) < 0)
+		return m ? -1 : err_set(e, ERR_NO_MEMORY, "manifest");
+	if (file_write(output, buf_slice(b), 0644, e) < 0)
+		return -1;
+	if (strcmp(output, "-") == 0)
+		return EXIT_DONE;
+	doc_add_text(&c->a, d, "file", output);
+	doc_add_int(&c->a, d, "size", (int64_t)b->n);
+	doc_add_bytes(&c->a, d, "digest", m->digest);
+	doc_add_u64(&c->a, d, "sequence", m->sequence);
+	doc_add_int(&c->a, d, "signatures", m->n_signatures);
+	return write_object(c, d, e);
 }
 
 int cmd_manifest_create(struct ctx *c, struct err *e)
@@ -209,8 +209,6 @@ int cmd_manifest_sign(struct ctx *c, struct err *e)
 	struct key *k = NULL;
 	int code = -1;
 
-	if (!key)
-		return err_set(e, ERR_INVALID, "--key is needed");
 	if (file_read(c->args[0], SUIT_ENVELOPE_MAX, &in, e) == 0 && load_key(key, &k, e) == 0 &&
 	    suit_sign(buf_slice(&in), k, &out, e) == 0)
 		code = write_signed(c, &out, e);
@@ -222,55 +220,100 @@ int cmd_manifest_sign(struct ctx *c, struct err *e)
 
 /* ---- manifest verify, inspect ---- */
 
-static int verify_by(struct ctx *c, const struct suit_manifest *m, struct err *e)
+/* The first anchor that verifies a signature; NULL with e when none does. */
+static const char *signer(struct ctx *c, const struct suit_manifest *m, enum alg *alg,
+			  struct err *e)
 {
-	const char *anchor = ctx_option(c, "anchor");
+	const char *anchor;
 	struct err last = { 0 };
 
-	if (!anchor)
-		return err_set(e, ERR_INVALID, "--anchor is needed");
 	for (int i = 0; (anchor = ctx_option_n(c, "anchor", i)) != NULL; i++) {
 		struct key *k = NULL;
-		enum alg alg;
 		int result;
 
 		if (load_key(anchor, &k, e) < 0)
-			return -1;
-		result = suit_verify_key(m, k, &alg, &last);
+			return NULL;
+		result = suit_verify_key(m, k, alg, &last);
 		key_free(k);
-		if (result < 0)
-			continue;
-		if (!c->json)
-			printf("valid: %s by %s\n", alg_name(alg), anchor);
-		return EXIT_DONE;
+		if (result == 0)
+			return anchor;
 	}
-	return err_set(e, last.code, "%s", last.text);
+	err_set(e, last.code, "%s", last.text);
+	return NULL;
 }
 
 int cmd_manifest_verify(struct ctx *c, struct err *e)
 {
 	struct suit_manifest *m = arena_alloc(&c->a, sizeof(*m));
 	struct buf in = BUF_INIT(0);
+	struct doc *d = doc_map(&c->a, NULL, NULL);
+	const char *anchor = NULL;
+	enum alg alg = ALG_NONE;
 	int code = -1;
 
 	if (!m)
 		return err_set(e, ERR_NO_MEMORY, "manifest");
 	if (file_read(c->args[0], SUIT_ENVELOPE_MAX, &in, e) == 0 &&
 	    suit_open(buf_slice(&in), m, e) == 0)
-		code = verify_by(c, m, e);
+		anchor = signer(c, m, &alg, e);
 	/* A right signature over rules we would refuse is no valid manifest. */
-	if (code == EXIT_DONE && suit_parse(buf_slice(&in), m, e) < 0)
-		code = -1;
-	if (code == EXIT_DONE && c->json) {
-		struct doc *d = doc_map(&c->a, NULL, NULL);
-
+	if (anchor && suit_parse(buf_slice(&in), m, e) == 0) {
 		doc_add_bool(&c->a, d, "valid", true);
+		doc_add_text(&c->a, d, "anchor", anchor);
+		doc_add_text(&c->a, d, "alg", alg_name(alg));
 		doc_add_bytes(&c->a, d, "digest", m->digest);
 		doc_add_u64(&c->a, d, "sequence", m->sequence);
 		code = write_object(c, d, e);
 	}
 	buf_free(&in);
 	return code;
+}
+
+static void put_uuid(struct arena *a, struct doc *d, const char *key, const struct uuid *u)
+{
+	char text[UUID_TEXT];
+
+	uuid_text(text, u);
+	doc_add_text(a, d, key, u->set ? text : NULL);
+}
+
+static void put_images(struct arena *a, struct doc *d, const struct suit_manifest *m)
+{
+	struct doc *list = doc_array(a, d, "images");
+
+	for (unsigned i = 0; i < m->n_images; i++) {
+		const struct suit_image *image = &m->images[i];
+		struct doc *one = doc_map(a, list, NULL);
+
+		doc_add_text(a, one, "component", m->components[image->component].name);
+		doc_add_bytes(a, one, "digest", image->digest);
+		if (image->has_size)
+			doc_add_u64(a, one, "size", image->size);
+		else
+			doc_add_null(a, one, "size");
+		doc_add_text_slice(a, one, "uri", image->uri);
+	}
+}
+
+static int inspect_json(struct ctx *c, const struct suit_manifest *m, struct err *e)
+{
+	struct doc *d = doc_map(&c->a, NULL, NULL);
+
+	doc_add_bytes(&c->a, d, "digest", m->digest);
+	doc_add_u64(&c->a, d, "sequence", m->sequence);
+	doc_add_int(&c->a, d, "signatures", m->n_signatures);
+	put_uuid(&c->a, d, "vendor_id", &m->vendor_id);
+	put_uuid(&c->a, d, "class_id", &m->class_id);
+	doc_add_text_slice(&c->a, d, "vendor", m->text.vendor_domain);
+	doc_add_text_slice(&c->a, d, "model", m->text.model_name);
+	doc_add_text(&c->a, d, "version", m->has_version ? m->version : NULL);
+	if (m->has_priority)
+		doc_add_int(&c->a, d, "priority", m->priority);
+	else
+		doc_add_null(&c->a, d, "priority");
+	doc_add_text_slice(&c->a, d, "uri", m->reference_uri);
+	put_images(&c->a, d, m);
+	return write_object(c, d, e);
 }
 
 int cmd_manifest_inspect(struct ctx *c, struct err *e)
@@ -283,13 +326,17 @@ int cmd_manifest_inspect(struct ctx *c, struct err *e)
 		return err_set(e, ERR_NO_MEMORY, "manifest");
 	if (file_read(c->args[0], SUIT_ENVELOPE_MAX, &in, e) < 0)
 		goto out;
-	/* What cannot be parsed whole is still shown as far as it goes. */
 	code = suit_open(buf_slice(&in), m, e) < 0 || suit_parse(buf_slice(&in), m, e) < 0
 		       ? -1
 		       : EXIT_DONE;
+	if (c->json) {
+		code = code < 0 ? -1 : inspect_json(c, m, e);
+		goto out;
+	}
+	/* What cannot be parsed whole is still shown as far as it goes. */
 	if (suit_print(buf_slice(&in), m, &out, code < 0 ? NULL : e) == 0)
 		printf("%s", buf_cstr(&out));
-	else if (code == EXIT_DONE)
+	else
 		code = -1;
 out:
 	buf_free(&in);

@@ -12,6 +12,7 @@
 
 /* Rollouts and the long work behind them. */
 #define API "/api/v1"
+#define PLAN_INTERVAL_NS (100 * 1000 * 1000L)
 #define WATCH_INTERVAL_NS (500 * 1000 * 1000L)
 
 /* "--phase percent=10,success=90,soak=1h" as a member of phases. */
@@ -42,8 +43,7 @@ static int add_phase(struct ctx *c, struct doc *phases, const char *text, struct
 		if (k == n || !equals ||
 		    (known[k].duration ? text_duration_ms(slice_str(equals), &v)
 				       : text_i64(slice_str(equals), &v)) < 0)
-			return err_set(e, ERR_INVALID, "--phase '%s': '%s' is not understood", text,
-				       w);
+			return ctx_usage(c, e, "--phase '%s': '%s' is not understood", text, w);
 		doc_add_int(&c->a, phase, known[k].member, known[k].duration ? v / 1000 : v);
 	}
 	return 0;
@@ -55,8 +55,6 @@ static int create_body(struct ctx *c, struct doc *body, struct err *e)
 						  { "in-flight", "in_flight" } };
 	const char *release = ctx_option(c, "release"), *target = ctx_option(c, "target");
 
-	if (!release || !target)
-		return err_set(e, ERR_INVALID, "--release and --target are needed");
 	doc_add_text(&c->a, body, "name", c->args[0]);
 	doc_add_text(&c->a, body, "release", release);
 	doc_add_text(&c->a, body, "target", target);
@@ -65,8 +63,7 @@ static int create_body(struct ctx *c, struct doc *body, struct err *e)
 		int64_t n;
 
 		if (v && text_i64(slice_str(v), &n) < 0)
-			return err_set(e, ERR_INVALID, "--%s takes a number, not '%s'",
-				       numbers[i][0], v);
+			return ctx_usage(c, e, "--%s takes a number, not '%s'", numbers[i][0], v);
 		if (v)
 			doc_add_int(&c->a, body, numbers[i][1], n);
 	}
@@ -80,22 +77,25 @@ static int create_body(struct ctx *c, struct doc *body, struct err *e)
 	return 0;
 }
 
-static void pause_a_little(void)
+static void rest_for(long ns)
 {
-	const struct timespec ts = { .tv_nsec = WATCH_INTERVAL_NS / 5 };
+	const struct timespec ts = { .tv_nsec = ns };
 
 	nanosleep(&ts, NULL);
 }
 
 /* Planning is a job; people and scripts want to know when it is done. */
-static const struct doc *wait_created(struct ctx *c, const char *path, struct err *e)
+static const struct doc *wait_created(struct ctx *c, int64_t id, struct err *e)
 {
 	for (;;) {
-		const struct doc *r = rest_get(c, "GET", path, NULL, e);
+		const struct doc *r =
+			rest_get(c, "GET", arena_printf(&c->a, API "/rollouts/%lld", (long long)id),
+				 NULL, e);
 
 		if (!r || strcmp(write_value(&c->a, r, "state"), "creating") != 0)
 			return r;
-		pause_a_little();
+		arena_reset(&c->a);
+		rest_for(PLAN_INTERVAL_NS);
 	}
 }
 
@@ -109,8 +109,13 @@ int cmd_rollout_create(struct ctx *c, struct err *e)
 	if (ctx_option(c, "dry-run"))
 		return rest_object(c, "POST", API "/rollouts?dry_run=1", body, e);
 	answer = rest_get(c, "POST", API "/rollouts", body, e);
-	if (answer && !ctx_option(c, "no-wait"))
-		answer = wait_created(c, rest_path(c, e, API "/rollouts/%s", c->args[0]), e);
+	if (answer && !ctx_option(c, "no-wait")) {
+		const struct doc *id = doc_get(answer, "id");
+
+		if (!id || id->type != DOC_INT)
+			return err_set(e, ERR_MALFORMED, "the answer has no id");
+		answer = wait_created(c, id->v.i, e);
+	}
 	return answer ? write_object(c, answer, e) : -1;
 }
 
@@ -140,7 +145,7 @@ int cmd_rollout_show(struct ctx *c, struct err *e)
 
 static int verb(struct ctx *c, const char *format, struct err *e)
 {
-	const char *reason = c->command->options ? ctx_option(c, "reason") : NULL;
+	const char *reason = ctx_option(c, "reason");
 	struct doc *body = doc_map(&c->a, NULL, NULL);
 
 	if (reason)
@@ -216,7 +221,7 @@ int cmd_rollout_watch(struct ctx *c, struct err *e)
 		}
 		arena_reset(&c->a);
 		path = rest_path(c, e, API "/rollouts/%s", c->args[0]);
-		pause_a_little();
+		rest_for(WATCH_INTERVAL_NS);
 	}
 }
 

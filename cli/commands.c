@@ -9,10 +9,9 @@
 	{                                     \
 		NULL, OPTION_FLAG, NULL, NULL \
 	}
-#define OUTPUT                                                              \
-	{                                                                   \
-		"output", OPTION_VALUE, "FILE",                             \
-			"where to write it (-o FILE; - is standard output)" \
+#define OUTPUT                                                                                     \
+	{                                                                                          \
+		"output", OPTION_NEEDED, "FILE", "where to write it (or -o; - is standard output)" \
 	}
 
 static const struct option_spec key_generate[] = {
@@ -21,10 +20,10 @@ static const struct option_spec key_generate[] = {
 	END,
 };
 static const struct option_spec manifest_create[] = {
-	{ "image", OPTION_MULTI, "FILE[=COMPONENT[=URI]]", "an image of the update" },
-	{ "sequence", OPTION_VALUE, "N", "sequence number, higher than any before" },
-	{ "vendor", OPTION_VALUE, "DOMAIN|UUID", "vendor id (a domain becomes its UUID)" },
-	{ "class", OPTION_VALUE, "MODEL|UUID", "class id (a model becomes its UUID)" },
+	{ "image", OPTION_NEEDED_MULTI, "FILE[=COMPONENT[=URI]]", "an image of the update" },
+	{ "sequence", OPTION_NEEDED, "N", "sequence number, higher than any before" },
+	{ "vendor", OPTION_NEEDED, "DOMAIN|UUID", "vendor id (a domain becomes its UUID)" },
+	{ "class", OPTION_NEEDED, "MODEL|UUID", "class id (a model becomes its UUID)" },
 	{ "version", OPTION_VALUE, "V", "version, 1.2.3" },
 	{ "uri", OPTION_VALUE, "URI", "where the image is fetched from" },
 	{ "reference-uri", OPTION_VALUE, "URI", "where the manifest itself is found" },
@@ -37,16 +36,16 @@ static const struct option_spec manifest_create[] = {
 	END,
 };
 static const struct option_spec manifest_sign[] = {
-	{ "key", OPTION_VALUE, "FILE", "private key" },
+	{ "key", OPTION_NEEDED, "FILE", "private key" },
 	OUTPUT,
 	END,
 };
 static const struct option_spec manifest_verify[] = {
-	{ "anchor", OPTION_MULTI, "FILE", "public key that may have signed it" },
+	{ "anchor", OPTION_NEEDED_MULTI, "FILE", "public key that may have signed it" },
 	END,
 };
 static const struct option_spec anchor_add[] = {
-	{ "vendor", OPTION_VALUE, "DOMAIN|UUID", "whose manifests it may sign" },
+	{ "vendor", OPTION_NEEDED, "DOMAIN|UUID", "whose manifests it may sign" },
 	{ "not-before", OPTION_VALUE, "TIME", "valid from (RFC 3339)" },
 	{ "not-after", OPTION_VALUE, "TIME", "valid until (RFC 3339)" },
 	END,
@@ -65,7 +64,7 @@ static const struct option_spec release_withdraw[] = {
 	END,
 };
 static const struct option_spec release_set[] = {
-	{ "urgency", OPTION_VALUE, "CLASS", "critical, high, normal or low" },
+	{ "urgency", OPTION_NEEDED, "CLASS", "critical, high, normal or low" },
 	END,
 };
 static const struct option_spec device_add[] = {
@@ -82,23 +81,30 @@ static const struct option_spec device_add[] = {
 	END,
 };
 static const struct option_spec device_list[] = {
-	{ "query", OPTION_VALUE, "FILTER", "only these, e.g. 'model == lamp and tag in (lab)'" },
+	{ "query", OPTION_VALUE, "FILTER",
+	  "only these (or -q), e.g. 'model == lamp and tag in (lab)'" },
 	END,
 };
 static const struct option_spec device_set[] = {
 	{ "tag", OPTION_MULTI, "TAG", "the tags, all of them" },
-	{ "attr", OPTION_MULTI, "NAME=VALUE", "an assigned attribute" },
+	{ "no-tags", OPTION_FLAG, NULL, "no tags at all" },
+	{ "attr", OPTION_MULTI, "NAME=VALUE", "an assigned attribute (NAME= takes it away)" },
+	END,
+};
+static const struct option_spec device_import[] = {
+	{ "csv", OPTION_FLAG, NULL, "the file is CSV, whatever its name" },
 	END,
 };
 static const struct option_spec credential_add[] = {
 	{ "psk-file", OPTION_VALUE, "FILE", "pre-shared key in hex, for DTLS" },
 	{ "identity", OPTION_VALUE, "NAME", "PSK identity instead of the device id" },
 	{ "token", OPTION_FLAG, NULL, "make a token for HTTPS and show it once" },
+	{ "days", OPTION_VALUE, "N", "valid this long (default: until revoked)" },
 	END,
 };
 static const struct option_spec rollout_create[] = {
-	{ "release", OPTION_VALUE, "R", "what to roll out" },
-	{ "target", OPTION_VALUE, "FILTER", "to which devices ('all' for every one)" },
+	{ "release", OPTION_NEEDED, "R", "what to roll out" },
+	{ "target", OPTION_NEEDED, "FILTER", "to which devices ('all' for every one)" },
 	{ "phase", OPTION_MULTI, "percent=10,success=90,soak=1h", "a phase" },
 	{ "budget", OPTION_VALUE, "N", "failed + in flight never exceed this" },
 	{ "in-flight", OPTION_VALUE, "W", "allow W in flight whatever failed" },
@@ -116,14 +122,25 @@ static const struct option_spec update_list[] = {
 	END,
 };
 static const struct option_spec token_create[] = {
-	{ "role", OPTION_VALUE, "ROLE", "viewer, author, operator or approver" },
+	{ "role", OPTION_NEEDED, "ROLE", "viewer, author, operator or approver" },
 	{ "days", OPTION_VALUE, "N", "valid this long (default 90)" },
 	{ "scope", OPTION_VALUE, "FILTER", "only these devices" },
 	END,
 };
 static const struct option_spec operator_add[] = {
-	{ "uid", OPTION_VALUE, "N", "user id on this machine" },
-	{ "role", OPTION_VALUE, "ROLE", "viewer, author, operator, approver or admin" },
+	{ "uid", OPTION_NEEDED, "N", "user id on this machine" },
+	{ "role", OPTION_NEEDED, "ROLE", "viewer, author, operator, approver or admin" },
+	END,
+};
+
+const struct option_spec global_options[] = {
+	{ "socket", OPTION_VALUE, "PATH", "the service's local socket" },
+	{ "server", OPTION_VALUE, "URL", "https://HOST[:PORT] instead of the socket" },
+	{ "token-file", OPTION_VALUE, "FILE", "the token to show to --server" },
+	{ "ca", OPTION_VALUE, "FILE", "certificates to trust instead of the system's" },
+	{ "json", OPTION_FLAG, NULL, "answer in JSON (may also follow the command)" },
+	{ "help", OPTION_FLAG, NULL, "this list (behind a command: about it)" },
+	{ "version", OPTION_FLAG, NULL, "the version" },
 	END,
 };
 
@@ -179,12 +196,16 @@ const struct command commands[] = {
 	  "fettle release set lamp-1.2 --urgency critical", false },
 	{ "device add <id>", cmd_device_add, device_add, "enrol a device",
 	  "fettle device add lamp-1 --mode client --tag lab", false },
+	{ "device import <file>", cmd_device_import, device_import,
+	  "enrol many: a JSON object a line, or CSV with a head line",
+	  "fettle device import fleet.csv", false },
 	{ "device list", cmd_device_list, device_list, "the devices",
 	  "fettle device list --query 'model == lamp'", false },
 	{ "device show <id>", cmd_device_show, NULL, "one device", "fettle device show lamp-1",
 	  false },
 	{ "device set <id> [<member=value>...]", cmd_device_set, device_set,
-	  "change assigned values", "fettle device set lamp-1 parent=gw-2 --tag lab", false },
+	  "change what is assigned (mode=, parent=, disabled=yes ...)",
+	  "fettle device set lamp-1 parent=gw-2 disabled=no --tag lab", false },
 	{ "device why <id>", cmd_device_why, NULL, "why it was or was not updated",
 	  "fettle device why lamp-1", false },
 	{ "device history <id>", cmd_device_history, NULL, "what happened to it",
@@ -245,6 +266,9 @@ const struct command commands[] = {
 	{ "job cancel <id>", cmd_job_cancel, NULL, "stop it", "fettle job cancel 4", false },
 	{ "policy show", cmd_policy_show, NULL, "the policy in force", "fettle --json policy show",
 	  false },
+	{ "policy check <file>", cmd_policy_check, NULL,
+	  "whether the service would take it, and what it would mean",
+	  "fettle policy check policy.json", true },
 	{ "policy set <file>", cmd_policy_set, NULL, "put a policy in force",
 	  "fettle policy set policy.json", false },
 };

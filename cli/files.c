@@ -34,10 +34,15 @@ int file_read(const char *path, size_t max, struct buf *out, struct err *e)
 		n = read(fd, chunk, sizeof(chunk));
 		if (n > 0)
 			buf_add(out, chunk, (size_t)n);
+		if (n < 0 && errno == EINTR)
+			n = 1;
 	}
+	explicit_bzero(chunk, sizeof(chunk)); /* it may have been a key */
+	if (n < 0)
+		err_set(e, ERR_IO, "%s: %s", path, strerror(errno));
 	close(fd);
 	if (n < 0)
-		return err_set(e, ERR_IO, "%s: %s", path, strerror(errno));
+		return -1;
 	if (out->failed || out->n > max)
 		return err_set(e, ERR_TOO_LARGE, "%s is larger than %zu bytes", path, max);
 	return 0;
@@ -62,6 +67,8 @@ int file_write(const char *path, struct slice s, unsigned mode, struct err *e)
 	}
 	if (close(fd) < 0 && !saved)
 		saved = errno;
+	if (saved && secret && strcmp(path, "-") != 0)
+		(void)unlink(path); /* half a key is none */
 	return saved ? err_set(e, ERR_IO, "%s: %s", path, strerror(saved)) : 0;
 }
 

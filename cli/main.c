@@ -9,53 +9,79 @@
 #include "cli/cli.h"
 #include "config.h"
 
-#define CLI_ARENA (64u << 20)
+/* A whole fleet as one list. */
+#define CLI_ARENA (2ul << 30)
 
 struct globals {
 	struct client_options client;
 	bool json;
 };
 
-/* Options before the command; returns how many arguments they took, -1 usage, -2 done. */
+static const char **global_value(struct globals *g, const char *name)
+{
+	const struct {
+		const char *name;
+		const char **to;
+	} values[] = {
+		{ "socket", &g->client.socket },
+		{ "server", &g->client.server },
+		{ "token-file", &g->client.token_file },
+		{ "ca", &g->client.ca_file },
+	};
+
+	for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++)
+		if (strcmp(values[i].name, name) == 0)
+			return values[i].to;
+	return NULL;
+}
+
+static int fault(const char *what, const char *which)
+{
+	fprintf(stderr, "fettle: %s: %s\nTry 'fettle --help'.\n", what, which);
+	return -1;
+}
+
+/* --help, --version: -2, done. --json: 1. Everything else says how many arguments it took. */
+static int take_global(int argc, char **argv, struct globals *g)
+{
+	const char *arg = strcmp(argv[0], "-h") == 0   ? "--help"
+			  : strcmp(argv[0], "-V") == 0 ? "--version"
+						       : argv[0];
+	const struct option_spec *o = grammar_global(arg);
+	const char *equals = strchr(arg, '='), *value = equals ? equals + 1 : argv[1];
+
+	if (!o)
+		return fault("unknown option", arg);
+	if (o->kind == OPTION_FLAG) {
+		if (equals)
+			return fault("this option takes no value", arg);
+		g->json = g->json || strcmp(o->name, "json") == 0;
+		if (strcmp(o->name, "help") == 0)
+			grammar_overview();
+		else if (strcmp(o->name, "version") == 0)
+			printf("fettle %s\n", PACKAGE_VERSION);
+		return strcmp(o->name, "json") == 0 ? 1 : -2;
+	}
+	if (!equals && argc < 2)
+		return fault("this option needs a value", arg);
+	*global_value(g, o->name) = value;
+	return equals ? 1 : 2;
+}
+
+/* Options before the command; returns where it begins, -1 usage, -2 done. */
 static int take_globals(int argc, char **argv, struct globals *g)
 {
 	int i = 1;
 
-	for (; i < argc && argv[i][0] == '-'; i++) {
-		const struct {
-			const char *name;
-			const char **to;
-		} values[] = {
-			{ "--socket", &g->client.socket },
-			{ "--server", &g->client.server },
-			{ "--token-file", &g->client.token_file },
-			{ "--ca", &g->client.ca_file },
-		};
-		size_t k = 0, n = sizeof(values) / sizeof(values[0]);
+	while (i < argc && argv[i][0] == '-') {
+		int n = take_global(argc - i, argv + i, g);
 
-		if (strcmp(argv[i], "--json") == 0) {
-			g->json = true;
-			continue;
-		}
-		if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
-			grammar_overview();
-			return -2;
-		}
-		if (strcmp(argv[i], "--version") == 0 || strcmp(argv[i], "-V") == 0) {
-			printf("fettle %s\n", PACKAGE_VERSION);
-			return -2;
-		}
-		while (k < n && strcmp(argv[i], values[k].name) != 0)
-			k++;
-		if (k == n || i + 1 == argc) {
-			fprintf(stderr,
-				k == n ? "fettle: unknown option %s\n"
-				       : "fettle: %s needs a value\n",
-				argv[i]);
-			return -1;
-		}
-		*values[k].to = argv[++i];
+		if (n < 0)
+			return n;
+		i += n;
 	}
+	if (!g->client.server && (g->client.token_file || g->client.ca_file))
+		return fault("is for --server", g->client.token_file ? "--token-file" : "--ca");
 	return i;
 }
 
@@ -66,7 +92,7 @@ static int run(struct ctx *c, const struct client_options *o)
 
 	if (!c->command->local && client_new(o, &c->client, &e) < 0) {
 		fprintf(stderr, "fettle: %s\n", e.text);
-		return EXIT_USAGE_;
+		return e.code == ERR_INVALID ? EXIT_USAGE_ : EXIT_REFUSED;
 	}
 	code = c->command->run(c, &e);
 	client_free(c->client);
@@ -75,6 +101,8 @@ static int run(struct ctx *c, const struct client_options *o)
 	if (code >= 0)
 		return code;
 	fprintf(stderr, "fettle: %s\n", e.text);
+	if (c->usage)
+		return EXIT_USAGE_;
 	return e.code == ERR_BUSY && !c->command->local ? EXIT_UNREACHABLE : EXIT_REFUSED;
 }
 
@@ -94,10 +122,13 @@ int main(int argc, char **argv)
 	if (grammar_match(argc - at, argv + at, &c, &help) < 0)
 		return EXIT_USAGE_;
 	if (help) {
-		grammar_help(c.command);
+		if (c.command)
+			grammar_help(c.command);
+		else
+			grammar_family(stdout, argc - at, argv + at);
 		return EXIT_DONE;
 	}
-	c.json = g.json;
+	c.json = c.json || g.json;
 	c.tty = isatty(STDOUT_FILENO) == 1;
 	code = run(&c, &g.client);
 	arena_free(&c.a);

@@ -10,7 +10,9 @@
 #include "base/text.h"
 #include "codec/docfmt.h"
 
-#define PATH_TEXT 1024
+/* A filter of 1023 bytes, every one escaped. */
+#define PATH_TEXT 4096
+#define PAGE_ITEMS 100
 
 static const char *encode(struct ctx *c, const char *s)
 {
@@ -85,30 +87,43 @@ static int refused(struct ctx *c, const struct reply *rp, struct err *e)
 	}
 	if (!text || strcmp(text, "-") == 0)
 		text = status_phrase((uint16_t)rp->status);
-	return err_set(e, ERR_CONFLICT, "%s", text);
+	return err_set(e, ERR_CONFLICT, "%s (%ld)", text, rp->status);
+}
+
+const struct doc *rest_answer(struct ctx *c, struct reply *rp, struct err *e)
+{
+	static const struct doc nothing = { .type = DOC_MAP };
+	const struct doc *answer = NULL;
+
+	if (rp->status < 200 || rp->status >= 300) {
+		refused(c, rp, e);
+	} else if (rp->body.n == 0) {
+		answer = &nothing;
+	} else if (docfmt_decode(MEDIA_JSON, buf_slice(&rp->body), &c->a, &answer, e) < 0) {
+		err_prefix(e, "the answer");
+		answer = NULL;
+	}
+	buf_free(&rp->body);
+	return answer;
 }
 
 const struct doc *rest_get(struct ctx *c, const char *method, const char *path,
 			   const struct doc *body, struct err *e)
 {
-	static const struct doc nothing = { .type = DOC_MAP };
 	struct buf out = BUF_INIT(CLIENT_BODY_MAX);
 	const struct doc *answer = NULL;
 	struct reply rp = { 0 };
 
-	if (!path || (body && docfmt_encode(MEDIA_JSON, body, &out, e) < 0))
-		goto out;
-	if (client_call(c->client, method, path, body ? "application/json" : NULL, buf_slice(&out),
-			&rp, e) < 0)
-		goto out;
-	if (rp.status >= 300)
-		refused(c, &rp, e);
-	else if (rp.body.n == 0)
-		answer = &nothing;
-	else if (docfmt_decode(MEDIA_JSON, buf_slice(&rp.body), &c->a, &answer, e) < 0)
-		answer = NULL;
-	buf_free(&rp.body);
-out:
+	if (!path)
+		return NULL;
+	if (body && doc_failed(&c->a))
+		err_set(e, ERR_NO_MEMORY, "the request is too large");
+	else if ((!body || docfmt_encode(MEDIA_JSON, body, &out, e) == 0) &&
+		 client_call(c->client, method, path, body ? "application/json" : NULL,
+			     buf_slice(&out), &rp, e) == 0)
+		answer = rest_answer(c, &rp, e);
+	if (out.p)
+		explicit_bzero(out.p, out.cap); /* a credential's key may have been in it */
 	buf_free(&out);
 	return answer;
 }
@@ -125,33 +140,53 @@ int rest_object(struct ctx *c, const char *method, const char *path, const struc
 	return write_object(c, answer, e);
 }
 
+static void splice(struct doc *items, const struct doc *list)
+{
+	if (list->v.c.first && items->v.c.last)
+		items->v.c.last->next = list->v.c.first;
+	else if (list->v.c.first)
+		items->v.c.first = list->v.c.first;
+	if (list->v.c.last)
+		items->v.c.last = list->v.c.last;
+	items->v.c.n += list->v.c.n;
+}
+
+/* A page of rich objects may be more than one document may hold: then a smaller one is asked for. */
+static const struct doc *get_page(struct ctx *c, const char *path, const char *cursor,
+				  unsigned *limit, struct err *e)
+{
+	for (;; *limit /= 2) {
+		const char *one =
+			arena_printf(&c->a, "%s%climit=%u%s%s", path, strchr(path, '?') ? '&' : '?',
+				     *limit, *cursor ? "&cursor=" : "", cursor);
+		const struct doc *page = rest_get(c, "GET", one, NULL, e);
+
+		if (page || e->code != ERR_TOO_LARGE || *limit <= 1)
+			return page;
+	}
+}
+
 /* All pages of a collection as one answer. */
 int rest_list(struct ctx *c, const char *path, const struct column *columns, struct err *e)
 {
 	struct doc *all = doc_map(&c->a, NULL, NULL), *items = doc_array(&c->a, all, "items");
 	const char *next = "";
+	unsigned limit = PAGE_ITEMS;
 
 	while (next) {
-		const char *one = *next ? arena_printf(&c->a, "%s%scursor=%s", path,
-						       strchr(path, '?') ? "&" : "?", next)
-					: path;
-		const struct doc *page = rest_get(c, "GET", one, NULL, e),
-				 *list = doc_get(page, "items");
+		const struct doc *page = get_page(c, path, next, &limit, e);
+		const struct doc *list = doc_get(page, "items");
 
 		if (!page)
 			return -1;
 		if (!list || list->type != DOC_ARRAY || !items)
 			return err_set(e, ERR_MALFORMED, "the answer is no list");
-		if (list->v.c.first && items->v.c.last)
-			items->v.c.last->next = list->v.c.first;
-		else if (list->v.c.first)
-			items->v.c.first = list->v.c.first;
-		if (list->v.c.last)
-			items->v.c.last = list->v.c.last;
-		items->v.c.n += list->v.c.n;
+		splice(items, list);
 		next = write_value(&c->a, page, "next");
 		if (strcmp(next, "-") == 0)
 			next = NULL;
+		else
+			next = encode(c, next);
 	}
 	return write_table(c, all, columns, e);
 }

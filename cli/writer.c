@@ -13,17 +13,29 @@
 #include "codec/docfmt.h"
 
 #define COLUMNS_MAX 12
+#define JSON_MAX (1ul << 30)
 
-static int write_json(struct ctx *c, const struct doc *answer, struct err *e)
+static int write_json(const struct doc *answer, struct err *e)
 {
-	struct buf out = BUF_INIT(CLIENT_BODY_MAX);
+	struct buf out = BUF_INIT(JSON_MAX);
 	int result = docfmt_encode_pretty(answer, &out, e);
 
-	(void)c;
-	if (result == 0)
-		printf("%s\n", buf_cstr(&out));
+	if (result == 0 && fwrite(out.p, 1, out.n, stdout) != out.n)
+		result = err_set(e, ERR_IO, "standard output cannot be written");
 	buf_free(&out);
 	return result < 0 ? -1 : EXIT_DONE;
+}
+
+static const struct doc *child(const struct doc *d, const char *name)
+{
+	const struct doc *item;
+	uint64_t n;
+
+	if (d->type != DOC_ARRAY || text_u64(slice_str(name), &n) < 0)
+		return doc_get(d, name);
+	for (item = d->v.c.first; item && n > 0; n--)
+		item = item->next;
+	return item;
 }
 
 static const struct doc *follow(const struct doc *d, const char *path)
@@ -36,7 +48,7 @@ static const struct doc *follow(const struct doc *d, const char *path)
 			return NULL;
 		memcpy(name, path, n);
 		name[n] = 0;
-		d = doc_get(d, name);
+		d = child(d, name);
 		path += n + (path[n] == '.');
 	}
 	return d;
@@ -73,49 +85,84 @@ static const char *value_of(struct arena *a, const struct doc *d)
 	return "-";
 }
 
-/* Control bytes from a device's words must not move an operator's cursor. */
-static const char *printable(const char *s)
+/*
+ * How many bytes at p make a character that could move an operator's cursor or
+ * turn the direction of a line: C0, C1, and Unicode's marks of direction.
+ */
+static size_t harmful(const unsigned char *p)
 {
-	char *p = (char *)(uintptr_t)s;
+	if (p[0] < 0x20 || p[0] == 0x7f)
+		return 1;
+	if (p[0] == 0xc2 && p[1] >= 0x80 && p[1] < 0xa0)
+		return 2;
+	if (p[0] == 0xe2 && p[1] == 0x80 &&
+	    (p[2] == 0x8e || p[2] == 0x8f || (p[2] >= 0xa8 && p[2] <= 0xae)))
+		return 3;
+	return p[0] == 0xe2 && p[1] == 0x81 && p[2] >= 0xa6 && p[2] <= 0xa9 ? 3 : 0;
+}
 
-	for (; p && *p; p++)
-		if ((unsigned char)*p < 0x20 || *p == 0x7f)
-			*p = '?';
-	return s;
+static const char *printable(struct arena *a, struct slice s)
+{
+	char *copy = arena_copy(a, s.p, s.n), *to = copy;
+
+	if (!copy)
+		return "-";
+	for (const char *p = copy; *p; to++) {
+		size_t n = harmful((const unsigned char *)p);
+
+		*to = n ? '?' : *p;
+		p += n ? n : 1;
+	}
+	*to = 0;
+	return copy;
 }
 
 const char *write_value(struct arena *a, const struct doc *d, const char *path)
 {
 	const char *v = value_of(a, follow(d, path));
 
-	return v ? printable(arena_copy(a, v, strlen(v))) : "-";
+	return v ? printable(a, slice_str(v)) : "-";
 }
 
-static unsigned terminal_width(void)
+static size_t terminal_width(void)
 {
 	struct winsize w;
 
 	if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &w) == 0 && w.ws_col >= 40)
 		return w.ws_col;
-	return 0; /* no terminal: nothing is cut */
+	return SIZE_MAX;
 }
 
-static void print_row(const char *const *cell, const size_t *width, unsigned n, unsigned limit)
+/* Columns a text takes: characters, as far as every one takes one. */
+static size_t text_columns(const char *s)
 {
-	unsigned used = 0;
+	size_t n = 0;
 
-	for (unsigned i = 0; i < n; i++) {
-		int w = (int)width[i], left = limit ? (int)limit - (int)used : 1 << 20;
+	for (; *s; s++)
+		n += ((unsigned char)*s & 0xc0) != 0x80;
+	return n;
+}
 
-		if (left <= 0)
-			break;
-		if (i + 1 == n)
-			printf("%.*s", left, cell[i]);
-		else
-			printf("%-*.*s", w < left ? w : left, left, cell[i]);
-		used += (unsigned)width[i] + 2;
-		if (i + 1 < n && (!limit || used < limit))
-			printf("  ");
+/* At most n columns of the text; returns how many there were. */
+static size_t print_cut(const char *s, size_t n)
+{
+	const char *p = s;
+	size_t used = 0;
+
+	while (*p && (used < n || ((unsigned char)*p & 0xc0) == 0x80))
+		used += ((unsigned char)*p++ & 0xc0) != 0x80;
+	printf("%.*s", (int)(p - s), s);
+	return used;
+}
+
+static void print_row(const char *const *cell, const size_t *width, unsigned n, size_t limit)
+{
+	size_t at = 0, filled = 0;
+
+	for (unsigned i = 0; i < n && at < limit; i++) {
+		printf("%*s", (int)(at - filled), "");
+		filled = at + print_cut(cell[i], limit - at);
+		at += width[i] + 2;
 	}
 	printf("\n");
 }
@@ -123,17 +170,18 @@ static void print_row(const char *const *cell, const size_t *width, unsigned n, 
 static int write_rows(struct ctx *c, const struct doc *items, const struct column *columns,
 		      struct err *e)
 {
-	unsigned limit = c->tty ? terminal_width() : 0, n = 0;
+	size_t limit = c->tty ? terminal_width() : SIZE_MAX;
+	unsigned n = 0;
 	const char *title[COLUMNS_MAX];
 	size_t width[COLUMNS_MAX];
 
 	for (; columns[n].path && n < COLUMNS_MAX; n++) {
 		title[n] = columns[n].title;
-		width[n] = strlen(title[n]);
+		width[n] = text_columns(title[n]);
 	}
 	for (const struct doc *d = items->v.c.first; d; d = d->next)
 		for (unsigned i = 0; i < n; i++) {
-			size_t w = strlen(write_value(&c->a, d, columns[i].path));
+			size_t w = text_columns(write_value(&c->a, d, columns[i].path));
 
 			width[i] = w > width[i] ? w : width[i];
 		}
@@ -156,7 +204,7 @@ int write_table(struct ctx *c, const struct doc *answer, const struct column *co
 	const struct doc *items = doc_get(answer, "items");
 
 	if (c->json)
-		return write_json(c, answer, e);
+		return write_json(answer, e);
 	if (!items || items->type != DOC_ARRAY)
 		return err_set(e, ERR_MALFORMED, "the answer is no list");
 	if (!items->v.c.n) {
@@ -168,15 +216,18 @@ int write_table(struct ctx *c, const struct doc *answer, const struct column *co
 
 static void print_member(struct ctx *c, const struct doc *d, int indent)
 {
-	const char *v;
+	bool nested = (d->type == DOC_MAP || d->type == DOC_ARRAY) && d->v.c.n > 0;
+	const char *key = printable(&c->a, d->key);
 
-	printf("%*s%-*.*s", indent, "", 20 - indent, (int)d->key.n, (const char *)d->key.p);
-	if ((d->type != DOC_MAP && d->type != DOC_ARRAY) || !d->v.c.n) {
-		v = d->type == DOC_MAP || d->type == DOC_ARRAY ? "-" : write_value(&c->a, d, "");
-		printf(" %s\n", v);
+	if (!nested) {
+		bool empty = d->type == DOC_MAP || d->type == DOC_ARRAY;
+		int width = indent < 20 ? 20 - indent : 0;
+
+		printf("%*s%-*s %s\n", indent, "", width, key,
+		       empty ? "-" : write_value(&c->a, d, ""));
 		return;
 	}
-	printf("\n");
+	printf("%*s%s\n", indent, "", key);
 	for (const struct doc *m = d->v.c.first; m; m = m->next) {
 		if (m->type == DOC_MAP && d->type == DOC_ARRAY) {
 			printf("%*s-\n", indent + 2, "");
@@ -193,7 +244,7 @@ static void print_member(struct ctx *c, const struct doc *d, int indent)
 int write_object(struct ctx *c, const struct doc *answer, struct err *e)
 {
 	if (c->json)
-		return write_json(c, answer, e);
+		return write_json(answer, e);
 	if (!answer || answer->type != DOC_MAP)
 		return err_set(e, ERR_MALFORMED, "the answer is no object");
 	for (const struct doc *d = answer->v.c.first; d; d = d->next)

@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: ISC */
+/* SPDX-FileCopyrightText: The Fettle authors */
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "cli/cli.h"
+#include "codec/docfmt.h"
+
+/*
+ * A fleet from a file. The service takes all of one request or nothing, and a
+ * request is bounded; a longer file goes in parts, each with the head line when it
+ * is CSV. The first part with a bad line ends it: every bad line is named by its
+ * number in the file.
+ */
+#define API "/api/v1"
+#define IMPORT_MAX (64u << 20)
+#define PART_BYTES 60000
+#define PART_LINES 1500
+
+struct import {
+	struct slice rest, head; /* head: CSV's first line with its end, else empty */
+	int line; /* lines already sent */
+	int64_t added;
+};
+
+static struct slice take_line(struct slice *rest)
+{
+	const uint8_t *end = rest->n ? memchr(rest->p, '\n', rest->n) : NULL;
+	size_t n = end ? (size_t)(end - rest->p) + 1 : rest->n;
+	struct slice line = slice_of(rest->p, n);
+
+	*rest = slice_of(rest->p + n, rest->n - n);
+	return line;
+}
+
+/* As many lines as one request may have; returns how many. */
+static int fill_part(struct import *im, struct buf *part)
+{
+	int lines = 0;
+
+	buf_add_slice(part, im->head);
+	while (im->rest.n > 0 && lines < PART_LINES) {
+		struct slice before = im->rest, line = take_line(&im->rest);
+
+		if (lines > 0 && part->n + line.n > PART_BYTES) {
+			im->rest = before;
+			break;
+		}
+		buf_add_slice(part, line);
+		lines++;
+	}
+	return lines;
+}
+
+/* The service counts from the part's first line. */
+static int name_bad_lines(struct ctx *c, const struct import *im, const struct reply *rp,
+			  struct err *e)
+{
+	const struct doc *problem = NULL, *list;
+	int before = im->line - (im->head.n > 0);
+
+	if (docfmt_decode(MEDIA_JSON, buf_slice(&rp->body), &c->a, &problem, NULL) < 0)
+		return -1;
+	list = doc_get(problem, "errors");
+	for (const struct doc *d = list && list->type == DOC_ARRAY ? list->v.c.first : NULL; d;
+	     d = d->next) {
+		const struct doc *line = doc_get(d, "line");
+
+		if (line && line->type == DOC_INT)
+			fprintf(stderr, "line %lld: %s\n", (long long)(before + line->v.i),
+				write_value(&c->a, d, "detail"));
+	}
+	if (im->added > 0)
+		err_prefix(e, "after %lld devices were enrolled", (long long)im->added);
+	return -1;
+}
+
+static int send_part(struct ctx *c, struct import *im, const char *type, struct err *e)
+{
+	struct buf part = BUF_INIT(IMPORT_MAX);
+	struct reply rp = { 0 };
+	const struct doc *answer, *added;
+	int lines = fill_part(im, &part), result = -1;
+
+	if (part.failed)
+		err_set(e, ERR_NO_MEMORY, "import");
+	else if (client_call(c->client, "POST", API "/devices/import", type, buf_slice(&part), &rp,
+			     e) == 0) {
+		struct reply copy = rp;
+
+		/* the body is needed twice: for the refusal's line and for the bad lines */
+		copy.body = BUF_INIT(CLIENT_BODY_MAX);
+		buf_add_slice(&copy.body, buf_slice(&rp.body));
+		answer = rest_answer(c, &copy, e);
+		added = doc_get(answer, "added");
+		if (added && added->type == DOC_INT)
+			im->added += added->v.i;
+		result = answer ? 0 : name_bad_lines(c, im, &rp, e);
+		buf_free(&rp.body);
+	}
+	im->line += lines;
+	buf_free(&part);
+	return result;
+}
+
+static bool is_csv(const struct ctx *c, const char *path)
+{
+	size_t n = strlen(path);
+
+	return ctx_option(c, "csv") || (n > 4 && strcmp(path + n - 4, ".csv") == 0);
+}
+
+int cmd_device_import(struct ctx *c, struct err *e)
+{
+	bool csv = is_csv(c, c->args[0]);
+	struct doc *d = doc_map(&c->a, NULL, NULL);
+	struct buf in = BUF_INIT(0);
+	struct import im = { 0 };
+	int result = file_read(c->args[0], IMPORT_MAX, &in, e);
+
+	im.rest = buf_slice(&in);
+	if (result == 0 && csv) {
+		im.head = take_line(&im.rest);
+		im.line = 1;
+	}
+	while (result == 0 && im.rest.n > 0)
+		result = send_part(c, &im, csv ? "text/csv" : "application/x-ndjson", e);
+	buf_free(&in);
+	if (result < 0)
+		return -1;
+	doc_add_int(&c->a, d, "added", im.added);
+	return write_object(c, d, e);
+}
