@@ -463,7 +463,7 @@ static struct slice manifest_of(const struct buf *b, const struct digest *digest
 	return slice_of(NULL, 0);
 }
 
-/* An envelope whose image lies in it, under "#main". Its author's tools refuse to make one without. */
+/* An envelope whose image lies in it, under "#main": made by hand, with the payload behind. */
 static void integrated(const char *payload, uint64_t size, struct buf *out)
 {
 	struct world_author by = world_author(&w, 5, "2.0");
