@@ -123,7 +123,7 @@ static const struct option_spec update_list[] = {
 };
 static const struct option_spec token_create[] = {
 	{ "role", OPTION_NEEDED, "ROLE", "viewer, author, operator or approver" },
-	{ "days", OPTION_VALUE, "N", "valid this long (default 90)" },
+	{ "days", OPTION_VALUE, "N", "valid this long (default 365)" },
 	{ "scope", OPTION_VALUE, "FILTER", "only these devices" },
 	END,
 };
