@@ -185,7 +185,10 @@ static int suit_report_target(struct call *c, const struct suit_report *s, struc
 	struct release r;
 	struct manifest m;
 
-	if (found_or(store_update_latest(c->tk.st, c->device.dev, u, e), e, "update") ||
+	int rc = store_update_latest(c->tk.st, c->device.dev, u, e);
+	if (rc == 0) /* or what waits for its next attempt */
+		rc = store_update_open(c->tk.st, c->device.dev, u, e);
+	if (found_or(rc, e, "update") ||
 	    found_or(store_release_get(c->tk.st, u->release, &r, e), e, "release") ||
 	    found_or(store_manifest_get(c->tk.st, &r.manifest, &m, e), e, "manifest"))
 		return -1;
@@ -230,12 +233,13 @@ static int suit_report_key(struct call *c, struct report *p, struct err *e)
 {
 	int64_t boot, counter;
 	struct digest d;
+	char given[2];
 
 	if (query_id(c, "boot", &boot, e) || query_id(c, "counter", &counter, e))
 		return -1;
 	p->boot = (uint64_t)boot;
 	p->counter = (uint64_t)counter;
-	if (boot || counter)
+	if (query_get(c->rq->query, "boot", given, sizeof(given)) != 0)
 		return 0;
 	if (sha256_once(c->rq->body, &d) != 0)
 		return err_set(e, ERR_NO_MEMORY, "SHA-256 is not to be had");
@@ -251,7 +255,11 @@ static int suit_report_seen(struct call *c, struct err *e)
 	struct slice kept;
 	struct digest d;
 	uint16_t status;
+	char given[2];
 
+	if (c->rq->content_format != MEDIA_SUIT_REPORT ||
+	    query_get(c->rq->query, "boot", given, sizeof(given)) != 0)
+		return 0;
 	if (sha256_once(c->rq->body, &d) != 0)
 		return err_set(e, ERR_NO_MEMORY, "SHA-256 is not to be had");
 	struct slice key = slice_of(d.b, DIGEST_SIZE);
@@ -304,13 +312,12 @@ int svc_device_report(struct call *c, struct err *e)
 
 	if (!p)
 		return err_set(e, ERR_NO_MEMORY, "no memory for the report");
-	if (decode_report(c, p, e) != 0)
-		return -1;
-	int seen = p->keyless ? suit_report_seen(c, e) : 0;
+	int seen = suit_report_seen(c, e);
 	if (seen < 0)
 		return -1;
 	out.duplicate = seen == 1;
-	if (!seen && report_apply(&c->tk, &c->device, p, &out, e) != 0)
+	if (!seen &&
+	    (decode_report(c, p, e) != 0 || report_apply(&c->tk, &c->device, p, &out, e) != 0))
 		return -1;
 	struct doc *d = answer_begin(c, out.ask_again_s);
 	if (out.update) {
