@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: ISC */
+/* SPDX-FileCopyrightText: The Fettle authors */
+#include "device/files.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/text.h"
+
+#define HASH_STEP 65536
+
+int files_open(struct files *f, const char *dir, struct err *e)
+{
+	memset(f, 0, sizeof(*f));
+	f->dir = dir;
+	f->fd = -1;
+	if (mkdir(dir, 0700) != 0 && errno != EEXIST)
+		return err_set(e, ERR_IO, "%s: %s", dir, strerror(errno));
+	f->hash = sha256_new();
+	return f->hash ? 0 : err_set(e, ERR_NO_MEMORY, "SHA-256");
+}
+
+static void close_part(struct files *f)
+{
+	if (f->fd >= 0)
+		(void)close(f->fd);
+	f->fd = -1;
+}
+
+void files_close(struct files *f)
+{
+	close_part(f);
+	sha256_free(f->hash);
+	f->hash = NULL;
+}
+
+static int part_path(char *dst, size_t cap, const char *dir, const struct digest *d)
+{
+	char hex[DIGEST_TEXT];
+
+	digest_text(hex, d);
+	return text_format(dst, cap, "%s/part-%.32s.bin", dir, hex);
+}
+
+static int firmware_path(char *dst, size_t cap, const char *dir, const char *component)
+{
+	char name[NAME_TEXT];
+
+	text_copy(name, sizeof(name), component);
+	for (char *c = name; *c; c++)
+		if (!((*c >= 'a' && *c <= 'z') || (*c >= 'A' && *c <= 'Z') ||
+		      (*c >= '0' && *c <= '9') || *c == '-' || *c == '_'))
+			*c = '_';
+	return text_format(dst, cap, "%s/firmware-%s.bin", dir, name);
+}
+
+/* Hash what an earlier life left. */
+static int rehash(struct files *f, uint64_t *n)
+{
+	uint8_t bytes[HASH_STEP];
+	ssize_t got;
+
+	*n = 0;
+	while ((got = read(f->fd, bytes, sizeof(bytes))) > 0) {
+		if (sha256_add(f->hash, slice_of(bytes, (size_t)got)) != 0)
+			return -1;
+		*n += (uint64_t)got;
+	}
+	return got < 0 ? -1 : 0;
+}
+
+static int files_begin(void *ctx, const struct agent_image *i, uint64_t *offset, struct err *e)
+{
+	struct files *f = ctx;
+	struct digest ignored;
+
+	close_part(f);
+	f->want = i->digest;
+	if (sha256_end(f->hash, &ignored) != 0 || /* what an image before left in it */
+	    part_path(f->path, sizeof(f->path), f->dir, &i->digest) != 0)
+		return err_set(e, ERR_INVALID, "the state folder's name is too long");
+	f->fd = open(f->path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (f->fd < 0 || rehash(f, offset) != 0)
+		return err_set(e, ERR_IO, "%s: %s", f->path, strerror(errno));
+	if (!i->has_size || *offset <= i->size)
+		return 0;
+	/* longer than it can be: begin again */
+	*offset = 0;
+	if (ftruncate(f->fd, 0) != 0 || lseek(f->fd, 0, SEEK_SET) != 0 ||
+	    sha256_end(f->hash, &ignored) != 0)
+		return err_set(e, ERR_IO, "%s: %s", f->path, strerror(errno));
+	return 0;
+}
+
+static int files_add(void *ctx, struct slice s, struct err *e)
+{
+	struct files *f = ctx;
+
+	if (sha256_add(f->hash, s) != 0)
+		return err_set(e, ERR_NO_MEMORY, "SHA-256");
+	while (s.n > 0) {
+		ssize_t n = write(f->fd, s.p, s.n);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return err_set(e, ERR_FULL, "%s: %s", f->path, strerror(errno));
+		s = slice_of(s.p + n, s.n - (size_t)n);
+	}
+	return 0;
+}
+
+static int files_end(void *ctx, struct digest *out, struct err *e)
+{
+	struct files *f = ctx;
+	int rc = fsync(f->fd);
+
+	if (rc != 0)
+		err_set(e, ERR_IO, "%s: %s", f->path, strerror(errno));
+	close_part(f);
+	if (sha256_end(f->hash, out) != 0)
+		return err_set(e, ERR_NO_MEMORY, "SHA-256");
+	/* wrong bytes are not gone on with */
+	if (!digest_eq(out, &f->want))
+		(void)unlink(f->path);
+	return rc;
+}
+
+struct agent_sink files_sink(struct files *f)
+{
+	return (struct agent_sink){
+		.ctx = f, .begin = files_begin, .add = files_add, .end = files_end
+	};
+}
+
+static void put_component(struct device_state *s, const struct component *c)
+{
+	int i = 0;
+
+	while (i < s->n_components && strcmp(s->components[i].name, c->name) != 0 &&
+	       !(s->n_components == 1 && !s->components[0].name[0]))
+		i++;
+	if (i == COMPONENTS_MAX)
+		return;
+	s->components[i] = *c;
+	if (i == s->n_components)
+		s->n_components++;
+}
+
+int files_recover(const char *dir, struct device_state *s, struct err *e)
+{
+	char from[512], to[512];
+
+	for (int i = 0; i < s->n_installing; i++) {
+		const struct component *c = &s->installing[i];
+
+		if (part_path(from, sizeof(from), dir, &c->digest) != 0 ||
+		    firmware_path(to, sizeof(to), dir, c->name) != 0)
+			return err_set(e, ERR_INVALID, "the state folder's name is too long");
+		/* no part: it was in its place before the crash */
+		if (rename(from, to) != 0 && (errno != ENOENT || access(to, F_OK) != 0))
+			return err_set(e, ERR_IO, "%s: %s", to, strerror(errno));
+		put_component(s, c);
+	}
+	if (s->n_installing == 0)
+		return 0;
+	s->n_installing = 0;
+	return dir_sync(dir, e) != 0 ? -1 : state_save(dir, s, e);
+}
+
+int files_install(const char *dir, struct device_state *s, const struct agent_offer *o,
+		  struct err *e)
+{
+	s->n_installing = 0;
+	for (int i = 0; i < o->n_images; i++) {
+		struct component *c = &s->installing[s->n_installing++];
+
+		*c = (struct component){ .has_sequence = true,
+					 .sequence = o->sequence,
+					 .has_digest = true,
+					 .digest = o->images[i].digest };
+		memcpy(c->name, o->images[i].component, sizeof(c->name));
+		memcpy(c->version, o->version, sizeof(c->version));
+	}
+	s->confirm = o->update;
+	s->rolled_back = false;
+	if (state_save(dir, s, e) != 0)
+		return -1;
+	return files_recover(dir, s, e);
+}

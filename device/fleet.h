@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: ISC */
+/* SPDX-FileCopyrightText: The Fettle authors */
+#ifndef FETTLE_DEVICE_FLEET_H
+#define FETTLE_DEVICE_FLEET_H
+
+#include <stdio.h>
+
+#include "device/dtls.h"
+#include "device/fan.h"
+#include "device/heap.h"
+#include "device/minicoap.h"
+#include "device/options.h"
+
+/* Many agents in one thread, each with its own endpoint, timers and behaviour. */
+#define ACK_TIMEOUT_MS 2000		/* RFC 7252 4.8 */
+#define RETRANSMIT_MAX 4
+#define SEPARATE_MS 60000		/* an answer after its empty ACK */
+
+enum behaviour { BEHAVE_WELL, BEHAVE_FAIL, BEHAVE_DEFER, BEHAVE_SILENT, BEHAVE_COUNT };
+
+struct sim {			/* one device */
+	struct fleet *fleet;
+	uint32_t n;
+	struct agent agent;
+	struct sha256 *hash;
+	struct dtls_end *dtls, *ended;
+	uint8_t *packet;		/* request under way, as sent */
+	size_t packet_n;
+	struct agent_request rq;	/* what it is */
+	struct buf gathered;		/* blocks of an answer that is no image */
+	uint32_t next_block;
+	int64_t began;
+	uint64_t token, watch;		/* watch: of the observation, 0 none */
+	uint16_t mid;
+	uint8_t tries, echo_n;
+	uint8_t echo[40];
+	bool acked, over;
+};
+
+struct fleet {
+	const struct options *o;
+	struct carrier_options carrier;
+	struct agent_plan plans[BEHAVE_COUNT];
+	struct fan *fan;
+	struct dtls *dtls;
+	struct heap heap;
+	struct sim *sims;
+	uint32_t n, running;
+	uint64_t random;		/* of losses */
+	uint64_t boot;			/* of all at first; new in each run */
+	int64_t now;
+	struct arena mem;
+	struct buf body;
+	FILE *log;
+	uint64_t datagrams_lost, retransmitted;
+	struct err trouble;		/* the first thing that must not happen */
+};
+
+/* sim.c */
+int sim_init(struct fleet *f, uint32_t n, struct err *e);
+void sim_free(struct sim *s);
+/* Do what is due until something must be waited for. */
+void sim_step(struct sim *s);
+void sim_due(struct sim *s);			/* its time has come */
+void sim_got(void *ctx, uint32_t n, struct slice datagram);	/* ctx: the fleet */
+
+/* fleet.c */
+uint64_t fleet_mix(uint64_t v);			/* splitmix64 */
+enum behaviour fleet_behaviour(const struct options *o, uint32_t n);
+int fleet_id(const struct options *o, uint32_t n, char id[NAME_TEXT]);
+int fleet_key(const struct carrier_options *c, const char *id, uint8_t key[DTLS_KEY_SIZE]);
+bool fleet_loses(struct fleet *f);		/* this datagram */
+
+#endif

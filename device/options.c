@@ -1,0 +1,252 @@
+/* SPDX-License-Identifier: ISC */
+/* SPDX-FileCopyrightText: The Fettle authors */
+#include "device/options.h"
+
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/text.h"
+
+enum kind { KIND_FLAG, KIND_TEXT, KIND_NUMBER, KIND_SECONDS, KIND_PERCENT, KIND_ANCHOR };
+
+struct spec {
+	const char *name;
+	enum kind kind;
+	size_t at;
+	uint64_t min, max;
+	const char *value, *help;
+};
+
+#define AT(member) offsetof(struct options, member)
+
+static const struct spec specs[] = {
+	{ "server", KIND_TEXT, AT(server), 0, 0, "URI",
+	  "coap://, coaps://, http:// or https://HOST[:PORT]" },
+	{ "id", KIND_TEXT, AT(id), 0, 0, "ID", "this device's id" },
+	{ "state", KIND_TEXT, AT(state_dir), 0, 0, "DIR", "where state and firmware are kept" },
+	{ "psk-file", KIND_TEXT, AT(psk_file), 0, 0, "FILE",
+	  "pre-shared key, hex (a fleet's master key)" },
+	{ "psk-identity", KIND_TEXT, AT(psk_identity), 0, 0, "ID",
+	  "PSK identity (default: the device id)" },
+	{ "token-file", KIND_TEXT, AT(token_file), 0, 0, "FILE", "bearer token for HTTPS" },
+	{ "ca", KIND_TEXT, AT(ca), 0, 0, "FILE",
+	  "certificates that may vouch for an HTTPS server" },
+	{ "anchor", KIND_ANCHOR, 0, 0, 0, "PEM",
+	  "public key manifests are verified by; may be repeated" },
+	{ "vendor", KIND_TEXT, AT(vendor), 0, 0, "V", "vendor: a domain or a UUID" },
+	{ "class", KIND_TEXT, AT(class_), 0, 0, "C", "class: a model name or a UUID" },
+	{ "mode", KIND_TEXT, AT(mode), 0, 0, "M", "client (default) or negotiated" },
+	{ "version", KIND_TEXT, AT(version), 0, 0, "V", "version installed at first" },
+	{ "sequence", KIND_NUMBER, AT(sequence), 0, UINT64_MAX, "N",
+	  "sequence number installed at first" },
+	{ "poll", KIND_SECONDS, AT(poll_s), 1, 86400, "S",
+	  "ask so often, whatever the server says" },
+	{ "once", KIND_FLAG, AT(once), 0, 0, NULL, "end when there is nothing to do" },
+	{ "until-done", KIND_FLAG, AT(until_done), 0, 0, NULL, "end when one update is over" },
+	{ "timeout", KIND_SECONDS, AT(timeout_s), 1, 864000, "S", "give up after so long" },
+	{ "block", KIND_NUMBER, AT(block), 16, 1024, "N",
+	  "bytes of a CoAP block: 16, 32 ... 1024" },
+	{ "defer", KIND_SECONDS, AT(defer_s), 1, 2592000, "S",
+	  "answer the first offer: not before S seconds" },
+	{ "reject", KIND_FLAG, AT(reject), 0, 0, NULL, "answer offers: no" },
+	{ "tamper", KIND_FLAG, AT(tamper), 0, 0, NULL, "damage what is downloaded (tests)" },
+	{ "fail-install", KIND_FLAG, AT(fail_install), 0, 0, NULL,
+	  "the installation fails (tests)" },
+	{ "roll-back", KIND_FLAG, AT(roll_back), 0, 0, NULL,
+	  "the old version boots again (tests)" },
+	{ "silent-after", KIND_TEXT, AT(silent_after), 0, 0, "STATE",
+	  "end after reporting STATE (tests)" },
+	{ "verbose", KIND_FLAG, AT(verbose), 0, 0, NULL, "say every request and answer" },
+	{ "fleet", KIND_NUMBER, AT(fleet), 1, FLEET_MAX, "N", "simulate N devices" },
+	{ "prefix", KIND_TEXT, AT(prefix), 0, 0, "P", "their ids: P00000 ... (default dev-)" },
+	{ "auth-none", KIND_FLAG, AT(auth_none), 0, 0, NULL,
+	  "they are enrolled without credential" },
+	{ "seed", KIND_NUMBER, AT(seed), 0, UINT64_MAX, "N",
+	  "what they do follows from it (default 1)" },
+	{ "fail", KIND_PERCENT, AT(fail_percent), 0, 0, "P%", "installations that fail" },
+	{ "silent", KIND_PERCENT, AT(silent_percent), 0, 0, "P%", "devices that fall silent" },
+	{ "loss", KIND_PERCENT, AT(loss_percent), 0, 0, "P%", "datagrams lost, each way" },
+	{ "log", KIND_TEXT, AT(log), 0, 0, "FILE",
+	  "a line before each message and after its answer" },
+	{ "enroll-out", KIND_TEXT, AT(enroll_out), 0, 0, "FILE",
+	  "write ids and keys as NDJSON and end" },
+	{ "load", KIND_TEXT, AT(load), 0, 0, "KIND", "load generator: reports, polls or blocks" },
+	{ "seconds", KIND_SECONDS, AT(seconds), 1, 86400, "S", "for so long (default 10)" },
+	{ "window", KIND_NUMBER, AT(window), 1, 65536, "N",
+	  "requests under way at once (default 64)" },
+	{ "addresses", KIND_NUMBER, AT(addresses), 1, FLEET_MAX, "N",
+	  "client addresses (default: one a device)" },
+	{ "path", KIND_TEXT, AT(path), 0, 0, "PATH", "--load blocks: what is fetched" },
+	{ "image", KIND_TEXT, AT(image), 0, 0, "FILE", "--load blocks: what it must be" },
+	{ "help", KIND_FLAG, AT(help), 0, 0, NULL, "this" },
+};
+#define SPECS (sizeof(specs) / sizeof(specs[0]))
+
+int options_percent(const char *text, double *out)
+{
+	size_t n = strlen(text);
+	uint64_t whole, part = 0, scale = 1;
+	const char *dot;
+
+	if (n > 0 && text[n - 1] == '%')
+		n--;
+	dot = memchr(text, '.', n);
+	if (text_u64(slice_of(text, dot ? (size_t)(dot - text) : n), &whole) != 0 || whole > 100)
+		return -1;
+	if (dot) {
+		size_t digits = n - (size_t)(dot + 1 - text);
+
+		if (digits > 6 || text_u64(slice_of(dot + 1, digits), &part) != 0)
+			return -1;
+		while (digits-- > 0)
+			scale *= 10;
+	}
+	*out = (double)whole + (double)part / (double)scale;
+	return *out <= 100 ? 0 : -1;
+}
+
+static const struct spec *find(const char *arg, size_t n)
+{
+	static const char *const shorts[][2] = { { "-v", "verbose" }, { "-h", "help" } };
+
+	for (size_t i = 0; i < 2; i++)
+		if (strcmp(arg, shorts[i][0]) == 0)
+			return find(shorts[i][1], strlen(shorts[i][1]));
+	if (n > 2 && arg[0] == '-' && arg[1] == '-') {
+		arg += 2;
+		n -= 2;
+	}
+	for (size_t i = 0; i < SPECS; i++)
+		if (strlen(specs[i].name) == n && memcmp(specs[i].name, arg, n) == 0)
+			return &specs[i];
+	return NULL;
+}
+
+static int bad(struct err *e, const struct spec *s, const char *what)
+{
+	return err_set(e, ERR_INVALID, "--%s: %s", s->name, what);
+}
+
+static int take_number(const struct spec *s, const char *v, uint64_t *to, struct err *e)
+{
+	if (text_u64(slice_str(v), to) != 0 || *to < s->min || *to > s->max)
+		return err_set(e, ERR_INVALID, "--%s takes %llu to %llu", s->name,
+			       (unsigned long long)s->min, (unsigned long long)s->max);
+	return 0;
+}
+
+static int take_seconds(const struct spec *s, const char *v, uint64_t *to, struct err *e)
+{
+	int64_t ms;
+
+	if (text_duration_ms(slice_str(v), &ms) != 0 || ms < 0)
+		return bad(e, s, "takes seconds, or 15m, 12h, 7d");
+	*to = (uint64_t)ms / 1000;
+	return *to < s->min || *to > s->max ? bad(e, s, "is out of range") : 0;
+}
+
+static int take(struct options *o, const struct spec *s, const char *v, struct err *e)
+{
+	char *at = (char *)o + s->at;
+
+	switch (s->kind) {
+	case KIND_FLAG:
+		*(bool *)(void *)at = true;
+		return 0;
+	case KIND_TEXT:
+		*(const char **)(void *)at = v;
+		return 0;
+	case KIND_NUMBER:
+		return take_number(s, v, (uint64_t *)(void *)at, e);
+	case KIND_SECONDS:
+		/* a fleet's --defer is a share of it */
+		if (s->at == AT(defer_s) && v[0] && v[strlen(v) - 1] == '%')
+			return options_percent(v, &o->defer_percent) == 0
+				       ? 0
+				       : bad(e, s, "takes 0% to 100%");
+		return take_seconds(s, v, (uint64_t *)(void *)at, e);
+	case KIND_PERCENT:
+		return options_percent(v, (double *)(void *)at) == 0
+			       ? 0
+			       : bad(e, s, "takes 0% to 100%");
+	case KIND_ANCHOR:
+		if (o->n_anchors == ANCHORS_MAX)
+			return bad(e, s, "given too often");
+		o->anchors[o->n_anchors++] = v;
+		return 0;
+	}
+	return -1;
+}
+
+static int settle(struct options *o, struct err *e)
+{
+	static const char *const loads[] = { "", "reports", "polls", "blocks" };
+
+	if (!o->server && !o->enroll_out)
+		return err_set(e, ERR_INVALID, "--server is missing");
+	if (!o->fleet && (!o->id || !o->state_dir))
+		return err_set(e, ERR_INVALID, "--%s is missing", o->id ? "state" : "id");
+	for (int i = LOAD_REPORTS; o->load && i <= LOAD_BLOCKS; i++)
+		if (strcmp(loads[i], o->load) == 0)
+			o->load_kind = (enum load_kind)i;
+	if (o->load && (o->load_kind == LOAD_NONE || !o->fleet))
+		return err_set(e, ERR_INVALID,
+			       "--load takes reports, polls or blocks, and --fleet");
+	if (o->load_kind == LOAD_BLOCKS && !o->path)
+		return err_set(e, ERR_INVALID, "--load blocks needs --path");
+	if (o->mode && strcmp(o->mode, "client") != 0 && strcmp(o->mode, "negotiated") != 0)
+		return err_set(e, ERR_INVALID, "--mode: client or negotiated");
+	if (o->reject && o->defer_s)
+		return err_set(e, ERR_INVALID, "--reject and --defer exclude each other");
+	if (o->class_ && !o->vendor)
+		return err_set(e, ERR_INVALID, "--class needs --vendor");
+	if (o->block & (o->block - 1))
+		return err_set(e, ERR_INVALID, "--block takes 16, 32, 64 ... 1024");
+	if ((o->fail_percent + o->defer_percent + o->silent_percent) > 100)
+		return err_set(e, ERR_INVALID,
+			       "--fail, --defer and --silent are over 100%% together");
+	return 0;
+}
+
+int options_parse(int argc, char **argv, struct options *o, struct err *e)
+{
+	*o = (struct options){
+		.prefix = "dev-", .seed = 1, .window = 64, .seconds = 10, .block = 1024
+	};
+	if (argc == 2 && (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "-V") == 0)) {
+		o->show_version = true;
+		return 0;
+	}
+	for (int i = 1; i < argc; i++) {
+		const char *equals = strchr(argv[i], '=');
+		size_t n = equals ? (size_t)(equals - argv[i]) : strlen(argv[i]);
+		const struct spec *s = argv[i][0] == '-' ? find(argv[i], n) : NULL;
+		const char *value = equals ? equals + 1 : NULL;
+
+		if (!s)
+			return err_set(e, ERR_INVALID, "unknown option %s", argv[i]);
+		if (s->kind == KIND_FLAG && value)
+			return bad(e, s, "takes no value");
+		if (s->kind != KIND_FLAG && !value && i + 1 == argc)
+			return bad(e, s, "needs a value");
+		if (s->kind != KIND_FLAG && !value)
+			value = argv[++i];
+		if (take(o, s, value, e) != 0)
+			return -1;
+		o->has_sequence = o->has_sequence || s->at == AT(sequence);
+	}
+	return o->help ? 0 : settle(o, e);
+}
+
+void options_help(void)
+{
+	printf("usage: fettle-device --server URI --id ID --state DIR [options]\n"
+	       "       fettle-device --server URI --fleet N [options]\n\n");
+	for (size_t i = 0; i < SPECS; i++)
+		printf("  --%-14s %-6s %s\n", specs[i].name, specs[i].value ? specs[i].value : "",
+		       specs[i].help);
+	printf("\nExample:\n  fettle-device --server coap://127.0.0.1 --id lamp-7 --state lamp-7 "
+	       "\\\n      --anchor vendor.pem --vendor example.com --class lamp --until-done\n");
+}
