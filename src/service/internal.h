@@ -37,7 +37,7 @@ struct service {
 	bool policy_stale;	/* rows may differ from policy */
 	struct sessions lanes[LANE_COUNT];
 	struct route_index *index;
-	struct service_stats stats;
+	const struct service_stats *stats;	/* the caller's, or NULL */
 	int64_t started;	/* monotonic ms */
 	struct buf scratch;	/* encoders' */
 };

@@ -72,7 +72,7 @@ const struct policy *service_policy(const struct service *sv)
 
 void service_set_stats(struct service *sv, const struct service_stats *stats)
 {
-	sv->stats = *stats;
+	sv->stats = stats;
 }
 
 /*

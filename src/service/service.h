@@ -107,7 +107,7 @@ int service_jobs(struct service *sv, const struct now *now, struct arena *a, str
 void service_unavailable(const struct request *rq, enum err_code why, struct arena *a,
 			 struct response *rs);
 
-/* Counters for /metrics and the watchdog, kept by the caller. */
+/* Counters for /metrics and the watchdog: the caller's, read whenever they are asked for. */
 struct service_stats {
 	uint64_t batches, requests, commits, commit_us_total, commit_us_max, refused_busy;
 	uint64_t sessions[LANE_COUNT];

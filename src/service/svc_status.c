@@ -119,7 +119,8 @@ static uint64_t unsign(int64_t v)
 
 static void put_stats(struct buf *b, const struct service *sv)
 {
-	const struct service_stats *s = &sv->stats;
+	static const struct service_stats none;
+	const struct service_stats *s = sv->stats ? sv->stats : &none;
 
 	one(b, "batches_total", "counter", "Batches handled.", s->batches);
 	one(b, "requests_total", "counter", "Requests handled.", s->requests);

@@ -55,9 +55,12 @@ static const struct {
 	  "{\"boot\":1,\"counter\":1,\"components\":[{\"name\":\"x\"},{\"name\":\"x\"}]}",
 	  "components[1]" },
 	{ REGISTRATION,
-	  "{\"boot\":1,\"counter\":1,\"components\":[{\"name\":\"1\"},{\"name\":\"2\"},{\"name\":\"3\"},"
+	  "{\"boot\":1,\"counter\":1"
+	  ",\"components\":[{\"name\":\"1\"},{\"name\":\"2\"},{\"name\":\"3\"},"
 	  "{\"name\":\"4\"},{\"name\":\"5\"},{\"name\":\"6\"},{\"name\":\"7\"},{\"name\":\"8\"},"
-	  "{\"name\":\"9\"},{\"name\":\"10\"},{\"name\":\"11\"},{\"name\":\"12\"},{\"name\":\"13\"},"
+	  "{\"name\":\"9\"},{\"name\":\"10\"},{\"name\":\"11\"},{\"name\":\"12\"}"
+	  ",{\"name\":\"13\"},"
+	  ""
 	  "{\"name\":\"14\"},{\"name\":\"15\"},{\"name\":\"16\"},{\"name\":\"17\"}]}",
 	  "more than 16" },
 	{ REGISTRATION, "{\"boot\":1,\"counter\":1,\"status\":1}", "status" },
@@ -71,7 +74,8 @@ static const struct {
 	{ REGISTRATION, "{\"boot\":1,\"counter\":1,\"attributes\":{\"a\":\"x\",\"b\":-3}}", NULL },
 	{ DECISION, "{\"boot\":1,\"counter\":1,\"update\":1,\"decision\":\"accept\"}", NULL },
 	{ DECISION,
-	  "{\"boot\":1,\"counter\":1,\"update\":1,\"decision\":\"defer\",\"until\":9,\"reason\":\"x\"}",
+	  "{\"boot\":1,\"counter\":1,\"update\":1,\"decision\":\"defer\""
+	  ",\"until\":9,\"reason\":\"x\"}",
 	  NULL },
 	{ DECISION, "{\"boot\":1,\"counter\":1,\"update\":1,\"decision\":\"reject\"}", NULL },
 	{ DECISION, "{\"boot\":1,\"counter\":1,\"update\":1,\"decision\":\"perhaps\"}",
@@ -386,6 +390,27 @@ START_TEST(when_it_cannot_be_stored)
 }
 END_TEST
 
+START_TEST(figures)
+{
+	struct service_stats stats = { .batches = 41, .commit_us_total = 1500000 };
+	uint64_t s = rig_plain(&r);
+
+	service_set_stats(r.sv, &stats);
+	stats.batches++;
+	ck_assert_uint_eq(rig_get(&r, r.root, "/metrics"), 200);
+	ck_assert_int_eq(r.rs.media, MEDIA_METRICS);
+	char *text = strndup((const char *)r.rs.body.p, r.rs.body.n);
+	ck_assert_ptr_nonnull(strstr(text, "\nfettle_batches_total 42\n"));
+	ck_assert_ptr_nonnull(strstr(text, "\nfettle_commit_seconds_total 1.500000\n"));
+	ck_assert_ptr_nonnull(strstr(text, "fettle_sessions{lane=\"network\"} 1\n"));
+	ck_assert_ptr_nonnull(strstr(text, "fettle_build_info{version=\"1.2.3\"} 1\n"));
+	free(text);
+	ck_assert_uint_eq(rig_get(&r, s, "/metrics"), 401);
+	ck_assert_uint_eq(rig_get(&r, s, "/readyz"), 200);
+	service_set_stats(r.sv, NULL);
+}
+END_TEST
+
 /* Reads go on while writes are refused, and what is refused says when to come again. */
 START_TEST(full_disk)
 {
@@ -428,6 +453,7 @@ int main(void)
 	tcase_add_test(t, pages);
 	tcase_add_test(t, suit_reports);
 	tcase_add_test(t, when_it_cannot_be_stored);
+	tcase_add_test(t, figures);
 	tcase_add_test(t, full_disk);
 	suite_add_tcase(s, pure);
 	suite_add_tcase(s, t);
