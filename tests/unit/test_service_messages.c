@@ -60,7 +60,6 @@ static const struct {
 	  "{\"name\":\"4\"},{\"name\":\"5\"},{\"name\":\"6\"},{\"name\":\"7\"},{\"name\":\"8\"},"
 	  "{\"name\":\"9\"},{\"name\":\"10\"},{\"name\":\"11\"},{\"name\":\"12\"}"
 	  ",{\"name\":\"13\"},"
-	  ""
 	  "{\"name\":\"14\"},{\"name\":\"15\"},{\"name\":\"16\"},{\"name\":\"17\"}]}",
 	  "more than 16" },
 	{ REGISTRATION, "{\"boot\":1,\"counter\":1,\"status\":1}", "status" },
