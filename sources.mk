@@ -74,16 +74,36 @@ libfettle_la_SOURCES = \
 	src/service/route.c \
 	src/service/route.h \
 	src/service/routes.c \
+	src/service/secret.c \
+	src/service/secret.h \
 	src/service/service.c \
 	src/service/service.h \
 	src/service/session.c \
 	src/service/svc.h \
+	src/service/svc_anchor.c \
+	src/service/svc_audit.c \
 	src/service/svc_core.c \
+	src/service/svc_credential.c \
 	src/service/svc_device.c \
+	src/service/svc_devices.c \
+	src/service/svc_devices_edit.c \
+	src/service/svc_group.c \
+	src/service/svc_image.c \
+	src/service/svc_import.c \
+	src/service/svc_manifest.c \
 	src/service/svc_object.c \
+	src/service/svc_policy.c \
+	src/service/svc_release.c \
+	src/service/svc_rollout.c \
+	src/service/svc_status.c \
+	src/service/svc_token.c \
+	src/service/svc_update.c \
+	src/service/svc_upload.c \
 	src/service/svc_wellknown.c \
 	src/store/batch.c \
+	src/store/cache.h \
 	src/store/columns.h \
+	src/store/filter_sql.c \
 	src/store/internal.h \
 	src/store/migrate.c \
 	src/store/open.c \
@@ -98,45 +118,78 @@ libfettle_la_SOURCES = \
 	src/store/store.h \
 	src/store/store_anchor.c \
 	src/store/store_audit.c \
+	src/store/store_cache.c \
 	src/store/store_credential.c \
 	src/store/store_device.c \
 	src/store/store_device_list.c \
 	src/store/store_history.c \
+	src/store/store_image.c \
 	src/store/store_job.c \
 	src/store/store_label.c \
 	src/store/store_live.c \
+	src/store/store_manifest.c \
 	src/store/store_meta.c \
+	src/store/store_object.c \
+	src/store/store_release.c \
 	src/store/store_rollout.c \
+	src/store/store_serve.c \
 	src/store/store_token.c \
 	src/store/store_update.c \
+	src/store/store_upload.c \
+	src/store/store_upload_end.c \
+	src/tracker/anchor.c \
 	src/tracker/audit.c \
 	src/tracker/cause.c \
+	src/tracker/decide.c \
+	src/tracker/derive.c \
 	src/tracker/effects.c \
 	src/tracker/effects.h \
 	src/tracker/filter.c \
 	src/tracker/filter.h \
+	src/tracker/gates.c \
+	src/tracker/installed.c \
 	src/tracker/internal.h \
 	src/tracker/jobs.c \
+	src/tracker/offer.c \
 	src/tracker/phase.c \
 	src/tracker/policy.c \
 	src/tracker/policy.h \
 	src/tracker/policy_doc.c \
+	src/tracker/registry.c \
+	src/tracker/release.c \
+	src/tracker/release_verbs.c \
+	src/tracker/report.c \
 	src/tracker/rollout.c \
 	src/tracker/rollout_jobs.c \
+	src/tracker/scheduler.c \
 	src/tracker/state.c \
 	src/tracker/state.h \
 	src/tracker/tracker.h \
+	src/tracker/trust.c \
 	src/tracker/update.c \
-	src/tracker/urgency.c
+	src/tracker/urgency.c \
+	src/tracker/why.c
 
 noinst_LTLIBRARIES += libfettled.la
 libfettled_la_SOURCES = \
 	daemon/child.c \
+	daemon/coap.c \
 	daemon/coap.h \
+	daemon/coap_body.c \
+	daemon/coap_dtls.c \
+	daemon/coap_dtls.h \
+	daemon/coap_exchange.c \
 	daemon/coap_gate.c \
 	daemon/coap_internal.h \
+	daemon/coap_keys.c \
+	daemon/coap_keys.h \
+	daemon/coap_observe.c \
 	daemon/coap_peer.c \
+	daemon/coap_reply.c \
+	daemon/coap_request.c \
 	daemon/coap_send.c \
+	daemon/coap_session.c \
+	daemon/coap_udp.c \
 	daemon/coap_wire.c \
 	daemon/coap_wire.h \
 	daemon/config.c \
@@ -146,11 +199,25 @@ libfettled_la_SOURCES = \
 	daemon/config_listen.c \
 	daemon/config_secret.c \
 	daemon/config_table.c \
+	daemon/core_batch.c \
+	daemon/core_clock.c \
+	daemon/core_clock.h \
+	daemon/core_effects.c \
+	daemon/core_internal.h \
+	daemon/core_loop.c \
 	daemon/core_loop.h \
+	daemon/core_objects.c \
+	daemon/core_objects.h \
+	daemon/core_start.c \
+	daemon/core_upload.c \
+	daemon/core_work.c \
 	daemon/front.c \
 	daemon/front.h \
 	daemon/front_grant.c \
 	daemon/front_internal.h \
+	daemon/front_listen.c \
+	daemon/front_loop.c \
+	daemon/front_loop.h \
 	daemon/front_session.c \
 	daemon/front_upload.c \
 	daemon/http.c \
@@ -164,7 +231,11 @@ libfettled_la_SOURCES = \
 	daemon/http_parse.h \
 	daemon/http_private.h \
 	daemon/http_upload.c \
+	daemon/keys.c \
 	daemon/keys.h \
+	daemon/keys_rate.c \
+	daemon/keys_rate.h \
+	daemon/supervise.c \
 	daemon/supervise.h \
 	daemon/supervise_internal.h \
 	daemon/supervise_reload.c \
@@ -183,6 +254,7 @@ libfettlecli_la_SOURCES = \
 	cli/cmd_admin.c \
 	cli/cmd_device.c \
 	cli/cmd_firmware.c \
+	cli/cmd_import.c \
 	cli/cmd_local.c \
 	cli/cmd_rollout.c \
 	cli/commands.c \
@@ -191,11 +263,54 @@ libfettlecli_la_SOURCES = \
 	cli/rest.c \
 	cli/writer.c
 
+noinst_LTLIBRARIES += libfettledevice.la
+libfettledevice_la_SOURCES = \
+	device/agent.c \
+	device/agent.h \
+	device/agent_doc.c \
+	device/agent_internal.h \
+	device/agent_reply.c \
+	device/carrier.h \
+	device/check.c \
+	device/coap.c \
+	device/dtls.c \
+	device/dtls.h \
+	device/fan.c \
+	device/fan.h \
+	device/files.c \
+	device/files.h \
+	device/fleet.c \
+	device/fleet.h \
+	device/heap.c \
+	device/heap.h \
+	device/histogram.c \
+	device/histogram.h \
+	device/http.c \
+	device/load.c \
+	device/minicoap.c \
+	device/minicoap.h \
+	device/options.c \
+	device/options.h \
+	device/plan.c \
+	device/sim.c \
+	device/single.c \
+	device/statefile.c \
+	device/statefile.h \
+	device/target.c
+
 nodist_libfettle_la_SOURCES = src/store/schema_sql.c
+
+sbin_PROGRAMS += fettled
+fettled_SOURCES = daemon/main.c
+fettled_LDADD = $(daemon_libs)
 
 bin_PROGRAMS += fettle
 fettle_SOURCES = cli/main.c
 fettle_LDADD = $(cli_libs)
+
+bin_PROGRAMS += fettle-device
+fettle_device_SOURCES = device/main.c
+fettle_device_LDADD = $(device_libs)
 
 schema_sql = \
 	schema/001-fettle.sql \
@@ -204,23 +319,40 @@ schema_sql = \
 dist_schema_DATA = \
 	schema/001-fettle.sql \
 	schema/device.cddl \
-	schema/images-001.sql
+	schema/images-001.sql \
+	schema/openapi.yaml
 
 nobase_dist_pkgdata_DATA =
 
-dist_fettleconf_DATA =
+dist_fettleconf_DATA = \
+	etc/fettled.conf
 
-unit_files =
+unit_files = \
+	systemd/fettled.service
 
-unit_templates =
+unit_templates = \
+	systemd/fettled.service.in
 
-dist_unit_files =
+dist_unit_files = \
+	systemd/fettled-control.socket \
+	systemd/fettled-http.socket
 
-dist_man_MANS =
+dist_man_MANS = \
+	docs/fettle.1 \
+	docs/fettled.8 \
+	docs/fettled.conf.5
 
 dist_doc_DATA =
 
-test_helper_sources =
+test_helper_sources = \
+	tests/unit/fake_core.c \
+	tests/unit/fake_core.h \
+	tests/unit/service_rig.c \
+	tests/unit/service_rig.h \
+	tests/unit/store_util.c \
+	tests/unit/store_util.h \
+	tests/unit/tracker_world.c \
+	tests/unit/tracker_world.h
 
 unit_tests = \
 	tests/unit/test_base_doc \
@@ -229,8 +361,43 @@ unit_tests = \
 	tests/unit/test_base_slice \
 	tests/unit/test_base_small \
 	tests/unit/test_base_text \
+	tests/unit/test_codec_cbor \
+	tests/unit/test_codec_crypto \
+	tests/unit/test_codec_docfmt \
+	tests/unit/test_codec_suit \
+	tests/unit/test_codec_suit_report \
+	tests/unit/test_codec_suit_rules \
 	tests/unit/test_codec_vectors \
-	tests/unit/test_ipc
+	tests/unit/test_daemon_coap \
+	tests/unit/test_daemon_coap_wire \
+	tests/unit/test_daemon_coaps \
+	tests/unit/test_daemon_config \
+	tests/unit/test_daemon_core \
+	tests/unit/test_daemon_front \
+	tests/unit/test_daemon_http \
+	tests/unit/test_daemon_http_parse \
+	tests/unit/test_daemon_parts \
+	tests/unit/test_daemon_sandbox \
+	tests/unit/test_ipc \
+	tests/unit/test_service_auth \
+	tests/unit/test_service_flow \
+	tests/unit/test_service_matrix \
+	tests/unit/test_service_messages \
+	tests/unit/test_service_openapi \
+	tests/unit/test_service_upload \
+	tests/unit/test_store_batch \
+	tests/unit/test_store_entity \
+	tests/unit/test_store_filter \
+	tests/unit/test_store_goods \
+	tests/unit/test_store_open \
+	tests/unit/test_store_work \
+	tests/unit/test_tracker_filter \
+	tests/unit/test_tracker_policy \
+	tests/unit/test_tracker_registry \
+	tests/unit/test_tracker_release \
+	tests/unit/test_tracker_rollout \
+	tests/unit/test_tracker_state \
+	tests/unit/test_tracker_update
 
 tests_unit_test_base_doc_LDADD = $(test_common) $(core_libs)
 tests_unit_test_base_message_LDADD = $(test_common) $(core_libs)
@@ -238,35 +405,90 @@ tests_unit_test_base_model_LDADD = $(test_common) $(core_libs)
 tests_unit_test_base_slice_LDADD = $(test_common) $(core_libs)
 tests_unit_test_base_small_LDADD = $(test_common) $(core_libs)
 tests_unit_test_base_text_LDADD = $(test_common) $(core_libs)
+tests_unit_test_codec_cbor_LDADD = $(test_common) $(core_libs)
+tests_unit_test_codec_crypto_LDADD = $(test_common) $(core_libs)
+tests_unit_test_codec_docfmt_LDADD = $(test_common) $(core_libs)
+tests_unit_test_codec_suit_LDADD = $(test_common) $(core_libs)
+tests_unit_test_codec_suit_report_LDADD = $(test_common) $(core_libs)
+tests_unit_test_codec_suit_rules_LDADD = $(test_common) $(core_libs)
 tests_unit_test_codec_vectors_LDADD = $(test_common) $(core_libs)
+tests_unit_test_daemon_coap_LDADD = $(test_common) $(daemon_libs)
+tests_unit_test_daemon_coap_wire_LDADD = $(test_common) $(daemon_libs)
+tests_unit_test_daemon_coaps_LDADD = $(test_common) $(daemon_libs)
+tests_unit_test_daemon_config_LDADD = $(test_common) $(daemon_libs)
+tests_unit_test_daemon_core_LDADD = $(test_common) $(daemon_libs)
+tests_unit_test_daemon_front_LDADD = $(test_common) $(daemon_libs)
+tests_unit_test_daemon_http_LDADD = $(test_common) $(daemon_libs)
+tests_unit_test_daemon_http_parse_LDADD = $(test_common) $(daemon_libs)
+tests_unit_test_daemon_parts_LDADD = $(test_common) $(daemon_libs)
+tests_unit_test_daemon_sandbox_LDADD = $(test_common) $(daemon_libs)
 tests_unit_test_ipc_LDADD = $(test_common) $(core_libs)
+tests_unit_test_service_auth_LDADD = $(test_common) $(core_libs)
+tests_unit_test_service_flow_LDADD = $(test_common) $(core_libs)
+tests_unit_test_service_matrix_LDADD = $(test_common) $(core_libs)
+tests_unit_test_service_messages_LDADD = $(test_common) $(core_libs)
+tests_unit_test_service_openapi_LDADD = $(test_common) $(core_libs)
+tests_unit_test_service_upload_LDADD = $(test_common) $(core_libs)
+tests_unit_test_store_batch_LDADD = $(test_common) $(core_libs)
+tests_unit_test_store_entity_LDADD = $(test_common) $(core_libs)
+tests_unit_test_store_filter_LDADD = $(test_common) $(core_libs)
+tests_unit_test_store_goods_LDADD = $(test_common) $(core_libs)
+tests_unit_test_store_open_LDADD = $(test_common) $(core_libs)
+tests_unit_test_store_work_LDADD = $(test_common) $(core_libs)
+tests_unit_test_tracker_filter_LDADD = $(test_common) $(core_libs)
+tests_unit_test_tracker_policy_LDADD = $(test_common) $(core_libs)
+tests_unit_test_tracker_registry_LDADD = $(test_common) $(core_libs)
+tests_unit_test_tracker_release_LDADD = $(test_common) $(core_libs)
+tests_unit_test_tracker_rollout_LDADD = $(test_common) $(core_libs)
+tests_unit_test_tracker_state_LDADD = $(test_common) $(core_libs)
+tests_unit_test_tracker_update_LDADD = $(test_common) $(core_libs)
 
 sim_tests =
 
 
 fuzz_programs = \
 	tests/fuzz/fuzz_cbor \
+	tests/fuzz/fuzz_coap_wire \
+	tests/fuzz/fuzz_config \
 	tests/fuzz/fuzz_cose \
 	tests/fuzz/fuzz_docfmt_cbor \
+	tests/fuzz/fuzz_filter \
+	tests/fuzz/fuzz_http_parse \
 	tests/fuzz/fuzz_ipc \
 	tests/fuzz/fuzz_json \
 	tests/fuzz/fuzz_key \
+	tests/fuzz/fuzz_request \
 	tests/fuzz/fuzz_suit \
 	tests/fuzz/fuzz_suit_report \
 	tests/fuzz/fuzz_text
 
 tests_fuzz_fuzz_cbor_LDADD = $(fuzz_common) $(core_libs)
+tests_fuzz_fuzz_coap_wire_LDADD = $(fuzz_common) $(daemon_libs)
+tests_fuzz_fuzz_config_LDADD = $(fuzz_common) $(daemon_libs)
 tests_fuzz_fuzz_cose_LDADD = $(fuzz_common) $(core_libs)
 tests_fuzz_fuzz_docfmt_cbor_LDADD = $(fuzz_common) $(core_libs)
+tests_fuzz_fuzz_filter_LDADD = $(fuzz_common) $(core_libs)
+tests_fuzz_fuzz_http_parse_LDADD = $(fuzz_common) $(daemon_libs)
 tests_fuzz_fuzz_ipc_LDADD = $(fuzz_common) $(core_libs)
 tests_fuzz_fuzz_json_LDADD = $(fuzz_common) $(core_libs)
 tests_fuzz_fuzz_key_LDADD = $(fuzz_common) $(core_libs)
+tests_fuzz_fuzz_request_LDADD = $(fuzz_common) $(core_libs)
 tests_fuzz_fuzz_suit_LDADD = $(fuzz_common) $(core_libs)
 tests_fuzz_fuzz_suit_report_LDADD = $(fuzz_common) $(core_libs)
 tests_fuzz_fuzz_text_LDADD = $(fuzz_common) $(core_libs)
 
-bench_programs =
+bench_programs = \
+	bench/bench_fleet \
+	bench/bench_store \
+	bench/coap_load \
+	bench/dtls_load \
+	bench/udp_echo
 
+bench_bench_fleet_LDADD = $(core_libs)
+bench_bench_store_LDADD = $(core_libs)
+bench_coap_load_LDADD = $(core_libs)
+bench_dtls_load_LDADD = $(core_libs) $(SSL_LIBS)
+bench_udp_echo_LDADD = $(core_libs)
 
 root_files = \
 	CONTRIBUTING.md \
@@ -290,16 +512,29 @@ lint_files = \
 	tests/lint/text.sh
 
 system_files = \
+	tests/system/cbor.py \
+	tests/system/coap.py \
 	tests/system/harness.py \
-	tests/system/run
+	tests/system/install.sh \
+	tests/system/run \
+	tests/system/test_amplification.py \
+	tests/system/test_end_to_end.py \
+	tests/system/test_hostile.py \
+	tests/system/test_http.py \
+	tests/system/test_interop.py
 
 script_files = \
 	scripts/build \
+	scripts/check \
+	scripts/demo \
 	scripts/deps \
 	scripts/embed-sql \
 	scripts/list-sources
 
-bench_files =
+bench_files = \
+	bench/bench.h \
+	bench/run \
+	bench/world.py
 
 data_dirs = \
 	tests/fuzz/corpus \
