@@ -11,6 +11,10 @@ import harness
 class EndToEnd(harness.Case):
     IMAGE_SIZE = 64 * 1024 + 11
 
+    def setUp(self):
+        super().setUp()
+        self.author()
+
     def device(self, name, scheme, *more, wait=True):
         """fettle-device until its update is over; returns (exit code, output)."""
         state = self.path("state-" + name)
@@ -89,7 +93,7 @@ class EndToEnd(harness.Case):
     def no_retries(self):
         policy = self.path("policy.json")
         with open(policy, "w") as f:
-            json.dump({"strategies": {"normal": {"retries": 0}}}, f)
+            json.dump({"urgency": {"normal": {"retries": 0}}}, f)
         self.daemon.fettle("policy", "set", policy)
 
     def test_tampered_image_fails(self):
