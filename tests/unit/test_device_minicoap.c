@@ -1,0 +1,252 @@
+/* SPDX-License-Identifier: ISC */
+/* SPDX-FileCopyrightText: The Fettle authors */
+#include "device/minicoap.h"
+
+#include <check.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/text.h"
+
+static uint8_t room[2048];
+
+static struct slice hex(const char *s)
+{
+	size_t n = strlen(s) / 2;
+
+	ck_assert_uint_le(n, sizeof(room));
+	ck_assert_int_eq(text_unhex(room, n, slice_str(s)), 0);
+	return slice_of(room, n);
+}
+
+static struct mc_out request(const char *path)
+{
+	return (struct mc_out){ .kind = MC_CON,
+				.code = 1,
+				.mid = 0x1234,
+				.token = 0x0807060504030201,
+				.path = path,
+				.query = "",
+				.observe = -1,
+				.format = -1,
+				.accept = -1 };
+}
+
+static void expect(const struct mc_out *m, const char *want)
+{
+	char text[2 * MC_PACKET_MAX + 1];
+	uint8_t bytes[MC_PACKET_MAX];
+	size_t n = mc_write(bytes, sizeof(bytes), m);
+
+	text_hex(text, bytes, n);
+	ck_assert_str_eq(text, want);
+}
+
+#define HEAD "480112340102030405060708"
+
+START_TEST(writing)
+{
+	struct mc_out m = request("/a/bc");
+
+	expect(&m, HEAD "b161026263");
+	m.path = "/";
+	expect(&m, HEAD);
+	m = request("/a");
+	m.observe = 0;
+	m.accept = 60;
+	expect(&m, HEAD "60"
+			"5161"
+			"613c");
+	m = request("/a");
+	m.code = 2;
+	m.format = 60;
+	m.query = "x=1&y";
+	m.payload = slice_str("hi");
+	expect(&m, "480212340102030405060708"
+		   "b161"
+		   "113c"
+		   "33783d31"
+		   "0179"
+		   "ff6869");
+	m = request("/a");
+	m.block2 = true;
+	m.num = 5;
+	m.szx = 6;
+	expect(&m, HEAD "b161"
+			"c156");
+	m.num = 1u << 20;
+	expect(&m, "");
+	m = request("/a");
+	m.etag = (struct etag){ .n = 2, .b = { 1, 2 } };
+	m.echo = slice_str("e");
+	expect(&m, HEAD "420102"
+			"7161"
+			"d1e4"
+			"65");
+}
+END_TEST
+
+START_TEST(long_options)
+{
+	char path[400] = "/";
+	struct mc_out m = request(path);
+	uint8_t bytes[MC_PACKET_MAX];
+
+	memset(path + 1, 'a', 255);
+	ck_assert_uint_eq(mc_write(bytes, sizeof(bytes), &m), 12 + 2 + 255);
+	ck_assert_uint_eq(bytes[12], 0xbd);
+	ck_assert_uint_eq(bytes[13], 255 - 13);
+	ck_assert_uint_eq(mc_write(bytes, 100, &m), 0);
+	path[256] = 'a';
+	ck_assert_uint_eq(mc_write(bytes, sizeof(bytes), &m), 0);
+}
+END_TEST
+
+START_TEST(reading)
+{
+	struct mc_in m;
+
+	/* ACK 2.05, ETag 0102, Observe 7, Max-Age 60, Block2 1/1/1024, Size2 2048, payload */
+	ck_assert_int_eq(mc_read(&m, hex("684512340102030405060708"
+					 "420102"
+					 "2107"
+					 "813c"
+					 "911e"
+					 "520800"
+					 "ff6869")),
+			 0);
+	ck_assert_int_eq(m.kind, MC_ACK);
+	ck_assert_uint_eq(mc_status(m.code), 200);
+	ck_assert_uint_eq(m.mid, 0x1234);
+	ck_assert(m.has_token);
+	ck_assert_uint_eq(m.token, 0x0807060504030201);
+	ck_assert_uint_eq(m.etag.n, 2);
+	ck_assert(m.observe);
+	ck_assert_uint_eq(m.observe_value, 7);
+	ck_assert_int_eq(m.max_age, 60);
+	ck_assert(m.has_block2 && m.more && m.num == 1 && m.szx == 6);
+	ck_assert(m.has_size2 && m.size2 == 2048);
+	ck_assert(slice_eq_str(m.payload, "hi"));
+	/* an Echo with a challenge */
+	ck_assert_int_eq(mc_read(&m, hex("60811234"
+					 "d2ef"
+					 "aabb")),
+			 0);
+	ck_assert_uint_eq(mc_status(m.code), 401);
+	ck_assert_uint_eq(m.echo.n, 2);
+	ck_assert(!m.has_token);
+	ck_assert_int_eq(mc_read(&m, hex("60001234")), 0);
+	ck_assert_int_eq(m.kind, MC_ACK);
+	ck_assert_int_eq(m.code, 0);
+}
+END_TEST
+
+static const char *const malformed[] = {
+	"",
+	"6045",
+	"20451234", /* version 0 */
+	"6000123400", /* empty with more */
+	"694512340102030405060708"
+	"09", /* token of 9 */
+	"684512340102", /* token cut off */
+	"60451234ff", /* marker without payload */
+	"60451234f0", /* reserved delta */
+	"604512340f", /* reserved length */
+	"60451234d0", /* extension cut off */
+	"60451234e000", /* extension cut off */
+	"60451234"
+	"42"
+	"01", /* value cut off */
+	"60451234"
+	"49"
+	"010203040506070809", /* ETag of 9 */
+	"60451234"
+	"d10a"
+	"07", /* SZX 7 */
+	"60451234"
+	"d40a"
+	"01000006", /* Block2 of 4 bytes */
+	"60451234"
+	"d501"
+	"0102030405", /* Max-Age of 5 bytes */
+	"60451234"
+	"e0ffff"
+	"e0ffff", /* number over 65535 */
+};
+
+START_TEST(reading_malformed)
+{
+	struct mc_in m;
+
+	ck_assert_int_eq(mc_read(&m, hex(malformed[_i])), -1);
+}
+END_TEST
+
+START_TEST(words)
+{
+	ck_assert_uint_eq(mc_status(2 << 5 | 3), 304);
+	ck_assert_uint_eq(mc_status(2 << 5 | 4), 204);
+	ck_assert_uint_eq(mc_status(5 << 5 | 3), 503);
+	ck_assert_uint_eq(mc_szx(16), 0);
+	ck_assert_uint_eq(mc_szx(1024), 6);
+	ck_assert_uint_eq(mc_szx(100), 2);
+	ck_assert_uint_eq(mc_szx(1u << 20), 6);
+	ck_assert_uint_eq(mc_method_code(METHOD_PUT), 3);
+}
+END_TEST
+
+START_TEST(agent_both_ways)
+{
+	struct agent_request rq = { .kind = ASK_IMAGE,
+				    .path = "/image/x",
+				    .piece = true,
+				    .offset = 2048 + 100,
+				    .length = 1024 };
+	struct mc_in in = { .code = 2 << 5 | 5,
+			    .has_block2 = true,
+			    .num = 2,
+			    .szx = 6,
+			    .more = true,
+			    .max_age = -1 };
+	struct agent_reply r;
+	struct mc_out m;
+	uint8_t bytes[1024] = { 0 };
+
+	mc_from_agent(&m, &rq, slice_of(NULL, 0));
+	ck_assert(m.block2 && m.num == 2 && m.szx == 6 && m.accept == -1 && m.format == -1);
+	/* a resumed offset inside a block: what is there already is cut off */
+	bytes[100] = 7;
+	in.payload = slice_of(bytes, sizeof(bytes));
+	ck_assert(mc_to_agent(&r, &rq, &in));
+	ck_assert_uint_eq(r.body.n, 924);
+	ck_assert_uint_eq(r.body.p[0], 7);
+	ck_assert(r.more);
+	in.num = 3;
+	ck_assert(!mc_to_agent(&r, &rq, &in));
+	rq = (struct agent_request){ .kind = ASK_UPDATE,
+				     .path = "/device/a/update",
+				     .observe = true };
+	mc_from_agent(&m, &rq, slice_of(NULL, 0));
+	ck_assert(m.observe == 0 && m.accept == MEDIA_CBOR && !m.block2);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("device_minicoap");
+	TCase *t = tcase_create("minicoap");
+	SRunner *r = srunner_create(s);
+	int failed;
+
+	tcase_add_test(t, writing);
+	tcase_add_test(t, long_options);
+	tcase_add_test(t, reading);
+	tcase_add_loop_test(t, reading_malformed, 0, sizeof(malformed) / sizeof(malformed[0]));
+	tcase_add_test(t, words);
+	tcase_add_test(t, agent_both_ways);
+	suite_add_tcase(s, t);
+	srunner_run_all(r, CK_NORMAL);
+	failed = srunner_ntests_failed(r);
+	srunner_free(r);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
