@@ -248,7 +248,8 @@ static inline struct bench_file file_load(const char *path)
 	FILE *in = fopen(path, "rb");
 	long n;
 
-	if (!in || fseek(in, 0, SEEK_END) != 0 || (n = ftell(in)) < 0 || fseek(in, 0, SEEK_SET) != 0)
+	if (!in || fseek(in, 0, SEEK_END) != 0 || (n = ftell(in)) < 0 ||
+	    fseek(in, 0, SEEK_SET) != 0)
 		die(path);
 	f.n = (size_t)n;
 	f.bytes = malloc(f.n + 1);

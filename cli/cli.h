@@ -56,7 +56,8 @@ struct ctx {
 };
 
 struct command {
-	const char *pattern;		/* "device add <id>"; "<x>..." takes one or more, "[<x>]" none or one */
+	/* "device add <id>"; "<x>..." takes one or more, "[<x>]" none or one */
+	const char *pattern;
 	int (*run)(struct ctx *c, struct err *e);	/* EXIT_* or -1 with e: refused */
 	const struct option_spec *options;
 	const char *doc, *example;
@@ -92,32 +93,39 @@ int ctx_usage(struct ctx *c, struct err *e, const char *fmt, ...)
 
 /* writer.c: what people and scripts see. */
 struct column {
-	const char *path;		/* member, "a.b" for one inside, "a.0" for the first; NULL ends */
+	/* member, "a.b" for one inside, "a.0" for the first; NULL ends */
+	const char *path;
 	const char *title;
 };
 /* A collection's items as a table (or the whole answer as JSON). */
-int write_table(struct ctx *c, const struct doc *answer, const struct column *columns, struct err *e);
+int write_table(struct ctx *c, const struct doc *answer, const struct column *columns,
+		struct err *e);
 /* One object: "name: value" lines, or JSON. */
 int write_object(struct ctx *c, const struct doc *answer, struct err *e);
 /* The member's value as text for people, harmless to a terminal; "-" when null or absent. */
 const char *write_value(struct arena *a, const struct doc *d, const char *path);
 
 /* files.c */
-int file_read(const char *path, size_t max, struct buf *out, struct err *e);	/* "-": standard input */
-int file_write(const char *path, struct slice s, unsigned mode, struct err *e);	/* "-": standard output; never over an existing key */
+/* "-": standard input */
+int file_read(const char *path, size_t max, struct buf *out, struct err *e);
+/* "-": standard output; never over an existing key */
+int file_write(const char *path, struct slice s, unsigned mode, struct err *e);
 /* Size and SHA-256. "-" is standard input. */
 int file_digest(const char *path, struct digest *d, uint64_t *size, struct err *e);
 
 /* rest.c: the two shapes nearly every command has. */
-int rest_object(struct ctx *c, const char *method, const char *path, const struct doc *body, struct err *e);
+int rest_object(struct ctx *c, const char *method, const char *path, const struct doc *body,
+		struct err *e);
 int rest_list(struct ctx *c, const char *path, const struct column *columns, struct err *e);
 /* An answer's document, NULL with e filled. */
-const struct doc *rest_get(struct ctx *c, const char *method, const char *path, const struct doc *body, struct err *e);
+const struct doc *rest_get(struct ctx *c, const char *method, const char *path,
+			   const struct doc *body, struct err *e);
 /* The same of a reply that came: its document, or NULL with the refusal in e. Frees the body. */
 const struct doc *rest_answer(struct ctx *c, struct reply *rp, struct err *e);
 /* Path from parts: each %s argument is percent-encoded. NULL with e when too long. */
 const char *rest_path(struct ctx *c, struct err *e, const char *format, const char *arg);
-const char *rest_path2(struct ctx *c, struct err *e, const char *format, const char *a, const char *b);
+const char *rest_path2(struct ctx *c, struct err *e, const char *format, const char *a,
+		       const char *b);
 
 /* cmd_*.c */
 typedef int command_fn(struct ctx *c, struct err *e);
@@ -125,14 +133,14 @@ command_fn cmd_status, cmd_doctor, cmd_key_generate, cmd_key_show, cmd_key_publi
 command_fn cmd_manifest_create, cmd_manifest_sign, cmd_manifest_verify, cmd_manifest_inspect;
 command_fn cmd_anchor_add, cmd_anchor_list, cmd_anchor_show, cmd_anchor_revoke;
 command_fn cmd_image_add, cmd_image_list, cmd_image_show, cmd_image_get, cmd_image_remove;
-command_fn cmd_release_add, cmd_release_list, cmd_release_show, cmd_release_approve, cmd_release_publish,
-	cmd_release_withdraw, cmd_release_set;
-command_fn cmd_device_add, cmd_device_list, cmd_device_show, cmd_device_set, cmd_device_why, cmd_device_history,
-	cmd_device_remove, cmd_device_import;
+command_fn cmd_release_add, cmd_release_list, cmd_release_show, cmd_release_approve,
+	cmd_release_publish, cmd_release_withdraw, cmd_release_set;
+command_fn cmd_device_add, cmd_device_list, cmd_device_show, cmd_device_set, cmd_device_why,
+	cmd_device_history, cmd_device_remove, cmd_device_import;
 command_fn cmd_credential_add, cmd_credential_list, cmd_credential_revoke;
 command_fn cmd_group_add, cmd_group_list, cmd_group_remove, cmd_group_join, cmd_group_leave;
-command_fn cmd_rollout_create, cmd_rollout_list, cmd_rollout_show, cmd_rollout_start, cmd_rollout_pause,
-	cmd_rollout_resume, cmd_rollout_abort, cmd_rollout_watch;
+command_fn cmd_rollout_create, cmd_rollout_list, cmd_rollout_show, cmd_rollout_start,
+	cmd_rollout_pause, cmd_rollout_resume, cmd_rollout_abort, cmd_rollout_watch;
 command_fn cmd_update_list, cmd_update_show, cmd_job_list, cmd_job_show, cmd_job_cancel;
 command_fn cmd_token_create, cmd_token_list, cmd_token_revoke, cmd_operator_add, cmd_operator_list,
 	cmd_operator_remove, cmd_audit_list, cmd_audit_verify, cmd_policy_show, cmd_policy_set,

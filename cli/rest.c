@@ -151,7 +151,9 @@ static void splice(struct doc *items, const struct doc *list)
 	items->v.c.n += list->v.c.n;
 }
 
-/* A page of rich objects may be more than one document may hold: then a smaller one is asked for. */
+/*
+ * A page of rich objects may be more than one document may hold: then a smaller one is asked for.
+ */
 static const struct doc *get_page(struct ctx *c, const char *path, const char *cursor,
 				  unsigned *limit, struct err *e)
 {

@@ -171,7 +171,10 @@ int text_duration_ms(struct slice s, int64_t *out)
 	return 0;
 }
 
-/* Length of the UTF-8 sequence a lead byte starts, its value bits, and the least value it may say. */
+/*
+ * Length of the UTF-8 sequence a lead byte starts, its value bits, and the least value it may
+ * say.
+ */
 static size_t utf8_lead(uint8_t c, uint32_t *bits, uint32_t *least)
 {
 	static const struct {

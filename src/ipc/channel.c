@@ -14,7 +14,10 @@
 
 #include "base/clock.h"
 
-/* Socket buffers worth asking for: a whole batch should leave in one write where the kernel lets it. */
+/*
+ * Socket buffers worth asking for: a whole batch should leave in one write where the kernel lets
+ * it.
+ */
 #define SOCKET_BUFFER (1 << 20)
 #define READ_STEP (256u << 10)
 #define FDS_A_MESSAGE 16

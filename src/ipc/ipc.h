@@ -36,7 +36,8 @@ enum frame_type {
 	FRAME_UPLOAD_CLOSE = 4, /* u32 upload */
 	FRAME_UPLOAD_ABORT = 5, /* u32 upload */
 	FRAME_PONG = 6,
-	FRAME_HELLO = 7,	/* u8 lane asked for: checked against the socketpair's own lane; then u32 pid */
+	/* u8 lane asked for: checked against the socketpair's own lane; then u32 pid */
+	FRAME_HELLO = 7,
 	/* core -> front */
 	FRAME_REPLIES = 32,	/* u32 batch number, u8 last, u16 count, responses */
 	FRAME_GRANT = 33,
@@ -147,6 +148,7 @@ bool channel_want_write(const struct channel *c);
 size_t channel_pending(const struct channel *c);	/* bytes waiting to be written */
 /* Blocking with a timeout, for the keys question: whole frame in, whole frame out. */
 int channel_write_all(struct channel *c, int timeout_ms, struct err *e);
-int channel_read_frame(struct channel *c, int timeout_ms, enum frame_type *type, struct slice *body, struct err *e);
+int channel_read_frame(struct channel *c, int timeout_ms, enum frame_type *type, struct slice *body,
+		       struct err *e);
 
 #endif
