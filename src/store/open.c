@@ -77,6 +77,9 @@ static int configure(struct store *st, enum database db, struct err *e)
 		rc = sqlite3_db_config(c, SQLITE_DBCONFIG_DQS_DML, 0, (int *)NULL);
 	if (rc == SQLITE_OK)
 		rc = sqlite3_db_config(c, SQLITE_DBCONFIG_DQS_DDL, 0, (int *)NULL);
+	/* a plan that hangs on a bound value is made anew whenever that value is bound */
+	if (rc == SQLITE_OK)
+		rc = sqlite3_db_config(c, SQLITE_DBCONFIG_ENABLE_QPSG, 1, (int *)NULL);
 	/* a refused file must stay as it is, and closing must be quick */
 	if (rc == SQLITE_OK)
 		rc = sqlite3_db_config(c, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, (int *)NULL);
@@ -137,6 +140,14 @@ static int settle_directory(struct store *st, struct err *e)
 	return 0;
 }
 
+/* One thread a process, and nobody asks how much memory: no locks and no counts for either. */
+static void settle_library(void)
+{
+	/* refused when the library is in use already, and then done */
+	(void)sqlite3_config(SQLITE_CONFIG_SINGLETHREAD);
+	(void)sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+}
+
 int store_open(const struct store_options *o, struct store **out, struct err *e)
 {
 	struct store *st = calloc(1, sizeof(*st));
@@ -144,6 +155,7 @@ int store_open(const struct store_options *o, struct store **out, struct err *e)
 	*out = NULL;
 	if (!st)
 		return err_set(e, ERR_NO_MEMORY, "no memory for the store");
+	settle_library();
 	st->read_only = o->read_only;
 	st->cache_bytes = o->cache_bytes;
 	st->refuse_code = ERR_FULL;
