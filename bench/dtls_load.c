@@ -129,6 +129,8 @@ static void client_open(struct load *l, struct client *c)
 		die("dtls_load: epoll");
 }
 
+static void shake(struct load *l, struct client *c);
+
 static void client_close(struct client *c)
 {
 	if (!c->ssl)
@@ -214,8 +216,10 @@ static void finished(struct load *l, struct client *c)
 	if (l->mode == RESUMED && !c->ticket)
 		c->ticket = SSL_get1_session(c->ssl);
 	client_close(c);
-	if (now < l->until)
-		client_open(l, c);
+	if (now >= l->until)
+		return;
+	client_open(l, c);
+	shake(l, c);
 }
 
 static void shake(struct load *l, struct client *c)
@@ -234,6 +238,7 @@ static void shake(struct load *l, struct client *c)
 		ERR_print_errors_fp(stderr);
 	client_close(c);
 	client_open(l, c);
+	(void)SSL_do_handshake(c->ssl);
 }
 
 static void repeat_lost(struct load *l, int64_t now)
