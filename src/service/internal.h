@@ -132,6 +132,8 @@ int query_id(const struct call *c, const char *name, int64_t *out, struct err *e
 bool query_flag(const struct call *c, const char *name);
 /* What a *_get returned: 0 found, -1 (ERR_NOT_FOUND when it was absent). */
 int found_or(int rc, struct err *e, const char *what);
+/* After a refused insert: the store names its columns, people the thing. -1 always. */
+int taken_or(struct err *e, const char *what, const char *name);
 /* 1 when this device is inside the asker's scope (or there is none). */
 int scope_takes(const struct call *c, int64_t dev, struct err *e);
 int scope_needed(const struct call *c, struct err *e);	/* -1 ERR_FORBIDDEN when scoped */

@@ -56,6 +56,13 @@ int found_or(int rc, struct err *e, const char *what)
 	return rc < 0 ? -1 : 0;
 }
 
+int taken_or(struct err *e, const char *what, const char *name)
+{
+	if (e && e->code == ERR_CONFLICT)
+		return err_set(e, ERR_CONFLICT, "%s %s exists already", what, name);
+	return -1;
+}
+
 int scope_takes(const struct call *c, int64_t dev, struct err *e)
 {
 	return c->scope ? store_device_matches(c->tk.st, dev, c->scope, e) : 1;

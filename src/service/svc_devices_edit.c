@@ -144,7 +144,9 @@ int device_add(struct call *c, const struct doc *body, struct device *d, struct 
 	*d = (struct device){ .created = c->tk.now.wall, .changed = c->tk.now.wall };
 	if (device_read_assigned(c, body, d, true, e) != 0)
 		return -1;
-	if (store_device_add(c->tk.st, d, e) != 0 || device_put_labels(c, body, d, e) != 0)
+	if (store_device_add(c->tk.st, d, e) != 0)
+		return taken_or(e, "device", d->id);
+	if (device_put_labels(c, body, d, e) != 0)
 		return -1;
 	return audit_note(&c->tk, "device.add", d->id, e, "auth=%s",
 			  d->auth == AUTH_NONE ? "none" : "credential");

@@ -24,8 +24,9 @@ int svc_group_add(struct call *c, struct err *e)
 		return -1;
 	if (!name_valid(slice_str(name)))
 		return err_set(e, ERR_INVALID, "name: 1-64 of letters, digits and ._:+-");
-	if (store_group_add(c->tk.st, name, e) != 0 ||
-	    audit_note(&c->tk, "group.add", name, e, "-") != 0 ||
+	if (store_group_add(c->tk.st, name, e) != 0)
+		return taken_or(e, "group", name);
+	if (audit_note(&c->tk, "group.add", name, e, "-") != 0 ||
 	    reply_location(c, e, "/api/v1/groups/%s", name) != 0)
 		return -1;
 	doc_add_text(c->tk.a, d, "name", name);

@@ -78,7 +78,11 @@ int rollout_create(struct tracker *tk, const struct rollout_spec *s, struct roll
 	text_copy(r.name, sizeof(r.name), s->name);
 	text_copy(r.target, sizeof(r.target), s->target);
 	cause_copy(r.by, sizeof(r.by), tk->who);
-	if (add_rows(tk, s, &r, e) < 0 || job_start(tk, "rollout-create", r.id, job, e) < 0)
+	if (add_rows(tk, s, &r, e) < 0)
+		return e && e->code == ERR_CONFLICT
+			       ? err_set(e, ERR_CONFLICT, "rollout %s exists already", r.name)
+			       : -1;
+	if (job_start(tk, "rollout-create", r.id, job, e) < 0)
 		return -1;
 	*out = r;
 	return audit_note(tk, "rollout.create", r.name, e,
