@@ -18,7 +18,7 @@
  * Times are monotonic ms.
  */
 #define AGENT_IMAGES_MAX 16
-#define AGENT_BODY_MAX 1024		/* of a request: one CoAP block */
+#define AGENT_BODY_MAX DEVICE_BODY_MAX	/* of a request */
 #define AGENT_MANIFEST_MAX 65536
 #define AGENT_PIECE_MAX (256u << 10)	/* of an image in one answer (HTTP) */
 #define AGENT_BACKOFF_MS 2000		/* first, doubling */

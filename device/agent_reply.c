@@ -201,7 +201,7 @@ static void on_image(struct agent *a, const struct agent_reply *r)
 	struct agent_offer *o = a->offer;
 	struct agent_image *i = &o->images[o->image];
 	uint64_t limit = i->has_size ? i->size : IMAGE_SIZE_MAX;
-	uint8_t quarter;
+	uint64_t quarter;
 
 	if (o->etag.n > 0 && r->etag.n > 0 && !etag_matches(&r->etag, &o->etag))
 		agent_fail(a, FAILURE_DOWNLOAD, "the image changed while it was fetched");
@@ -218,10 +218,10 @@ static void on_image(struct agent *a, const struct agent_reply *r)
 		agent_image_done(a);
 		return;
 	}
-	quarter = i->has_size && o->n_images == 1 ? (uint8_t)(o->offset * 4 / i->size) : 0;
+	quarter = i->has_size && o->n_images == 1 ? o->offset * 4 / i->size : 0;
 	if (quarter > o->told && a->plan->piece >= 1024) {
-		o->told = quarter;
-		agent_say(a, "downloading", quarter * 25);
+		o->told = (uint8_t)quarter;
+		agent_say(a, "downloading", (int)quarter * 25);
 	}
 }
 

@@ -16,6 +16,7 @@
  */
 #define ATTEMPTS_MAX 3 /* of one block: an Echo, and one for luck */
 #define STEP_MS 1000
+#define BLOCK_SIZE 1024u
 
 struct coap {
 	struct carrier_options o;
@@ -357,6 +358,27 @@ static int rest_of(struct coap *c, struct mc_out *m, bool *got, struct err *e)
 	return 0;
 }
 
+/* A body of more than one block (Block1): the answer to the last counts. */
+static int send_blocks(struct coap *c, struct mc_out *m, bool *got, struct err *e)
+{
+	struct slice body = m->payload;
+
+	m->block1 = body.n > BLOCK_SIZE;
+	m->szx1 = mc_szx(BLOCK_SIZE);
+	for (size_t at = 0;; at += BLOCK_SIZE) {
+		size_t left = body.n - at, n = left > BLOCK_SIZE ? BLOCK_SIZE : left;
+
+		m->num1 = (uint32_t)(at / BLOCK_SIZE);
+		m->block1_more = left > n;
+		m->payload = slice_of(body.p ? body.p + at : NULL, n);
+		if (exchange_echo(c, m, got, e) != 0)
+			return -1;
+		if (!*got || !m->block1_more || c->in.code != COAP_RESPONSE_CODE(231))
+			return 0;
+		c->to->n = 0;
+	}
+}
+
 static int coap_request(struct carrier *t, const struct agent_request *rq, struct slice body,
 			struct buf *in, struct agent_reply *r, struct err *e)
 {
@@ -368,7 +390,7 @@ static int coap_request(struct carrier *t, const struct agent_request *rq, struc
 	mc_from_agent(&m, rq, body);
 	buf_reset(in);
 	c->to = in;
-	if (exchange_echo(c, &m, &got, e) != 0)
+	if (send_blocks(c, &m, &got, e) != 0)
 		return -1;
 	if (got && rq->observe && c->in.observe) {
 		memcpy(c->watch, c->token, sizeof(c->watch));
