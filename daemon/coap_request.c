@@ -176,7 +176,8 @@ void request_handle(struct coap_peer *p, const struct wire_msg *m)
 		exchange_repeat(x, m);
 		return;
 	}
-	x = exchange_new(p, m, method);
+	/* nobody counts on a NON: it is the first to wait when many ask */
+	x = m->type == WIRE_NON && front_crowded(p->cs->front) ? NULL : exchange_new(p, m, method);
 	if (!x) {
 		p->cs->busy++;
 		refuse(p, m, WIRE_CODE(5, 3), RETRY_BUSY_S);

@@ -117,6 +117,11 @@ bool front_batch_room(const struct front *f, unsigned entries, size_t bytes)
 	       f->gather->entries.n + bytes <= IPC_BATCH_BYTES;
 }
 
+bool front_crowded(const struct front *f)
+{
+	return f->gather->count > IPC_BATCH_MAX / 2 || f->gather->entries.n > IPC_BATCH_BYTES / 2;
+}
+
 /* The core ends the channel over a field out of bounds: what an adapter let through stops here. */
 bool front_request_fits(const struct request *rq)
 {

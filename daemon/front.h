@@ -55,6 +55,8 @@ typedef void (*front_reply)(void *ctx, const struct response *rs);
  * batch that gathers is full (IPC_BATCH_MAX, IPC_BATCH_BYTES): answer 5.03/503 with a retry time.
  */
 int front_submit(struct front *f, struct request *rq, front_reply cb, void *ctx);
+/* The batch that gathers is more than half full: what may be asked again anyway had better wait. */
+bool front_crowded(const struct front *f);
 void front_cancel(struct front *f, uint32_t id); /* the asker is gone: cb is not called */
 
 /* ---- granted objects ---- */
@@ -70,7 +72,10 @@ struct front_grant {
 	enum media media;
 	int32_t max_age;
 };
-/* What session may be served at path right now, without asking the core. False: ask. */
+/*
+ * What session may be served at path right now, without asking the core. False: ask; also before a
+ * session was admitted (but what is public, to a plain UDP address).
+ */
 bool front_granted(struct front *f, uint64_t session, struct slice path, struct front_grant *out);
 /* The object a response names (has_object). NULL if it was withdrawn meanwhile. */
 struct front_object *front_object_find(struct front *f, const struct digest *d);

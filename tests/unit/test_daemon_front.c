@@ -344,6 +344,7 @@ START_TEST(grant_public)
 	ck_assert_uint_eq(g.object->size, 0);
 	ck_assert(g.object->map != NULL);
 	ck_assert(!granted(fresh, "/p", &g)); /* not admitted yet */
+	ck_assert(granted(open_session(EVIDENCE_PLAIN), "/p", &g));
 }
 END_TEST
 
