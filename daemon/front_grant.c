@@ -394,7 +394,7 @@ bool front_granted(struct front *f, uint64_t session, struct slice path, struct 
 	uint64_t hash;
 	uint32_t me;
 
-	/* admission comes before anything is served; a bare address proved nothing to be refused for */
+	/* admission comes first; a bare address proved nothing to be refused for */
 	if (!s || (s->state != SESSION_ADMITTED && !s->plain))
 		return false;
 	session_touch(f, s);
