@@ -338,6 +338,7 @@ dist_unit_files = \
 	systemd/fettled-http.socket
 
 dist_man_MANS = \
+	docs/fettle-device.1 \
 	docs/fettle.1 \
 	docs/fettled.8 \
 	docs/fettled.conf.5
@@ -361,6 +362,8 @@ unit_tests = \
 	tests/unit/test_base_slice \
 	tests/unit/test_base_small \
 	tests/unit/test_base_text \
+	tests/unit/test_cli_grammar \
+	tests/unit/test_cli_writer \
 	tests/unit/test_codec_cbor \
 	tests/unit/test_codec_crypto \
 	tests/unit/test_codec_docfmt \
@@ -378,6 +381,10 @@ unit_tests = \
 	tests/unit/test_daemon_http_parse \
 	tests/unit/test_daemon_parts \
 	tests/unit/test_daemon_sandbox \
+	tests/unit/test_device_agent \
+	tests/unit/test_device_minicoap \
+	tests/unit/test_device_parts \
+	tests/unit/test_device_state \
 	tests/unit/test_ipc \
 	tests/unit/test_service_auth \
 	tests/unit/test_service_flow \
@@ -405,6 +412,8 @@ tests_unit_test_base_model_LDADD = $(test_common) $(core_libs)
 tests_unit_test_base_slice_LDADD = $(test_common) $(core_libs)
 tests_unit_test_base_small_LDADD = $(test_common) $(core_libs)
 tests_unit_test_base_text_LDADD = $(test_common) $(core_libs)
+tests_unit_test_cli_grammar_LDADD = $(test_common) $(cli_libs)
+tests_unit_test_cli_writer_LDADD = $(test_common) $(cli_libs)
 tests_unit_test_codec_cbor_LDADD = $(test_common) $(core_libs)
 tests_unit_test_codec_crypto_LDADD = $(test_common) $(core_libs)
 tests_unit_test_codec_docfmt_LDADD = $(test_common) $(core_libs)
@@ -422,6 +431,10 @@ tests_unit_test_daemon_http_LDADD = $(test_common) $(daemon_libs)
 tests_unit_test_daemon_http_parse_LDADD = $(test_common) $(daemon_libs)
 tests_unit_test_daemon_parts_LDADD = $(test_common) $(daemon_libs)
 tests_unit_test_daemon_sandbox_LDADD = $(test_common) $(daemon_libs)
+tests_unit_test_device_agent_LDADD = $(test_common) $(device_libs)
+tests_unit_test_device_minicoap_LDADD = $(test_common) $(device_libs)
+tests_unit_test_device_parts_LDADD = $(test_common) $(device_libs)
+tests_unit_test_device_state_LDADD = $(test_common) $(device_libs)
 tests_unit_test_ipc_LDADD = $(test_common) $(core_libs)
 tests_unit_test_service_auth_LDADD = $(test_common) $(core_libs)
 tests_unit_test_service_flow_LDADD = $(test_common) $(core_libs)
@@ -457,6 +470,7 @@ fuzz_programs = \
 	tests/fuzz/fuzz_ipc \
 	tests/fuzz/fuzz_json \
 	tests/fuzz/fuzz_key \
+	tests/fuzz/fuzz_minicoap \
 	tests/fuzz/fuzz_request \
 	tests/fuzz/fuzz_suit \
 	tests/fuzz/fuzz_suit_report \
@@ -472,6 +486,7 @@ tests_fuzz_fuzz_http_parse_LDADD = $(fuzz_common) $(daemon_libs)
 tests_fuzz_fuzz_ipc_LDADD = $(fuzz_common) $(core_libs)
 tests_fuzz_fuzz_json_LDADD = $(fuzz_common) $(core_libs)
 tests_fuzz_fuzz_key_LDADD = $(fuzz_common) $(core_libs)
+tests_fuzz_fuzz_minicoap_LDADD = $(fuzz_common) $(device_libs)
 tests_fuzz_fuzz_request_LDADD = $(fuzz_common) $(core_libs)
 tests_fuzz_fuzz_suit_LDADD = $(fuzz_common) $(core_libs)
 tests_fuzz_fuzz_suit_report_LDADD = $(fuzz_common) $(core_libs)
@@ -512,12 +527,12 @@ lint_files = \
 	tests/lint/text.sh
 
 system_files = \
-	tests/system/cbor.py \
 	tests/system/coap.py \
 	tests/system/harness.py \
 	tests/system/install.sh \
 	tests/system/run \
 	tests/system/test_amplification.py \
+	tests/system/test_cli.py \
 	tests/system/test_end_to_end.py \
 	tests/system/test_hostile.py \
 	tests/system/test_http.py \
