@@ -77,11 +77,14 @@ static void fill_options(struct option_list *l, const struct http_options *o, in
 {
 	unsigned share = o->connections_max / o->n_listeners;
 
+	share = share > 1 ? share : 2;
+	/* what was ended leaves with MHD's next turn: some room above */
+	to->crowded = share - (share + 7) / 8;
 	add_option(l, MHD_OPTION_LISTEN_SOCKET, fd, NULL);
 	add_option(l, MHD_OPTION_SIGPIPE_HANDLED_BY_APP, 1, NULL);
 	add_option(l, MHD_OPTION_STRICT_FOR_CLIENT, 1, NULL);
 	/* a share each, so that a flood on one listener leaves the others alone */
-	add_option(l, MHD_OPTION_CONNECTION_LIMIT, share ? share : 1, NULL);
+	add_option(l, MHD_OPTION_CONNECTION_LIMIT, share, NULL);
 	if (from->transport != TRANSPORT_UNIX)
 		add_option(l, MHD_OPTION_PER_IP_CONNECTION_LIMIT, o->per_ip_max, NULL);
 	add_option(l, MHD_OPTION_CONNECTION_TIMEOUT, o->idle_timeout_s, NULL);

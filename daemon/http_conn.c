@@ -23,6 +23,49 @@ void http_conn_phase(struct http_conn *c, enum http_phase phase)
 	c->mark = c->received;
 }
 
+/*
+ * When connections become scarce the one goes that does least with its own: oldest
+ * first those without a whole request, then the slowest body. An honest request is
+ * whole as soon as it comes, so a crowd that only holds connections loses them to it.
+ */
+static unsigned idleness(const struct http_conn *c)
+{
+	switch (c->phase) {
+	case HTTP_PHASE_HEAD:
+	case HTTP_PHASE_IDLE:
+		return 2;
+	case HTTP_PHASE_BODY:
+		return 1;
+	case HTTP_PHASE_OURS:
+	case HTTP_PHASE_SEND:
+		break;
+	}
+	return 0;
+}
+
+static bool idler(const struct http_conn *a, const struct http_conn *b)
+{
+	unsigned x = idleness(a), y = idleness(b);
+
+	if (x != y)
+		return x > y;
+	return a->received != b->received ? a->received < b->received : a->since < b->since;
+}
+
+static void make_room(struct http_listen *l, const struct http_conn *newest)
+{
+	struct http_conn *idlest = NULL;
+
+	for (struct http_conn *c = l->hs->conns; c; c = c->next)
+		if (c->listen == l && c != newest && !c->cut && idleness(c) > 0 &&
+		    (!idlest || idler(c, idlest)))
+			idlest = c;
+	if (!idlest)
+		return;
+	http_conn_cut(idlest);
+	l->hs->evicted++;
+}
+
 static void started(struct http_listen *l, struct MHD_Connection *mc, void **socket_context)
 {
 	const union MHD_ConnectionInfo *info =
@@ -41,6 +84,8 @@ static void started(struct http_listen *l, struct MHD_Connection *mc, void **soc
 		c->next->prev = c;
 	l->hs->conns = c;
 	http_conn_phase(c, HTTP_PHASE_HEAD);
+	if (++l->n_conns > l->crowded)
+		make_room(l, c);
 }
 
 static void closed(struct http_conn *c)
@@ -53,6 +98,7 @@ static void closed(struct http_conn *c)
 		hs->conns = c->next;
 	if (c->next)
 		c->next->prev = c->prev;
+	c->listen->n_conns--;
 	if (c->session)
 		front_session_close(hs->front, c->session);
 	http_answer_drop(c);
@@ -292,6 +338,9 @@ void http_conn_tick(struct http_server *hs, int64_t now)
 		cuts++;
 		http_conn_cut(c);
 	}
+	if (hs->evicted)
+		log_info("http: crowded, idle connections ended count=%u", hs->evicted);
+	hs->evicted = 0;
 	if (cuts)
 		log_info("http: slow connections cut count=%u", cuts);
 }

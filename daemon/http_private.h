@@ -63,6 +63,7 @@ struct http_listen {			/* one MHD daemon */
 	struct MHD_Daemon *daemon;
 	enum transport transport;
 	int epoll_fd;
+	unsigned n_conns, crowded;	/* beyond the second, a new one ends the idlest */
 };
 
 struct http_conn {
@@ -103,6 +104,7 @@ struct http_server {
 	struct http_listen listens[HTTP_LISTEN_MAX];
 	unsigned n_listens;
 	unsigned idle_timeout_s, min_rate;
+	unsigned evicted;		/* since the last tick */
 	struct http_conn *conns;
 	struct http_entry *entries[HTTP_ENTRIES];
 	unsigned n_entries;
