@@ -145,13 +145,14 @@ static int resolve_token(struct call *c, struct err *e)
 /* A plain session that named an auth-none device goes on as it, while that still is one. */
 static int resolve_plain(struct call *c, struct err *e)
 {
-	if (c->session->dev == 0)
+	struct err why = { 0 };
+
+	if (c->session->dev == 0 || become_device(c, c->session->dev, 0, &why) == 0)
 		return 0;
-	int rc = store_device_by_dev(c->tk.st, c->session->dev, &c->device, e);
-	if (rc < 0)
+	if (why.code != ERR_UNAUTHENTICATED) {
+		*e = why;
 		return -1;
-	if (rc == 1 && c->device.auth == AUTH_NONE && !c->device.disabled)
-		return become_device(c, c->session->dev, 0, e);
+	}
 	c->session->dev = 0;
 	return 0;
 }
