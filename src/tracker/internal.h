@@ -28,6 +28,8 @@ int update_queue(struct tracker *tk, int64_t dev, struct update out[QUEUE_MAX], 
 /* ---- registry.c ---- */
 /* The device's live row; where there is none yet, nothing is known of it. */
 int registry_live(struct tracker *tk, int64_t dev, struct device_live *out, struct err *e);
+/* Was this boot first heard of after that one? One that is not known any more is older. */
+bool registry_later_boot(const struct device_live *l, uint64_t boot, uint64_t than);
 /* When to come again, spread: sooner while u (may be NULL) waits. */
 int64_t registry_ask_again(const struct tracker *tk, const struct device *d,
 			   const struct update *u);

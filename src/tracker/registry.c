@@ -45,6 +45,19 @@ int registry_dedup(struct device_live *l, uint64_t boot, uint64_t counter, struc
 	return 1;
 }
 
+bool registry_later_boot(const struct device_live *l, uint64_t boot, uint64_t than)
+{
+	if (boot == than)
+		return false;
+	for (int i = 0; i < l->n_boots; i++) { /* the newest first */
+		if (l->boots[i].boot == boot)
+			return true;
+		if (l->boots[i].boot == than)
+			return false;
+	}
+	return true;
+}
+
 /* ---- assigned and reported ---- */
 
 /*

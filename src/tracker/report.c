@@ -63,9 +63,10 @@ static int find_update(struct tracker *tk, const struct device *d, const struct 
  * Said earlier it means that installing has finished.
  */
 static enum update_event settle_success(const struct update *u, const struct report *r,
-					enum installed what)
+					const struct device_live *live, enum installed what)
 {
-	bool rebooted = r->boot != u->offer_boot && u->offer_boot != 0;
+	bool rebooted = r->keyless ||
+			(u->offer_boot != 0 && registry_later_boot(live, r->boot, u->offer_boot));
 
 	if (rebooted && (what == INSTALLED_NEW || r->n_components < 0))
 		return EVENT_CONFIRMED;
@@ -134,7 +135,7 @@ static bool repeats(const struct update *u, enum update_event ev)
 }
 
 static int apply_word(struct tracker *tk, struct update *u, const struct report *r,
-		      enum update_event ev, struct err *e)
+		      const struct device_live *live, enum update_event ev, struct err *e)
 {
 	char cause[REASON_TEXT];
 	enum installed what;
@@ -143,7 +144,7 @@ static int apply_word(struct tracker *tk, struct update *u, const struct report 
 		if (judge(tk, u, r, &what, e) < 0)
 			return -1;
 		if (ev == EVENT_CONFIRMED)
-			ev = settle_success(u, r, what);
+			ev = settle_success(u, r, live, what);
 	}
 	if (repeats(u, ev))
 		return progress_only(tk, u, r, e);
@@ -151,7 +152,7 @@ static int apply_word(struct tracker *tk, struct update *u, const struct report 
 			 : ev == EVENT_ROLLED_BACK ? FAILURE_BOOT
 						   : FAILURE_NONE;
 	/* the boot it installs in: success must come from another one */
-	if (ev >= EVENT_ACCEPTED && ev <= EVENT_REBOOTING)
+	if (ev >= EVENT_ACCEPTED && ev <= EVENT_REBOOTING && !r->keyless)
 		u->offer_boot = r->boot;
 	if (ev == EVENT_DEFERRED)
 		put_off(tk, u);
@@ -174,17 +175,18 @@ static int keep_facts(struct tracker *tk, const struct device *d, const struct r
 }
 
 static int apply(struct tracker *tk, const struct device *d, const struct report *r,
-		 struct update *u, bool known, struct err *e)
+		 const struct device_live *live, struct update *u, bool known, struct err *e)
 {
 	enum update_event ev;
 
 	if (!says_nothing(r->state)) {
 		if (update_event_of_report(r->state, &ev) < 0)
 			return err_set(e, ERR_INVALID, "state: no update is ever %.32s", r->state);
-		if (known && apply_word(tk, u, r, ev, e) < 0)
+		if (known && apply_word(tk, u, r, live, ev, e) < 0)
 			return -1;
 	}
-	if (r->n_components <= 0)
+	/* an earlier boot's versions, come late, are not what runs now */
+	if (r->n_components <= 0 || live->boot != r->boot)
 		return 0;
 	if (installed_conclude(tk, d, r->boot, r->components, r->n_components,
 			       "report after a restart", e) < 0)
@@ -209,7 +211,7 @@ int report_apply(struct tracker *tk, const struct device *d, const struct report
 	if (fresh < 0)
 		return -1;
 	if (fresh > 0 &&
-	    (keep_facts(tk, d, r, &live, e) < 0 || apply(tk, d, r, &u, known > 0, e) < 0))
+	    (keep_facts(tk, d, r, &live, e) < 0 || apply(tk, d, r, &live, &u, known > 0, e) < 0))
 		return -1;
 	out->duplicate = fresh == 0;
 	out->update = known > 0 ? u.id : 0;
