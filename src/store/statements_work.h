@@ -9,12 +9,13 @@ X(UPDATE_ADD, MAIN,
   "not_before, not_after, reason, created, changed, last_history) VALUES ($1, $2, $3, $4, $5, $6, "
   "$7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, 0)")
 X(UPDATE_GET, MAIN, "SELECT " UPDATE_COLUMNS " FROM updates WHERE id = $1")
-/* two, each in the order of updates_open, so that neither sorts */
+/* in the order of updates_open, so that what most reports are about needs no sorting */
 X(UPDATE_RUNNING, MAIN,
   "SELECT " UPDATE_COLUMNS " FROM updates WHERE dev = $1 AND open = 1 AND state <> 'planned' "
-  "ORDER BY urgency, id LIMIT 1")
-X(UPDATE_FIRST_PLANNED, MAIN,
-  "SELECT " UPDATE_COLUMNS " FROM updates WHERE dev = $1 AND open = 1 ORDER BY urgency, id LIMIT 1")
+  "AND state <> 'deferred' ORDER BY urgency, id LIMIT 1")
+X(UPDATE_FIRST_WAITING, MAIN,
+  "SELECT " UPDATE_COLUMNS " FROM updates WHERE dev = $1 AND open = 1 "
+  "ORDER BY CASE WHEN state = 'deferred' THEN 0 ELSE 1 END, urgency, id LIMIT 1")
 X(UPDATE_LATEST, MAIN,
   "SELECT " UPDATE_COLUMNS " FROM updates WHERE dev = $1 AND state <> 'planned' "
   "ORDER BY id DESC LIMIT 1")
@@ -111,8 +112,10 @@ X(JOB_GET, MAIN, "SELECT " JOB_COLUMNS " FROM jobs WHERE id = $1")
 X(JOB_PUT, MAIN,
   "UPDATE jobs SET cursor = $1, done = $2, total = $3, result = $4, finished = $5 WHERE id = $6")
 X(JOB_PUT_STATE, MAIN, "UPDATE jobs SET state = $1 WHERE id = $2 AND state <> $3")
+/* trust first: what is withdrawn must not wait behind what is planned */
 X(JOB_NEXT, MAIN,
-  "SELECT " JOB_COLUMNS " FROM jobs WHERE state = 'running' ORDER BY id LIMIT 1")
+  "SELECT " JOB_COLUMNS " FROM jobs WHERE state = 'running' ORDER BY CASE WHEN "
+  "kind = 'anchor-revoke' OR kind = 'release-withdraw' THEN 0 ELSE 1 END, id LIMIT 1")
 X(JOB_LIST, MAIN, "SELECT " JOB_COLUMNS " FROM jobs WHERE id > $1 ORDER BY id LIMIT $2")
 X(IDEMPOTENCY_GET, MAIN,
   "SELECT request, status, body FROM idempotency WHERE who = $1 AND key = $2")

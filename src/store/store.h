@@ -249,7 +249,10 @@ int store_operator_list(struct store *st, int64_t after, int limit, struct opera
 /* Updates. */
 int store_update_add(struct store *st, struct update *u, struct err *e); /* fills id */
 int store_update_get(struct store *st, int64_t id, struct update *out, struct err *e);
-/* The device's open update: the one past planned, else the first planned by urgency, then age. */
+/*
+ * The device's open update: the one that runs, else what it put off, else the first planned
+ * by urgency, then age.
+ */
 int store_update_open(struct store *st, int64_t dev, struct update *out, struct err *e);
 int store_update_latest(struct store *st, int64_t dev, struct update *out,
 			struct err *e); /* newest of any state past planned */
@@ -298,7 +301,7 @@ int store_job_add(struct store *st, struct job *j, struct err *e);
 int store_job_get(struct store *st, int64_t id, struct job *out, struct err *e);
 int store_job_put(struct store *st, const struct job *j, struct err *e);
 int store_job_next(struct store *st, struct job *out,
-		   struct err *e); /* oldest running one: 1/0/-1 */
+		   struct err *e); /* running: trust first, then the oldest; 1/0/-1 */
 int store_job_list(struct store *st, int64_t after, int limit, struct job *out, struct err *e);
 /* A stored answer to an operator's POST: 1 found (status, body in arena), 0 new, -1. */
 int store_idempotency_get(struct store *st, const char *who, struct slice key,

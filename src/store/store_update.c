@@ -79,7 +79,7 @@ int store_update_open(struct store *st, int64_t dev, struct update *out, struct 
 {
 	int found = update_one(st, STMT_UPDATE_RUNNING, dev, out, e);
 
-	return found != 0 ? found : update_one(st, STMT_UPDATE_FIRST_PLANNED, dev, out, e);
+	return found != 0 ? found : update_one(st, STMT_UPDATE_FIRST_WAITING, dev, out, e);
 }
 
 int store_update_latest(struct store *st, int64_t dev, struct update *out, struct err *e)

@@ -37,9 +37,27 @@ static void describe(const struct tracker *tk, const struct update *u, struct de
 		out->granted_s = seconds_until(u->track_due, tk->now.track);
 }
 
+/* What was put off may begin after all: not beside another, nor when it was taken back. */
+static int check_begin(struct tracker *tk, const struct update *u, struct err *e)
+{
+	struct release r;
+	struct update now;
+	int found = store_update_open(tk->st, u->dev, &now, e);
+
+	if (found > 0 && now.id != u->id && update_state_in_flight(now.state))
+		return err_set(e, ERR_CONFLICT, "update %" PRId64 " runs: one at a time", now.id);
+	if (found >= 0)
+		found = store_release_get(tk->st, u->release, &r, e);
+	if (found <= 0)
+		return found < 0 ? -1 : err_set(e, ERR_CONFLICT, "its release is gone");
+	return release_offerable(tk, &r, e) ? 0 : err_prefix(e, "release %s", r.name);
+}
+
 static int accept(struct tracker *tk, struct update *u, const char *cause, struct err *e)
 {
 	if (u->state == UPDATE_DEFERRED) {
+		if (check_begin(tk, u, e) < 0)
+			return -1;
 		/* it gave its slot back when it deferred */
 		int got = u->rollout > 0 ? store_rollout_reserve(tk->st, u->rollout, e) : 1;
 		if (got <= 0)

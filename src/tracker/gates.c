@@ -138,7 +138,9 @@ static int gate_budget(struct look *g, char value[REASON_TEXT], struct err *e)
 			     "%" PRId64 " of %" PRId64 " in flight, %" PRId64 " of %" PRId64
 			     " failed",
 			     r->in_flight, r->in_flight_window, r->failed, r->budget);
-		return r->in_flight < r->in_flight_window && r->failed <= r->budget ? 1 : 0;
+		return r->budget > 0 && r->in_flight < r->in_flight_window && r->failed <= r->budget
+			       ? 1
+			       : 0;
 	}
 	cause_format(value, REASON_TEXT, "%" PRId64 " failed + %" PRId64 " in flight of %" PRId64,
 		     r->failed, r->in_flight, r->budget);

@@ -227,16 +227,28 @@ static int preempt(struct ask *q, struct offer *out, struct err *e)
 	int open = gates_pass(&g, &name, value, e);
 	if (open <= 0)
 		return open;
+	/* what runs makes room only for what has its slot */
+	int made = make_offer(q, next, &g, out, e);
+	if (made <= 0)
+		return made;
 	bool newer = same_class(&g.release, &r.release) && g.release.sequence > r.release.sequence;
-	if (update_apply(q->tk, running, newer ? EVENT_SUPERSEDE : EVENT_RETURN, FAILURE_NONE,
-			 "a critical update goes first", e) < 0)
-		return -1;
-	return make_offer(q, next, &g, out, e);
+	return update_apply(q->tk, running, newer ? EVENT_SUPERSEDE : EVENT_RETURN, FAILURE_NONE,
+			    "a critical update goes first", e) < 0
+		       ? -1
+		       : 1;
+}
+
+/* One that was put off keeps the others back: at most one is past planned, but for a critical. */
+static bool kept_back(const struct update *u, const struct update *deferred)
+{
+	return deferred &&
+	       (u->urgency != URGENCY_CRITICAL || deferred->urgency == URGENCY_CRITICAL);
 }
 
 static int answer(struct ask *q, struct offer *out, struct err *e)
 {
 	struct err first = { .code = ERR_NONE };
+	const struct update *deferred = NULL;
 	int result = 0;
 
 	if (update_state_in_flight(q->queue[0].state)) {
@@ -246,9 +258,12 @@ static int answer(struct ask *q, struct offer *out, struct err *e)
 	if (q->may_write && q->n > 1 && supersede(q, e) < 0)
 		return -1;
 	for (int i = 0; i < q->n && result == 0; i++) {
-		if (update_state_terminal(q->queue[i].state))
+		struct update *u = &q->queue[i];
+		if (update_state_terminal(u->state) || kept_back(u, deferred))
 			continue;
-		result = consider(q, &q->queue[i], out, e);
+		result = consider(q, u, out, e);
+		if (u->state == UPDATE_DEFERRED)
+			deferred = u;
 		if (result == 0 && first.code == ERR_NONE && q->why)
 			first = *q->why;
 	}
@@ -308,19 +323,27 @@ int offer_manifest_fetched(struct tracker *tk, int64_t dev, struct err *e)
 	return store_update_progress(tk->st, u.id, u.progress, true, e);
 }
 
+/* The release it may fetch of now: whoever is writing its flash is not called back. 1, 0, -1 */
+static int entitled(struct tracker *tk, int64_t dev, struct release *r, struct err *e)
+{
+	struct update u;
+	int found = running(tk, dev, &u, e);
+
+	if (found > 0)
+		found = store_release_get(tk->st, u.release, r, e);
+	if (found > 0 && u.state < UPDATE_INSTALLING && !release_offerable(tk, r, NULL))
+		return 0;
+	return found;
+}
+
 int offer_grants_object(struct tracker *tk, int64_t dev, const struct digest *object, struct err *e)
 {
 	struct manifest_image images[IMAGES_MAX];
 	struct release r;
-	struct update u;
 
-	int found = running(tk, dev, &u, e);
-	if (found > 0)
-		found = store_release_get(tk->st, u.release, &r, e);
+	int found = entitled(tk, dev, &r, e);
 	if (found <= 0)
 		return found;
-	if (u.state < UPDATE_INSTALLING && !release_offerable(tk, &r, NULL))
-		return 0;
 	if (digest_eq(&r.manifest, object))
 		return 1;
 	int n = store_manifest_images(tk->st, &r.manifest, images, IMAGES_MAX, e);
@@ -333,8 +356,8 @@ int offer_grants_object(struct tracker *tk, int64_t dev, const struct digest *ob
 int offer_route(struct tracker *tk, int64_t dev, const char *path, struct digest *object,
 		struct err *e)
 {
-	struct update u;
-	int found = running(tk, dev, &u, e);
+	struct release r;
+	int found = entitled(tk, dev, &r, e);
 
-	return found <= 0 ? found : store_route_of_release(tk->st, u.release, path, object, e);
+	return found <= 0 ? found : store_route_of_release(tk->st, r.id, path, object, e);
 }

@@ -32,12 +32,18 @@ int update_size(struct tracker *tk, int64_t release, uint64_t *size, struct err 
 	return n < 0 ? -1 : 0;
 }
 
+/* What runs, then what was put off, then what never was offered. */
+static int rank(const struct update *u)
+{
+	if (update_state_in_flight(u->state))
+		return 0;
+	return u->state == UPDATE_PLANNED ? 2 : 1;
+}
+
 static bool before(const struct update *a, const struct update *b)
 {
-	bool runs_a = a->state != UPDATE_PLANNED, runs_b = b->state != UPDATE_PLANNED;
-
-	if (runs_a != runs_b)
-		return runs_a;
+	if (rank(a) != rank(b))
+		return rank(a) < rank(b);
 	return a->urgency != b->urgency ? a->urgency < b->urgency : a->id < b->id;
 }
 
@@ -108,19 +114,34 @@ static int lost(struct tracker *tk, const struct update *u, bool *out, struct er
 	return 0;
 }
 
-/* An attempt that ends while retries last is not the update's end. */
+/* 1 its rollout was aborted: nothing of it waits any more. */
+static int aborted(struct tracker *tk, const struct update *u, struct err *e)
+{
+	struct rollout r;
+
+	if (u->rollout == 0)
+		return 0;
+	int found = store_rollout_get(tk->st, u->rollout, &r, e);
+	return found <= 0 ? found : r.state == ROLLOUT_ABORTED;
+}
+
+/* An attempt that ends while retries last is not the update's end; an abort is. */
 static int settle_event(struct tracker *tk, const struct update *u, enum update_event *ev,
 			enum failure f, struct err *e)
 {
 	bool gone = false, over = *ev == EVENT_FAILED || *ev == EVENT_TIMEOUT;
 
-	if (!over || !update_state_in_flight(u->state) || !retries_last(tk, u, f))
+	if (*ev != EVENT_RETURN &&
+	    (!over || !update_state_in_flight(u->state) || !retries_last(tk, u, f)))
 		return 0;
 	if (*ev == EVENT_TIMEOUT && lost(tk, u, &gone, e) < 0)
 		return -1;
-	if (!gone)
+	int ended = gone ? 0 : aborted(tk, u, e);
+	if (ended == 0 && over && !gone)
 		*ev = EVENT_RETRY;
-	return 0;
+	else if (ended > 0 && !over)
+		*ev = EVENT_CANCEL;
+	return ended < 0 ? -1 : 0;
 }
 
 /* The budget's failures: a device is charged once, until it succeeds. */

@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: ISC */
+/* SPDX-FileCopyrightText: The Fettle authors */
+
+/* Several updates of one device, words out of order, rollouts that end: on a real store. */
+#include <check.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "tracker_world.h"
+
+static struct world w;
+static struct release rel;
+
+static void setup(void)
+{
+	world_open(&w);
+	world_enrol(&w, "lamp-1", "1.0", 1);
+	rel = world_release(&w, 5, "2.0");
+}
+
+static void teardown(void)
+{
+	world_close(&w);
+}
+
+static void assert_state(int64_t id, enum update_state s)
+{
+	ck_assert_str_eq(update_state_word(world_update(&w, id).state), update_state_word(s));
+}
+
+static int decide(int64_t update, int kind, int64_t until_s, uint64_t counter)
+{
+	struct decision c = { .boot = 1, .counter = counter, .update = update, .until_s = until_s };
+	struct device d = world_device(&w, "lamp-1");
+	struct decision_answer out;
+
+	c.kind = kind;
+	return WORLD_DO(&w, offer_decide(&w.tk, &d, &c, &out, &w.err));
+}
+
+/* At most one update of a device is past planned: a deferral is not got round by another. */
+START_TEST(test_a_deferral_holds_for_the_same_release_twice)
+{
+	struct rollout one = world_rollout(&w, &rel, "one", "all", 1);
+	struct rollout two = world_rollout(&w, &rel, "two", "all", 1);
+	int64_t first = world_ask(&w, "lamp-1");
+
+	ck_assert_int_eq(world_update(&w, first).rollout, one.id);
+	ck_assert_int_eq(decide(first, DECISION_DEFER, 3600, 2), 0);
+	for (int i = 0; i < 3; i++)
+		ck_assert_int_eq(world_ask(&w, "lamp-1"), 0);
+	ck_assert_int_eq(strncmp(w.err.text, "deferral", 8), 0);
+	ck_assert_int_eq(world_rollout_now(&w, two.id).in_flight, 0);
+	world_wait(&w, 3600);
+	ck_assert_int_eq(world_ask(&w, "lamp-1"), first);
+	ck_assert_int_eq(world_rollout_now(&w, one.id).in_flight, 1);
+}
+END_TEST
+
+/* What is critical does go first, and then it is the one that counts. */
+START_TEST(test_critical_goes_before_a_deferral)
+{
+	struct rollout one = world_rollout(&w, &rel, "one", "all", 1);
+	int64_t first = world_ask(&w, "lamp-1");
+	struct device d = world_device(&w, "lamp-1");
+
+	WORLD_OK(&w, release_set_urgency(&w.tk, &rel, URGENCY_CRITICAL, &w.err));
+	ck_assert_int_eq(decide(first, DECISION_DEFER, 3600, 2), 0);
+	struct rollout two = world_rollout(&w, &rel, "two", "all", 1);
+	int64_t second = world_ask(&w, "lamp-1");
+	ck_assert_int_ne(second, first);
+	ck_assert_int_ne(second, 0);
+	ck_assert_int_eq(world_ask(&w, "lamp-1"), second);
+	ck_assert_int_eq(world_rollout_now(&w, two.id).in_flight, 1);
+	ck_assert_int_eq(world_rollout_now(&w, one.id).in_flight, 0);
+	ck_assert_int_eq(offer_grants_object(&w.tk, d.dev, &rel.manifest, &w.err), 1);
+	ck_assert_int_eq(world_report(&w, "lamp-1", 1, 3, 0, "downloading"), 0);
+	assert_state(second, UPDATE_DOWNLOADING);
+	assert_state(first, UPDATE_DEFERRED);
+	/* nor does it accept the one while the other runs */
+	ck_assert_int_eq(decide(first, DECISION_ACCEPT, 0, 4), -1);
+	ck_assert_int_eq(world_register(&w, "lamp-1", 2, 1, "2.0", 5), 0);
+	assert_state(second, UPDATE_SUCCEEDED);
+}
+END_TEST
+
+/* The words of an earlier boot that come late say nothing about how this one went. */
+START_TEST(test_an_older_boot_confirms_nothing)
+{
+	struct rollout r = world_rollout(&w, &rel, "one", "all", 1);
+
+	ck_assert_int_eq(world_register(&w, "lamp-1", 2, 1, "1.0", 1), 0);
+	int64_t u = world_ask(&w, "lamp-1");
+	ck_assert_int_eq(world_report(&w, "lamp-1", 2, 2, u, "installing"), 0);
+	/* queued in boot 1, about an update of then */
+	ck_assert_int_eq(world_report(&w, "lamp-1", 1, 7, 0, "succeeded"), 0);
+	ck_assert_int_ne(world_update(&w, u).state, UPDATE_SUCCEEDED);
+	ck_assert_int_eq(world_rollout_now(&w, r.id).in_flight, 1);
+	ck_assert_int_eq(world_register(&w, "lamp-1", 3, 1, "2.0", 5), 0);
+	assert_state(u, UPDATE_SUCCEEDED);
+}
+END_TEST
+
+START_TEST(test_an_older_boot_rolls_nothing_back)
+{
+	struct rollout r = world_rollout(&w, &rel, "one", "all", 1);
+	struct device d = world_device(&w, "lamp-1");
+	struct report late = { .boot = 1,
+			       .counter = 9,
+			       .progress = -1,
+			       .n_components = 1,
+			       .state = "idle",
+			       .components = { { .version = "1.0" } } };
+	struct report_answer a;
+
+	ck_assert_int_eq(world_register(&w, "lamp-1", 2, 1, "1.0", 1), 0);
+	int64_t u = world_ask(&w, "lamp-1");
+	ck_assert_int_eq(world_report(&w, "lamp-1", 2, 2, u, "installing"), 0);
+	WORLD_OK(&w, report_apply(&w.tk, &d, &late, &a, &w.err));
+	assert_state(u, UPDATE_INSTALLING);
+	ck_assert_int_eq(world_rollout_now(&w, r.id).failed, 0);
+}
+END_TEST
+
+/* An attempt that fails in an aborted rollout has no next one. */
+START_TEST(test_no_attempt_after_an_abort)
+{
+	struct rollout r = world_rollout(&w, &rel, "one", "all", 1);
+	int64_t u = world_ask(&w, "lamp-1");
+	struct job job;
+
+	ck_assert_int_eq(world_report(&w, "lamp-1", 1, 2, u, "downloading"), 0);
+	WORLD_OK(&w, rollout_abort(&w.tk, &r, "", &job, &w.err));
+	world_jobs(&w);
+	ck_assert_int_eq(world_report(&w, "lamp-1", 1, 3, u, "failed"), 0);
+	assert_state(u, UPDATE_FAILED);
+	r = world_rollout_now(&w, r.id);
+	ck_assert_int_eq(r.planned, 0);
+	ck_assert_int_eq(r.ended, 1);
+}
+END_TEST
+
+/* A rollout that may have no failure at all does not take the running update's place. */
+START_TEST(test_no_offer_without_a_slot_after_preempting)
+{
+	struct rollout_spec s = { .name = "fix", .target = "all", .in_flight = 1 };
+	struct rollout r;
+	struct job job;
+
+	world_rollout(&w, &rel, "one", "all", 1);
+	int64_t running = world_ask(&w, "lamp-1");
+	struct release newer = world_release(&w, 6, "2.1");
+	WORLD_OK(&w, release_set_urgency(&w.tk, &newer, URGENCY_CRITICAL, &w.err));
+	s.release = newer.id;
+	WORLD_OK(&w, rollout_create(&w.tk, &s, &r, &job, &w.err));
+	world_jobs(&w);
+	r = world_rollout_now(&w, r.id);
+	WORLD_OK(&w, rollout_start(&w.tk, &r, &w.err));
+	ck_assert_int_eq(world_ask(&w, "lamp-1"), running);
+	assert_state(running, UPDATE_OFFERED);
+}
+END_TEST
+
+/* From revocation on nothing of it is handed out, long before the job has come round. */
+START_TEST(test_a_revoked_anchor_closes_routes_at_once)
+{
+	struct device d = world_device(&w, "lamp-1");
+	struct digest object;
+
+	world_rollout(&w, &rel, "one", "all", 1);
+	ck_assert_int_gt(world_ask(&w, "lamp-1"), 0);
+	ck_assert_int_eq(offer_route(&w.tk, d.dev, "/lamp/main.bin", &object, &w.err), 1);
+	WORLD_OK(&w, anchor_revoke(&w.tk, w.anchor.id, &w.err));
+	ck_assert_int_eq(offer_route(&w.tk, d.dev, "/lamp/main.bin", &object, &w.err), 0);
+	ck_assert_int_eq(offer_grants_object(&w.tk, d.dev, &rel.manifest, &w.err), 0);
+}
+END_TEST
+
+/* Trust goes before bulk: what withdraws does not wait behind what plans. */
+START_TEST(test_revocation_goes_before_other_jobs)
+{
+	struct rollout_spec s = { .name = "big", .target = "all", .release = rel.id };
+	struct rollout r;
+	struct release now;
+	struct job job;
+
+	WORLD_OK(&w, rollout_create(&w.tk, &s, &r, &job, &w.err));
+	WORLD_OK(&w, anchor_revoke(&w.tk, w.anchor.id, &w.err));
+	WORLD_OK(&w, jobs_slice(&w.tk, 1000000, &w.err));
+	ck_assert_int_eq(store_release_get(w.st, rel.id, &now, &w.err), 1);
+	ck_assert_int_eq(now.state, RELEASE_WITHDRAWN);
+	ck_assert_int_eq(world_rollout_now(&w, r.id).state, ROLLOUT_CREATING);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("tracker/corners");
+	TCase *t = tcase_create("corners");
+
+	tcase_add_checked_fixture(t, setup, teardown);
+	tcase_set_timeout(t, 60);
+	tcase_add_test(t, test_a_deferral_holds_for_the_same_release_twice);
+	tcase_add_test(t, test_critical_goes_before_a_deferral);
+	tcase_add_test(t, test_an_older_boot_confirms_nothing);
+	tcase_add_test(t, test_an_older_boot_rolls_nothing_back);
+	tcase_add_test(t, test_no_attempt_after_an_abort);
+	tcase_add_test(t, test_no_offer_without_a_slot_after_preempting);
+	tcase_add_test(t, test_a_revoked_anchor_closes_routes_at_once);
+	tcase_add_test(t, test_revocation_goes_before_other_jobs);
+	suite_add_tcase(s, t);
+	SRunner *r = srunner_create(s);
+	srunner_run_all(r, CK_NORMAL);
+	int failed = srunner_ntests_failed(r);
+	srunner_free(r);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
