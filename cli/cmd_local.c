@@ -257,7 +257,10 @@ int cmd_manifest_verify(struct ctx *c, struct err *e)
 	    suit_open(buf_slice(&in), m, e) == 0)
 		anchor = signer(c, m, &alg, e);
 	/* A right signature over rules we would refuse is no valid manifest. */
-	if (anchor && suit_parse(buf_slice(&in), m, e) == 0) {
+	if (anchor && suit_parse(buf_slice(&in), m, e) != 0) {
+		err_prefix(e, "signature %s by %s verifies, the rest does not", alg_name(alg),
+			   anchor);
+	} else if (anchor) {
 		doc_add_bool(&c->a, d, "valid", true);
 		doc_add_text(&c->a, d, "anchor", anchor);
 		doc_add_text(&c->a, d, "alg", alg_name(alg));

@@ -67,6 +67,7 @@ struct suit_manifest {
 	struct slice reference_uri;
 	struct suit_component components[SUIT_COMPONENTS_MAX];
 	uint8_t n_components;
+	uint8_t n_dependencies; /* not followed: suit_parse() refuses the manifest */
 	struct suit_image images[SUIT_ALTERNATIVES_MAX];
 	uint8_t n_images;
 	struct uuid vendor_id, class_id, device_id;

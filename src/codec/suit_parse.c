@@ -164,6 +164,20 @@ static void read_components(struct cbor_reader *c, struct suit_manifest *m)
 	}
 }
 
+/* {component index => {? prefix}}: how many there are. */
+static uint8_t read_dependencies(struct cbor_reader *c)
+{
+	uint64_t n = cbor_take_map(c);
+
+	if (!c->failed && (n == 0 || n > SUIT_COMPONENTS_MAX))
+		cbor_fail(c, ERR_TOO_LARGE, "%llu dependencies", (unsigned long long)n);
+	for (uint64_t i = 0; i < n && !c->failed; i++) {
+		(void)cbor_take_uint(c);
+		(void)cbor_take_raw(c);
+	}
+	return c->failed ? 0 : (uint8_t)n;
+}
+
 static int read_common(struct slice common, struct suit_manifest *m, struct slice *shared,
 		       struct err *e)
 {
@@ -182,11 +196,15 @@ static int read_common(struct slice common, struct suit_manifest *m, struct slic
 		else if (key == COMMON_SHARED)
 			*shared = cbor_take_bytes(&c);
 		else if (key == COMMON_DEPENDENCIES)
-			cbor_fail(&c, ERR_UNSUPPORTED, "dependencies are not supported");
+			m->n_dependencies = read_dependencies(&c);
 		else
 			cbor_fail(&c, ERR_UNSUPPORTED, "unknown member %lld", (long long)key);
 	}
-	return cbor_end(&c) ? err_prefix(e, "common") : 0;
+	if (cbor_end(&c))
+		return err_prefix(e, "common");
+	/* refused only now, so that people who look at the manifest see what it is made of */
+	return m->n_dependencies ? err_set(e, ERR_UNSUPPORTED, "dependencies are not supported")
+				 : 0;
 }
 
 static int read_plain(const struct suit_members *man, struct suit_manifest *m, struct err *e)
@@ -259,11 +277,12 @@ static int read_manifest(struct suit_members *man, const struct suit_members *en
 			       "manifest without version, sequence number or common");
 	if (read_plain(man, m, e))
 		return -1;
+	if (check_severed(man, env, m, e) ||
+	    read_common(man->m[MANIFEST_COMMON].content, m, &shared, e))
+		return -1;
 	if (man->m[MANIFEST_DEPENDENCY_RESOLUTION].present)
 		return err_set(e, ERR_UNSUPPORTED, "dependencies are not supported");
-	if (check_severed(man, env, m, e) ||
-	    read_common(man->m[MANIFEST_COMMON].content, m, &shared, e) ||
-	    suit_machine_run(m, shared, man, e))
+	if (suit_machine_run(m, shared, man, e))
 		return -1;
 	if (man->m[MANIFEST_TEXT].content.p && suit_text_read(man->m[MANIFEST_TEXT].content, m, e))
 		return err_prefix(e, "text");
@@ -276,6 +295,7 @@ int suit_parse(struct slice envelope, struct suit_manifest *m, struct err *e)
 
 	m->n_components = 0;
 	m->n_images = 0;
+	m->n_dependencies = 0;
 	if (suit_envelope_read(envelope, m, &env, e))
 		return -1;
 	/* only what suit_open() has seen is read: its slices point into these very bytes */

@@ -163,6 +163,8 @@ int suit_print(struct slice envelope, const struct suit_manifest *m, struct buf 
 	print_conditions(m, out);
 	for (unsigned i = 0; i < m->n_components; i++)
 		buf_printf(out, "%-22s %u %s\n", "component", i, m->components[i].name);
+	if (m->n_dependencies > 0)
+		line_number(out, "dependencies", m->n_dependencies);
 	for (unsigned i = 0; i < m->n_images; i++)
 		print_image(m, &m->images[i], out);
 	for (unsigned i = 0; i < m->n_payloads; i++) {
