@@ -11,6 +11,10 @@ OBSERVE, URI_PATH, CONTENT_FORMAT, MAX_AGE, URI_QUERY, ACCEPT, BLOCK2, BLOCK1, S
     6, 11, 12, 14, 15, 17, 23, 27, 28, 4, 252)
 
 
+# No option of any standard, and of the kind a server passes over: room for an Echo.
+PADDING = 65000
+
+
 def code(c):
     return "%d.%02d" % (c >> 5, c & 31)
 
