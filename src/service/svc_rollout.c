@@ -5,6 +5,7 @@
 
 #include "base/text.h"
 #include "service/svc.h"
+#include "tracker/filter.h"
 
 #define PHASES_MAX 16
 
@@ -180,13 +181,19 @@ static int read_release(struct call *c, struct rollout_spec *s, struct err *e)
 	return 0;
 }
 
-/* The asker's scope becomes part of the target, for good. */
+/*
+ * The asker's scope becomes part of the target, for good. The target must be a filter by
+ * itself: "a) or (b" would otherwise step out of the parentheses it is put into.
+ */
 static int bound_target(struct call *c, struct rollout_spec *s, struct err *e)
 {
 	char both[FILTER_TEXT];
+	struct filter *f;
 
 	if (!c->scope)
 		return 0;
+	if (filter_parse(s->target, c->tk.a, &f, e) != 0)
+		return err_prefix(e, "target");
 	if (text_format(both, sizeof(both), "(%s) and (%s)", s->target, c->who.scope) != 0)
 		return err_set(e, ERR_TOO_LARGE, "target: too long together with the scope of %s",
 			       c->who.name);

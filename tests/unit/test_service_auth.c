@@ -437,6 +437,10 @@ START_TEST(scopes_bound_what_is_seen_and_done)
 	a.json = "{\"name\":\"mine\",\"release\":\"lamp-1\",\"target\":\"all\"}";
 	ck_assert_uint_eq(rig_ask(&r, &a), 202);
 	ck_assert_str_eq(rig_text(&r, "target"), "(all) and (tag == lab)");
+	/* and no target gets out of it */
+	a.json = "{\"name\":\"theirs\",\"release\":\"lamp-1\","
+		 "\"target\":\"id == out) or (id == in\"}";
+	ck_assert_uint_eq(rig_ask(&r, &a), 422);
 	a.method = METHOD_GET;
 	a.path = API "/status";
 	a.json = NULL;
