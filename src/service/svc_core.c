@@ -182,7 +182,7 @@ static int put_published(struct links *l, struct err *e)
 		return err_set(e, ERR_NO_MEMORY, "no memory for the links");
 	int n = store_release_published_list(l->c->tk.st, 0, CORE_RELEASES, r, e);
 	for (int i = 0; i < n; i++)
-		if (put_release(l, &r[i], e) < 0)
+		if (release_offerable(&l->c->tk, &r[i], NULL) && put_release(l, &r[i], e) < 0)
 			return -1;
 	return n < 0 ? -1 : 0;
 }

@@ -50,7 +50,7 @@ static int granted_to_device(struct call *c, const struct digest *d, struct err 
 /* An image: for all when published, for a device by its update, for operators. */
 static int image_rights(struct call *c, const struct digest *d, bool *session, struct err *e)
 {
-	int rc = store_object_published(c->tk.st, d, e);
+	int rc = release_object_published(&c->tk, d, e);
 
 	*session = rc != 1;
 	if (rc == 0)
@@ -112,10 +112,22 @@ int svc_object_manifest(struct call *c, struct err *e)
 	int own = granted_to_device(c, &d, e);
 	if (own < 0)
 		return -1;
-	rc = own == 1 || may_read_all(c) ? 1 : store_object_published(c->tk.st, &d, e);
+	rc = own == 1 || may_read_all(c) ? 1 : release_object_published(&c->tk, &d, e);
 	if (rc != 1)
 		return rc < 0 ? -1 : absent(e);
 	return reply_manifest(c, &d, own == 1, e);
+}
+
+/* What the newest published release that may be offered means by this path. 1, 0, -1 */
+static int published_path(struct call *c, const char *path, struct digest *d, struct err *e)
+{
+	struct release r;
+	int64_t id;
+	int rc = store_route_published(c->tk.st, path, d, &id, e);
+
+	if (rc == 1)
+		rc = store_release_get(c->tk.st, id, &r, e);
+	return rc == 1 && !release_offerable(&c->tk, &r, NULL) ? 0 : rc;
 }
 
 /*
@@ -127,7 +139,6 @@ int svc_object_path(struct call *c, struct err *e)
 {
 	char path[PATH_MAX_LEN + 1];
 	struct digest d;
-	int64_t release;
 	int rc = 0;
 
 	if (text_copy_slice(path, sizeof(path), c->rq->path) != 0)
@@ -135,7 +146,7 @@ int svc_object_path(struct call *c, struct err *e)
 	if (c->who.role == ROLE_DEVICE && c->who.dev != 0)
 		rc = offer_route(&c->tk, c->who.dev, path, &d, e);
 	if (rc == 0)
-		rc = store_route_published(c->tk.st, path, &d, &release, e);
+		rc = published_path(c, path, &d, e);
 	if (rc != 1)
 		return rc < 0 ? -1 : absent(e);
 	if (held_image(c, &d, e) != 0 || acceptable(c, MEDIA_OCTETS, e) != 0)

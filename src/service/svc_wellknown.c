@@ -43,8 +43,11 @@ static int of_anyone(struct call *c, const char *maker, const char *model, struc
 {
 	struct release r;
 
-	if (found_or(store_release_published(c->tk.st, maker, model, &r, e), e,
-		     "published release"))
+	int rc = store_release_published(c->tk.st, maker, model, &r, e);
+
+	if (rc == 1)
+		rc = release_offerable(&c->tk, &r, NULL);
+	if (found_or(rc, e, "published release"))
 		return -1;
 	return reply_manifest(c, &r.manifest, false, e);
 }

@@ -113,8 +113,10 @@ X(ROUTE_PUBLISHED, MAIN,
   "ORDER BY r.sequence DESC, r.id DESC LIMIT 1")
 X(ROUTE_OF_RELEASE, MAIN, "SELECT digest FROM routes WHERE path = $1 AND release = $2")
 X(OBJECT_PUBLISHED_MANIFEST, MAIN,
-  "SELECT 1 FROM releases WHERE manifest = $1 AND published = 1 AND state = 'approved' LIMIT 1")
+  "SELECT id FROM releases WHERE manifest = $1 AND id > $2 AND published = 1 "
+  "AND state = 'approved' ORDER BY id LIMIT 1")
 X(OBJECT_PUBLISHED_IMAGE, MAIN,
-  "SELECT 1 FROM manifest_images i JOIN manifests m ON m.id = i.manifest "
+  "SELECT r.id FROM manifest_images i JOIN manifests m ON m.id = i.manifest "
   "JOIN releases r ON r.manifest = m.digest "
-  "WHERE i.digest = $1 AND r.published = 1 AND r.state = 'approved' LIMIT 1")
+  "WHERE i.digest = $1 AND r.id > $2 AND r.published = 1 AND r.state = 'approved' "
+  "ORDER BY r.id LIMIT 1")

@@ -221,8 +221,12 @@ int store_route_published(struct store *st, const char *path, struct digest *ima
 			  int64_t *release, struct err *e); /* 1/0/-1 */
 int store_route_of_release(struct store *st, int64_t release, const char *path,
 			   struct digest *image, struct err *e); /* 1/0/-1 */
-/* An object anyone may fetch: named by a published approved release. 1/0/-1 */
-int store_object_published(struct store *st, const struct digest *d, struct err *e);
+/*
+ * The next published approved release, by number, that names this object: 1/0/-1. Whether it
+ * may be handed out now is the tracker's to say.
+ */
+int store_object_published(struct store *st, const struct digest *d, int64_t after,
+			   int64_t *release, struct err *e);
 /* The published releases for /.well-known/core. */
 int store_release_published_list(struct store *st, int64_t after, int limit, struct release *out,
 				 struct err *e);

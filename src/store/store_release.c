@@ -240,19 +240,25 @@ int store_route_of_release(struct store *st, int64_t release, const char *path,
 	return sql_end(&q) == 0 ? found : -1;
 }
 
-static int exists(struct store *st, enum statement id, const struct digest *d, struct err *e)
+static int publisher(struct store *st, enum statement id, const struct digest *d, int64_t after,
+		     int64_t *release, struct err *e)
 {
 	struct sql q;
 
 	sql_begin(&q, st, id, e);
 	sql_digest(&q, d);
+	sql_int(&q, after);
 	int found = sql_row(&q);
+	if (found == 1)
+		*release = sql_get_int(&q);
 	return sql_end(&q) == 0 ? found : -1;
 }
 
-int store_object_published(struct store *st, const struct digest *d, struct err *e)
+int store_object_published(struct store *st, const struct digest *d, int64_t after,
+			   int64_t *release, struct err *e)
 {
-	int found = exists(st, STMT_OBJECT_PUBLISHED_MANIFEST, d, e);
+	int found = publisher(st, STMT_OBJECT_PUBLISHED_MANIFEST, d, after, release, e);
 
-	return found != 0 ? found : exists(st, STMT_OBJECT_PUBLISHED_IMAGE, d, e);
+	return found != 0 ? found
+			  : publisher(st, STMT_OBJECT_PUBLISHED_IMAGE, d, after, release, e);
 }

@@ -81,6 +81,20 @@ bool release_offerable(struct tracker *tk, const struct release *r, struct err *
 	return sound(tk, r, e);
 }
 
+int release_object_published(struct tracker *tk, const struct digest *d, struct err *e)
+{
+	struct release r;
+	int64_t id = 0;
+	int found;
+
+	while ((found = store_object_published(tk->st, d, id, &id, e)) == 1) {
+		found = store_release_get(tk->st, id, &r, e);
+		if (found < 0 || (found == 1 && release_offerable(tk, &r, NULL)))
+			break;
+	}
+	return found;
+}
+
 static int add_routes(struct tracker *tk, const struct release *r, struct err *e)
 {
 	struct manifest_image images[IMAGES_MAX];

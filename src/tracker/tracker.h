@@ -64,6 +64,8 @@ int release_missing(struct tracker *tk, const struct release *r, struct digest *
  * revocation in rows.
  */
 bool release_offerable(struct tracker *tk, const struct release *r, struct err *e);
+/* May anyone fetch it: named by a published release that may be offered now. 1, 0, -1 */
+int release_object_published(struct tracker *tk, const struct digest *d, struct err *e);
 int anchor_add(struct tracker *tk, struct anchor *a, struct err *e);
 int anchor_revoke(struct tracker *tk, int64_t id, struct err *e);	/* consequences are a job */
 

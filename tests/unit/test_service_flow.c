@@ -199,6 +199,32 @@ START_TEST(published_for_anyone)
 }
 END_TEST
 
+/* Published means nothing once the anchor is revoked: not only when the job has come round. */
+START_TEST(published_while_it_is_trusted)
+{
+	char image[160], manifest[160], hex[DIGEST_TEXT];
+	const char *const paths[] = { image, manifest, "/lamp-1.bin",
+				      "/.well-known/firmware/acme.example/lamp/manifest.suit" };
+	uint64_t s = rig_plain(&r);
+
+	rig_release(&r, "lamp-1", 5);
+	ck_assert_uint_eq(rig_post(&r, r.root, "/api/v1/releases/lamp-1/publish", NULL), 200);
+	digest_text(hex, &r.image);
+	ck_assert_int_eq(text_format(image, sizeof(image), "/image/%s", hex), 0);
+	digest_text(hex, &r.manifest);
+	ck_assert_int_eq(text_format(manifest, sizeof(manifest), "/manifest/%s", hex), 0);
+	for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++)
+		ck_assert_uint_eq(rig_get(&r, s, paths[i]), 200);
+	ck_assert_uint_eq(rig_post(&r, r.root, "/api/v1/anchors/1/revoke", NULL), 200);
+	for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
+		ck_assert_uint_eq(rig_get(&r, s, paths[i]), 404);
+		ck_assert(!r.oc.has_grant);
+	}
+	ck_assert_uint_eq(rig_get(&r, s, "/.well-known/core"), 200);
+	ck_assert_ptr_null(memmem(r.rs.body.p, r.rs.body.n, "</image/", 8));
+}
+END_TEST
+
 START_TEST(repeats_with_a_key)
 {
 	struct ask a = { .session = r.root,
@@ -283,6 +309,7 @@ int main(void)
 	tcase_add_test(t, a_poll_writes_nothing);
 	tcase_add_test(t, observing_reserves_nothing);
 	tcase_add_test(t, published_for_anyone);
+	tcase_add_test(t, published_while_it_is_trusted);
 	tcase_add_test(t, repeats_with_a_key);
 	tcase_add_test(t, versions_and_conditions);
 	tcase_add_test(t, import_names_every_bad_line);
