@@ -60,6 +60,25 @@ int parent_msg_send(int sock, enum parent_msg_type type, uint32_t arg, uint64_t 
 	return sent == (ssize_t)sizeof(m) ? 0 : -1;
 }
 
+/* Whatever came with the message: one is for *fd, more than one was never asked for. */
+static bool take_fds(struct msghdr *h, int *fd)
+{
+	bool one = true;
+
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(h); c; c = CMSG_NXTHDR(h, c)) {
+		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
+			continue;
+		for (size_t at = CMSG_LEN(0); at + sizeof(int) <= c->cmsg_len; at += sizeof(int)) {
+			if (*fd >= 0) {
+				close(*fd);
+				one = false;
+			}
+			memcpy(fd, (const char *)c + at, sizeof(int));
+		}
+	}
+	return one;
+}
+
 int parent_msg_recv(int sock, struct parent_msg *m, int *fd)
 {
 	struct iovec v = { .iov_base = m, .iov_len = sizeof(*m) };
@@ -76,11 +95,8 @@ int parent_msg_recv(int sock, struct parent_msg *m, int *fd)
 	while (got < 0 && errno == EINTR);
 	if (got < 0)
 		return errno == EAGAIN ? 0 : -1;
-	const struct cmsghdr *c = CMSG_FIRSTHDR(&h);
-	if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS &&
-	    c->cmsg_len == CMSG_LEN(sizeof(int)))
-		memcpy(fd, CMSG_DATA(c), sizeof(int));
-	if (got == (ssize_t)sizeof(*m) && !(h.msg_flags & (MSG_TRUNC | MSG_CTRUNC)))
+	bool fine = take_fds(&h, fd);
+	if (fine && got == (ssize_t)sizeof(*m) && !(h.msg_flags & (MSG_TRUNC | MSG_CTRUNC)))
 		return 1;
 	if (*fd >= 0)
 		close(*fd);

@@ -58,6 +58,36 @@ START_TEST(message_carries_a_descriptor)
 }
 END_TEST
 
+/* A captured child must not fill its parent's table of descriptors. */
+START_TEST(message_with_two_descriptors_leaves_none)
+{
+	union {
+		char b[CMSG_SPACE(2 * sizeof(int))];
+		struct cmsghdr align;
+	} control = { .b = { 0 } };
+	struct parent_msg m = { .type = PM_PONG };
+	struct iovec v = { .iov_base = &m, .iov_len = sizeof(m) };
+	struct msghdr h = { .msg_iov = &v,
+			    .msg_iovlen = 1,
+			    .msg_control = control.b,
+			    .msg_controllen = sizeof(control.b) };
+	struct cmsghdr *c = CMSG_FIRSTHDR(&h);
+	int two[2] = { pair[0], pair[0] }, fd, before = dup(pair[0]);
+
+	close(before);
+	c->cmsg_level = SOL_SOCKET;
+	c->cmsg_type = SCM_RIGHTS;
+	c->cmsg_len = CMSG_LEN(sizeof(two));
+	memcpy(CMSG_DATA(c), two, sizeof(two));
+	ck_assert_int_eq(sendmsg(pair[0], &h, 0), (ssize_t)sizeof(m));
+	ck_assert_int_eq(parent_msg_recv(pair[1], &m, &fd), -1);
+	ck_assert_int_eq(fd, -1);
+	int after = dup(pair[0]);
+	ck_assert_int_eq(after, before);
+	close(after);
+}
+END_TEST
+
 START_TEST(message_of_another_size_is_refused)
 {
 	struct parent_msg m;
@@ -317,6 +347,7 @@ int main(void)
 
 	tcase_add_checked_fixture(t, open_pair, close_pair);
 	tcase_add_test(t, message_carries_a_descriptor);
+	tcase_add_test(t, message_with_two_descriptors_leaves_none);
 	tcase_add_test(t, message_of_another_size_is_refused);
 	tcase_add_test(u, processes_have_names);
 	tcase_add_test(u, time_goes_on_over_a_restart);
