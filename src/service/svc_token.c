@@ -69,8 +69,9 @@ int svc_token_add(struct call *c, struct err *e)
 		return -1;
 	if (secret_make("ft_", text, &t.hash) != 0 || text_copy(t.by, sizeof(t.by), c->who.name))
 		return err_set(e, ERR_NO_MEMORY, "no memory for the token");
-	if (store_token_add(c->tk.st, &t, e) != 0 ||
-	    audit_note(&c->tk, "token.add", t.name, e, "id=%" PRId64 " role=%s scope=%s", t.id,
+	if (store_token_add(c->tk.st, &t, e) != 0)
+		return taken_or(e, "token", t.name);
+	if (audit_note(&c->tk, "token.add", t.name, e, "id=%" PRId64 " role=%s scope=%s", t.id,
 		       role_word(t.role), t.scope[0] ? t.scope : "-") != 0 ||
 	    reply_location(c, e, "/api/v1/tokens/%" PRId64, t.id) != 0)
 		return -1;

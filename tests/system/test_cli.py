@@ -558,6 +558,8 @@ class Operating(harness.Case):
         self.assertRegex(self.daemon.fettle("token", "list"), r"^ID  NAME  ROLE +SCOPE  NOT AFTER +REVOKED\n1   ci    author")
         self.assertIsNotNone(self.daemon.json("token", "revoke", "1")["revoked"])
         self.refused("role", "token", "create", "x", "--role", "admin")
+        self.daemon.fettle("token", "create", "twice", "--role", "viewer")
+        self.refused("token twice exists already", "token", "create", "twice", "--role", "viewer")
         self.refused("role", "token", "create", "x", "--role", "king")
         self.refused("scope", "token", "create", "x", "--role", "viewer", "--scope", "colour = red")
         self.refused("there is no such token", "token", "revoke", "9")
