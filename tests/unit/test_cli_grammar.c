@@ -92,16 +92,15 @@ START_TEST(sentences)
 	const char *said;
 	struct ctx c;
 	bool help;
-	char args[256] = "";
+	struct buf args = BUF_INIT(256);
 
 	ck_assert_msg(match(good[_i].line, &c, &help, &said) == 0, "%s: %s", good[_i].line, said);
 	ck_assert(!help);
 	ck_assert_str_eq(c.command->pattern, good[_i].pattern);
-	for (int i = 0; i < c.n_args; i++) {
-		strncat(args, i ? " " : "", sizeof(args) - strlen(args) - 1);
-		strncat(args, c.args[i], sizeof(args) - strlen(args) - 1);
-	}
-	ck_assert_str_eq(args, good[_i].args);
+	for (int i = 0; i < c.n_args; i++)
+		buf_printf(&args, "%s%s", i ? " " : "", c.args[i]);
+	ck_assert_str_eq(buf_cstr(&args), good[_i].args);
+	buf_free(&args);
 	ck_assert_str_eq(said, "");
 }
 END_TEST
