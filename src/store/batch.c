@@ -57,11 +57,16 @@ int store_sqlite_failed(struct store *st, enum database db, int rc, bool commit,
 		st->must_stop = true;
 	if (db == DB_MAIN && st->in_batch && c && sqlite3_get_autocommit(c))
 		st->broken = true;
+	/*
+	 * A transaction of images.db that SQLite rolled back took staged bytes with it, and
+	 * maybe those that this batch's rows already refer to.
+	 */
+	if (db == DB_IMAGES && st->images_open && c && sqlite3_get_autocommit(c)) {
+		st->broken |= st->in_batch;
+		store_images_rollback(st);
+	}
 	if (st->broken || commit)
 		st->refuse_code = code == ERR_IO || code == ERR_FULL ? code : ERR_FULL;
-	/* a transaction of images.db that SQLite rolled back took staged bytes with it */
-	if (db == DB_IMAGES && st->images_open && c && sqlite3_get_autocommit(c))
-		store_images_rollback(st);
 	return -1;
 }
 

@@ -195,6 +195,30 @@ START_TEST(test_broken)
 }
 END_TEST
 
+/* Bytes that went with images.db's transaction must not be referred to by a row that stays. */
+START_TEST(test_broken_by_the_other_file)
+{
+	struct digest d = digest_of("bytes");
+	struct image i;
+
+	ok(store_batch_begin(b.st, e));
+	store_handler_begin(b.st);
+	ok(store_image_add(b.st, slice_str("bytes"), "me", 5, &i, e));
+	ok(store_handler_end(b.st, true, e));
+	sqlite3_exec(b.st->db[DB_IMAGES], "ROLLBACK", NULL, NULL, NULL);
+	store_sqlite_failed(b.st, DB_IMAGES, SQLITE_FULL, false, NULL);
+	ck_assert(store_batch_broken(b.st));
+	refuses(store_batch_commit(b.st, e), ERR_FULL);
+	ck_assert_int_eq(store_image_get(b.st, &d, &i, &b.e), 0);
+	ok(store_batch_begin(b.st, e));
+	store_handler_begin(b.st);
+	ok(store_image_add(b.st, slice_str("bytes"), "me", 5, &i, e));
+	ok(store_handler_end(b.st, true, e));
+	ok(store_batch_commit(b.st, e));
+	ck_assert_int_eq(store_image_get(b.st, &d, &i, &b.e), 1);
+}
+END_TEST
+
 START_TEST(test_failed_sync_stops)
 {
 	static const struct {
@@ -257,6 +281,7 @@ int main(void)
 	tcase_add_test(tc, test_a_handlers_error_leaves_the_others);
 	tcase_add_test(tc, test_full);
 	tcase_add_test(tc, test_broken);
+	tcase_add_test(tc, test_broken_by_the_other_file);
 	tcase_add_test(tc, test_failed_sync_stops);
 	tcase_add_test(tc, test_both_files);
 	suite_add_tcase(s, tc);
