@@ -104,6 +104,7 @@ int idempotency_keep(struct call *c, const struct digest *key, struct err *e);
 #define PAGE_DEFAULT 100
 #define PAGE_MAX 1000
 #define PAGE_ROWS 32		/* rows taken from the store at a time */
+#define PAGE_SPAN 1000		/* looked at at a time, where a filter leaves some out */
 #define PAGE_SCAN 10000		/* rows looked at for one page where some are left out */
 
 struct page {
@@ -118,6 +119,8 @@ int page_begin(struct page *p, struct call *c, struct err *e);
 int page_want(const struct page *p);
 /* The rows asked for came: got of want; last is the last one's id. True: go on. */
 bool page_step(struct page *p, int want, int got, int64_t last);
+/* The same where rows are left out before they come: looked at up to cursor. */
+bool page_looked(struct page *p, int64_t cursor, bool done);
 /* A map for one item. */
 struct doc *page_item(struct page *p);
 int page_end(struct page *p, struct err *e);

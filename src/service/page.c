@@ -40,6 +40,16 @@ bool page_step(struct page *p, int want, int got, int64_t last)
 	return p->more;
 }
 
+bool page_looked(struct page *p, int64_t cursor, bool done)
+{
+	int64_t looked = cursor - p->after;
+
+	p->seen += looked > PAGE_SCAN ? PAGE_SCAN : (int)looked;
+	p->after = cursor;
+	p->more = !done;
+	return p->more;
+}
+
 struct doc *page_item(struct page *p)
 {
 	p->n++;

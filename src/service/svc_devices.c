@@ -173,12 +173,14 @@ int svc_devices_list(struct call *c, struct err *e)
 	struct device *rows = arena_alloc(c->tk.a, sizeof(*rows) * PAGE_ROWS);
 	const struct filter *f;
 	struct page p;
+	bool done;
 	int want;
 
 	if (!rows || page_begin(&p, c, e) != 0 || scope_query(c, &f, e) != 0)
 		return rows ? -1 : err_set(e, ERR_NO_MEMORY, "no memory for the page");
 	while ((want = page_want(&p)) > 0) {
-		int n = store_device_list(c->tk.st, f, p.after, want, rows, e);
+		int64_t cursor = p.after;
+		int n = store_device_list(c->tk.st, f, &cursor, PAGE_SPAN, want, rows, &done, e);
 
 		if (n < 0)
 			return -1;
@@ -189,7 +191,7 @@ int svc_devices_list(struct call *c, struct err *e)
 			if (put_components(c, d, e) || put_live(c, d, e) || put_update(c, d, e))
 				return -1;
 		}
-		if (!page_step(&p, want, n, n ? rows[n - 1].dev : 0))
+		if (!page_looked(&p, cursor, done))
 			break;
 	}
 	return page_end(&p, e);

@@ -74,17 +74,14 @@ int store_device_put(struct store *st, const struct device *d,
 int store_device_remove(
 	struct store *st, int64_t dev,
 	struct err *e); /* and all that hangs on it; history stays until compaction */
-int store_device_list(struct store *st, const struct filter *f, int64_t after, int limit,
-		      struct device *out, struct err *e);
-/* Matching devices beyond after, ids only: for jobs. */
-int store_device_match(struct store *st, const struct filter *f, int64_t after, int limit,
-		       int64_t *devs, struct err *e);
 /*
- * The same with the work bounded too: looks at no more than span row ids beyond
- * *cursor, moves it, says when there are none left. For slices of jobs.
+ * Devices a filter takes. The work is bounded whatever the filter: they look at no more than
+ * span row ids beyond *cursor, move it, and say when there are none left.
  */
-int store_device_match_slice(struct store *st, const struct filter *f, int64_t *cursor, int span,
-			     int limit, int64_t *devs, bool *done, struct err *e);
+int store_device_list(struct store *st, const struct filter *f, int64_t *cursor, int span,
+		      int limit, struct device *out, bool *done, struct err *e);
+int store_device_match(struct store *st, const struct filter *f, int64_t *cursor, int span,
+		       int limit, int64_t *devs, bool *done, struct err *e); /* numbers only */
 /* 1 when this device matches, 0 not. */
 int store_device_matches(struct store *st, int64_t dev, const struct filter *f, struct err *e);
 int store_device_count(struct store *st, int64_t *out, struct err *e); /* a kept counter, no scan */

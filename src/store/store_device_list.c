@@ -7,8 +7,8 @@
 
 /*
  * Queries with a filter. They walk the devices in order of dev and stop at the
- * limit; how many rows are looked at depends on the filter, which is why
- * store_device_match_slice bounds that too.
+ * limit; how many rows are looked at would depend on the filter, which is why
+ * that is bounded too.
  */
 
 static const struct filter match_all = { .op = FILTER_ALL };
@@ -62,55 +62,61 @@ static int query_end(struct query *x, int n)
 #define DEVICES "SELECT " DEVICE_COLUMNS " FROM devices d"
 #define DEVS "SELECT d.dev FROM devices d"
 
-int store_device_list(struct store *st, const struct filter *f, int64_t after, int limit,
-		      struct device *out, struct err *e)
-{
-	struct query x;
-
-	query_begin(&x, st, DEVICES, f, after, INT64_MAX, limit, e);
-	return query_end(&x, STORE_LIST(&x.q, limit, out, device_read));
-}
-
 static void dev_read(struct sql *q, int64_t *dev)
 {
 	*dev = sql_get_int(q);
 }
 
-int store_device_match(struct store *st, const struct filter *f, int64_t after, int limit,
-		       int64_t *devs, struct err *e)
-{
-	struct query x;
-
-	query_begin(&x, st, DEVS, f, after, INT64_MAX, limit, e);
-	return query_end(&x, STORE_LIST(&x.q, limit, devs, dev_read));
-}
-
-static int last_device(struct store *st, int64_t *dev, struct err *e)
+/* Where a look at span row ids beyond cursor ends, and the last there is. */
+static int look_end(struct store *st, int64_t cursor, int span, int64_t *upto, int64_t *last,
+		    struct err *e)
 {
 	struct sql q;
 
-	*dev = 0;
+	*last = 0;
 	sql_begin(&q, st, STMT_DEVICE_LAST, e);
-	return STORE_ONE(&q, dev, dev_read) < 0 ? -1 : 0;
+	if (STORE_ONE(&q, last, dev_read) < 0)
+		return -1;
+	if (__builtin_add_overflow(cursor, span, upto) || *upto > *last)
+		*upto = *last;
+	return 0;
 }
 
-int store_device_match_slice(struct store *st, const struct filter *f, int64_t *cursor, int span,
-			     int limit, int64_t *devs, bool *done, struct err *e)
+/* A full page may have more behind its last row. */
+static void move(int64_t *cursor, bool full, int64_t last_row, int64_t upto, int64_t last,
+		 bool *done)
+{
+	*cursor = full ? last_row : upto > *cursor ? upto : *cursor;
+	*done = *cursor >= last;
+}
+
+int store_device_list(struct store *st, const struct filter *f, int64_t *cursor, int span,
+		      int limit, struct device *out, bool *done, struct err *e)
 {
 	struct query x;
 	int64_t last, upto;
 
-	if (last_device(st, &last, e) != 0)
+	if (look_end(st, *cursor, span, &upto, &last, e) != 0)
 		return -1;
-	if (__builtin_add_overflow(*cursor, span, &upto) || upto > last)
-		upto = last;
+	query_begin(&x, st, DEVICES, f, *cursor, upto, limit, e);
+	int n = query_end(&x, STORE_LIST(&x.q, limit, out, device_read));
+	if (n >= 0)
+		move(cursor, n == limit && n > 0, n > 0 ? out[n - 1].dev : 0, upto, last, done);
+	return n;
+}
+
+int store_device_match(struct store *st, const struct filter *f, int64_t *cursor, int span,
+		       int limit, int64_t *devs, bool *done, struct err *e)
+{
+	struct query x;
+	int64_t last, upto;
+
+	if (look_end(st, *cursor, span, &upto, &last, e) != 0)
+		return -1;
 	query_begin(&x, st, DEVS, f, *cursor, upto, limit, e);
 	int n = query_end(&x, STORE_LIST(&x.q, limit, devs, dev_read));
-	if (n < 0)
-		return -1;
-	/* a full page may have more behind its last row */
-	*cursor = n == limit && n > 0 ? devs[n - 1] : upto > *cursor ? upto : *cursor;
-	*done = *cursor >= last;
+	if (n >= 0)
+		move(cursor, n == limit && n > 0, n > 0 ? devs[n - 1] : 0, upto, last, done);
 	return n;
 }
 

@@ -3,12 +3,13 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/text.h"
 #include "tracker/filter.h"
 #include "tracker/internal.h"
 
 #define DRY_RUN_PAGE 500
-#define DRY_RUN_MAX 10000
+#define DRY_RUN_US 8000 /* a fleet takes longer: then the number is a lower bound */
 #define NEIGHBOURS 4
 
 int rollout_set_state(struct tracker *tk, struct rollout *r, enum rollout_state s,
@@ -169,22 +170,20 @@ int rollout_abort(struct tracker *tk, struct rollout *r, const char *reason, str
 int rollout_dry_run(struct tracker *tk, const struct rollout_spec *s, int64_t *devices, bool *exact,
 		    struct err *e)
 {
-	int64_t page[DRY_RUN_PAGE], after = 0, n = 0;
+	int64_t page[DRY_RUN_PAGE], cursor = 0, until = clock_mono_us() + DRY_RUN_US;
 	struct filter *f;
-	int got;
 
 	if (check_spec(tk, s, &f, e) < 0)
 		return -1;
+	*devices = 0;
+	*exact = false;
 	do {
-		got = store_device_match(tk->st, f, after, DRY_RUN_PAGE, page, e);
+		int got = store_device_match(tk->st, f, &cursor, DRY_RUN_PAGE, DRY_RUN_PAGE, page,
+					     exact, e);
 		if (got < 0)
 			return -1;
-		n += got;
-		if (got > 0)
-			after = page[got - 1];
-	} while (got == DRY_RUN_PAGE && n < DRY_RUN_MAX);
-	*devices = n;
-	*exact = got < DRY_RUN_PAGE;
+		*devices += got;
+	} while (!*exact && clock_mono_us() < until);
 	return 0;
 }
 

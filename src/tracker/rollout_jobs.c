@@ -6,6 +6,7 @@
 #include "tracker/internal.h"
 
 #define STEP_DEVICES 256
+#define STEP_SPAN 1000 /* devices looked at, whoever matches */
 #define STEP_UPDATES 64
 
 static enum step gone(struct job *j)
@@ -51,6 +52,7 @@ enum step rollout_create_step(struct tracker *tk, struct job *j, struct err *e)
 	int64_t devs[STEP_DEVICES];
 	struct filter *f;
 	struct rollout r;
+	bool done;
 
 	int found = store_rollout_get(tk->st, j->ref, &r, e);
 	if (found <= 0)
@@ -62,13 +64,11 @@ enum step rollout_create_step(struct tracker *tk, struct job *j, struct err *e)
 	}
 	if (filter_parse(r.target, tk->a, &f, e) < 0)
 		return STEP_ERROR;
-	int n = store_device_match(tk->st, f, j->cursor, STEP_DEVICES, devs, e);
+	int n = store_device_match(tk->st, f, &j->cursor, STEP_SPAN, STEP_DEVICES, devs, &done, e);
 	if (n < 0 || plan(tk, &r, devs, n, e) < 0)
 		return STEP_ERROR;
-	if (n > 0)
-		j->cursor = devs[n - 1];
 	j->done += n;
-	if (n == STEP_DEVICES)
+	if (!done)
 		return STEP_MORE;
 	j->total = j->done;
 	return created(tk, &r, j, e) < 0 ? STEP_ERROR : STEP_DONE;

@@ -29,6 +29,22 @@ struct made {
 
 static struct made fleet[FLEET];
 static struct bed b;
+
+static int match(struct store *st, const struct filter *f, int64_t after, int limit, int64_t *devs,
+		 struct err *e)
+{
+	bool done;
+
+	return store_device_match(st, f, &after, INT32_MAX, limit, devs, &done, e);
+}
+
+static int list(struct store *st, const struct filter *f, int64_t after, int limit,
+		struct device *out, struct err *e)
+{
+	bool done;
+
+	return store_device_list(st, f, &after, INT32_MAX, limit, out, &done, e);
+}
 static unsigned seed;
 
 static const char *const manufacturers[] = { "example", "acme", "" };
@@ -262,7 +278,7 @@ static int agree(const struct filter *f, bool each)
 	int at = 0, n, total = 0;
 	bool done = false;
 
-	while ((n = store_device_match(b.st, f, after, 97, devs, &b.e)) > 0) {
+	while ((n = match(b.st, f, after, 97, devs, &b.e)) > 0) {
 		for (int i = 0; i < n; i++, at++, total++) {
 			while (at < FLEET && !naive(&fleet[at], f))
 				at++;
@@ -275,7 +291,7 @@ static int agree(const struct filter *f, bool each)
 	for (; at < FLEET; at++)
 		ck_assert(!naive(&fleet[at], f));
 	for (n = 0; !done;) {
-		int got = store_device_match_slice(b.st, f, &cursor, 70, 50, devs, &done, &b.e);
+		int got = store_device_match(b.st, f, &cursor, 70, 50, devs, &done, &b.e);
 		ck_assert_int_ge(got, 0);
 		n += got;
 	}
@@ -500,18 +516,17 @@ START_TEST(test_bounds)
 	for (int i = 0; i < FILTER_DEPTH; i++)
 		chain[i] = (struct filter){ .op = FILTER_NOT, .left = &chain[i + 1] };
 	chain[FILTER_DEPTH - 1] = leaves[0];
-	ok(store_device_match(b.st, chain, 0, 1, &dev, e));
+	ok(match(b.st, chain, 0, 1, &dev, e));
 	chain[FILTER_DEPTH - 1] = (struct filter){ .op = FILTER_NOT, .left = &leaves[0] };
-	refuses(store_device_match(b.st, chain, 0, 1, &dev, e), ERR_TOO_LARGE);
-	refuses(store_device_match(b.st, &wide, 0, 1, &dev, e), ERR_TOO_LARGE);
+	refuses(match(b.st, chain, 0, 1, &dev, e), ERR_TOO_LARGE);
+	refuses(match(b.st, &wide, 0, 1, &dev, e), ERR_TOO_LARGE);
 	wide.n = 250;
-	ok(store_device_match(b.st, &wide, 0, 1, &dev, e));
-	refuses(store_device_match(b.st, &bad, 0, 1, &dev, e), ERR_INTERNAL);
+	ok(match(b.st, &wide, 0, 1, &dev, e));
+	refuses(match(b.st, &bad, 0, 1, &dev, e), ERR_INTERNAL);
 	bad.field = FIELD_TAG;
 	bad.n = 0;
-	refuses(store_device_match(b.st, &bad, 0, 1, &dev, e), ERR_INTERNAL);
-	refuses(store_device_match(b.st, &(struct filter){ .op = FILTER_AND }, 0, 1, &dev, e),
-		ERR_TOO_LARGE);
+	refuses(match(b.st, &bad, 0, 1, &dev, e), ERR_INTERNAL);
+	refuses(match(b.st, &(struct filter){ .op = FILTER_AND }, 0, 1, &dev, e), ERR_TOO_LARGE);
 }
 END_TEST
 
@@ -519,16 +534,16 @@ START_TEST(test_list)
 {
 	static struct device d[FLEET];
 
-	ck_assert_int_eq(store_device_list(b.st, NULL, 0, FLEET, d, &b.e), FLEET);
+	ck_assert_int_eq(list(b.st, NULL, 0, FLEET, d, &b.e), FLEET);
 	ck_assert_str_eq(d[999].id, "d999");
-	ck_assert_int_eq(store_device_list(b.st, &leaves[1], 0, FLEET, d, &b.e), 500);
+	ck_assert_int_eq(list(b.st, &leaves[1], 0, FLEET, d, &b.e), 500);
 	ck_assert_str_eq(d[0].id, "d500");
-	ck_assert_int_eq(store_device_list(b.st, &leaves[1], d[499].dev, FLEET, d, &b.e), 0);
+	ck_assert_int_eq(list(b.st, &leaves[1], d[499].dev, FLEET, d, &b.e), 0);
 	int64_t devs[4], cursor = 0;
 	bool done = false;
 	/* a slice that finds nothing still moves on */
-	ck_assert_int_eq(
-		store_device_match_slice(b.st, &leaves[1], &cursor, 100, 4, devs, &done, &b.e), 0);
+	ck_assert_int_eq(store_device_match(b.st, &leaves[1], &cursor, 100, 4, devs, &done, &b.e),
+			 0);
 	ck_assert_int_eq(cursor, 100);
 	ck_assert(!done);
 }

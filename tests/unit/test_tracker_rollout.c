@@ -130,6 +130,24 @@ START_TEST(test_created_by_a_job_that_survives_crashes)
 }
 END_TEST
 
+/* A step looks at so many devices, also where hardly one matches. */
+START_TEST(test_one_of_many)
+{
+	struct rollout_spec s = spec("id == lamp-2999", 1);
+	struct rollout r;
+	int steps = 0;
+
+	enrol(3000);
+	ck_assert_int_eq(create(&s, &r), 0);
+	while (WORLD_OK(&w, jobs_slice(&w.tk, 0, &w.err)) > 0)
+		steps++;
+	ck_assert_int_ge(steps, 3);
+	r = world_rollout_now(&w, r.id);
+	ck_assert_int_eq(r.state, ROLLOUT_READY);
+	ck_assert_int_eq(r.total, 1);
+}
+END_TEST
+
 START_TEST(test_nobody_to_update)
 {
 	struct rollout r = world_rollout(&w, &rel, "spring", "id == nobody", 3);
@@ -546,6 +564,7 @@ int main(void)
 	tcase_set_timeout(t, 120);
 	tcase_add_test(t, test_refused);
 	tcase_add_test(t, test_created_by_a_job_that_survives_crashes);
+	tcase_add_test(t, test_one_of_many);
 	tcase_add_test(t, test_nobody_to_update);
 	tcase_add_test(t, test_dry_run);
 	tcase_add_test(t, test_budget_is_reserved_before_the_offer);
