@@ -20,8 +20,8 @@
 
 #include "base/clock.h"
 #include "base/text.h"
-#include "codec/crypto.h"
 #include "store/store.h"
+#include "tracker/hash.h"
 
 #define GROUP 1000
 #define ADD_SLICE 10000
@@ -42,29 +42,6 @@ static void check(int rc, const char *what, const struct err *e)
 		return;
 	fprintf(stderr, "bench_store: %s: %s\n", what, e->text);
 	exit(EXIT_FAILURE);
-}
-
-static void *hash_begin(void)
-{
-	return sha256_new();
-}
-
-static int hash_add(void *h, struct slice s)
-{
-	return sha256_add(h, s);
-}
-
-static int hash_end(void *h, struct digest *out)
-{
-	int rc = sha256_end(h, out);
-
-	sha256_free(h);
-	return rc;
-}
-
-static void hash_drop(void *h)
-{
-	sha256_free(h);
 }
 
 static int64_t add_release(struct store *st)
@@ -206,13 +183,12 @@ static double run(struct store *st, int64_t devices, int group, int64_t for_ms, 
 
 static void bench(const char *dir, int64_t devices)
 {
-	static const struct store_hash hash = { hash_begin, hash_add, hash_end, hash_drop };
 	struct store_options o = { .dir = dir, .cache_bytes = 1 << 20 };
 	struct store *st;
 	struct err e = { 0 };
 
 	check(store_open(&o, &st, &e), dir, &e);
-	store_set_hash(st, &hash);
+	store_set_hash(st, &tracker_hash);
 	int64_t begin = clock_mono_us();
 	fill(st, devices);
 	printf("%8" PRId64 " devices   enrolled with an open update at %.0f/s\n", devices,

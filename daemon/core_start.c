@@ -10,6 +10,7 @@
 #include "codec/crypto.h"
 #include "daemon/core_internal.h"
 #include "daemon/sysint.h"
+#include "tracker/hash.h"
 
 #ifndef PACKAGE_VERSION
 #define PACKAGE_VERSION "0.1.0"
@@ -20,36 +21,10 @@
 
 #define OPENAPI_MAX (1 << 20)
 
-/* ---- SHA-256 for the store ---- */
-
-static void *hash_begin(void)
-{
-	return sha256_new();
-}
-
-static int hash_add(void *h, struct slice s)
-{
-	return sha256_add(h, s);
-}
-
-static int hash_end(void *h, struct digest *out)
-{
-	int rc = sha256_end(h, out);
-
-	sha256_free(h);
-	return rc;
-}
-
-static void hash_drop(void *h)
-{
-	sha256_free(h);
-}
-
 /* ---- one step after the other ---- */
 
 static int open_store(struct core *c, struct err *e)
 {
-	static const struct store_hash hash = { hash_begin, hash_add, hash_end, hash_drop };
 	const struct config *cfg = &c->link->cfg;
 	struct store_options o = {
 		.dir = cfg->server.data_dir,
@@ -58,7 +33,7 @@ static int open_store(struct core *c, struct err *e)
 
 	if (store_open(&o, &c->store, e) != 0)
 		return -1;
-	store_set_hash(c->store, &hash);
+	store_set_hash(c->store, &tracker_hash);
 	return 0;
 }
 

@@ -19,8 +19,8 @@
 #include <unistd.h>
 
 #include "base/log.h"
-#include "codec/crypto.h"
 #include "service/service.h"
+#include "tracker/hash.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n);
 
@@ -42,29 +42,6 @@ static const enum media medias[] = {
 	MEDIA_NDJSON, MEDIA_LINK_FORMAT, MEDIA_UNKNOWN,
 };
 #define MEDIAS (sizeof(medias) / sizeof(medias[0]))
-
-static void *hash_begin(void)
-{
-	return sha256_new();
-}
-
-static int hash_add(void *h, struct slice s)
-{
-	return sha256_add(h, s);
-}
-
-static int hash_end(void *h, struct digest *out)
-{
-	int rc = sha256_end(h, out);
-
-	sha256_free(h);
-	return rc;
-}
-
-static void hash_drop(void *h)
-{
-	sha256_free(h);
-}
 
 static void clean(void)
 {
@@ -144,7 +121,6 @@ static uint64_t admit(enum lane lane, enum evidence_kind k, enum transport t, co
 
 static void begin(void)
 {
-	static const struct store_hash hash = { hash_begin, hash_add, hash_end, hash_drop };
 	struct store_options so = { .dir = w.dir, .cache_bytes = 1 << 20 };
 	struct service_options o = { .own_uid = 1,
 				     .quota_staged = 1 << 20,
@@ -157,7 +133,7 @@ static void begin(void)
 	memcpy(w.dir, "/tmp/fettle-fuzz-XXXXXX", sizeof("/tmp/fettle-fuzz-XXXXXX"));
 	must(mkdtemp(w.dir) != NULL);
 	must(store_open(&so, &w.st, NULL) == 0);
-	store_set_hash(w.st, &hash);
+	store_set_hash(w.st, &tracker_hash);
 	o.store = w.st;
 	must(service_new(&o, &w.sv, NULL) == 0 && atexit(clean) == 0);
 	w.arena = (struct arena)ARENA_INIT(1u << 20);

@@ -13,38 +13,14 @@
 
 #include "base/text.h"
 #include "codec/crypto.h"
-
-static void *hash_begin(void)
-{
-	return sha256_new();
-}
-
-static int hash_add(void *h, struct slice s)
-{
-	return sha256_add(h, s);
-}
-
-static int hash_end(void *h, struct digest *out)
-{
-	int rc = sha256_end(h, out);
-
-	sha256_free(h);
-	return rc;
-}
-
-static void hash_drop(void *h)
-{
-	sha256_free(h);
-}
-
-const struct store_hash store_util_hash = { hash_begin, hash_add, hash_end, hash_drop };
+#include "tracker/hash.h"
 
 void bed_open(struct bed *b)
 {
 	struct store_options o = { .dir = b->dir, .cache_bytes = 1 << 20 };
 
 	ck_assert_msg(store_open(&o, &b->st, &b->e) == 0, "%s", b->e.text);
-	store_set_hash(b->st, &store_util_hash);
+	store_set_hash(b->st, &tracker_hash);
 }
 
 void bed_make(struct bed *b)

@@ -20,8 +20,6 @@ void bed_path(const struct bed *b, char *dst, size_t cap, const char *file);
 /* Run SQL against a closed store's file by a connection of its own. */
 void bed_sql(const struct bed *b, const char *file, const char *sql);
 
-extern const struct store_hash store_util_hash;
-
 /* Rows that others refer to. */
 int64_t make_device(struct store *st, const char *id);
 int64_t make_release(struct store *st, const char *name, uint64_t sequence);

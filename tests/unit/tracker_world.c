@@ -14,36 +14,14 @@
 
 #include "base/text.h"
 #include "codec/suit.h"
-
-static void *hash_begin(void)
-{
-	return sha256_new();
-}
-
-static int hash_add(void *h, struct slice s)
-{
-	return sha256_add(h, s);
-}
-
-static int hash_end(void *h, struct digest *out)
-{
-	int result = sha256_end(h, out);
-
-	sha256_free(h);
-	return result;
-}
-
-static void hash_drop(void *h)
-{
-	sha256_free(h);
-}
+#include "tracker/hash.h"
 
 static void open_store(struct world *w)
 {
 	struct store_options o = { .dir = w->dir, .cache_bytes = 1 << 20 };
 
 	ck_assert_msg(store_open(&o, &w->st, &w->err) == 0, "%s", w->err.text);
-	store_set_hash(w->st, &(struct store_hash){ hash_begin, hash_add, hash_end, hash_drop });
+	store_set_hash(w->st, &tracker_hash);
 	ck_assert_int_eq(store_batch_begin(w->st, &w->err), 0);
 	w->tk.st = w->st;
 }
