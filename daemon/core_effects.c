@@ -59,6 +59,9 @@ bool core_object_ready(struct core *c, struct core_lane *l, const struct digest 
 
 	if (object_set_has(&l->objects, d))
 		return true;
+	for (unsigned i = 0; i < c->batch.n_new_objects; i++)
+		if (digest_eq(&c->batch.new_objects[i], d))
+			return true;
 	if (c->batch.n_new_objects >= CORE_NEW_OBJECTS)
 		return false;
 	rc = store_object_prepare(c->store, d, CORE_PREPARE_NOW_US, &e);
@@ -67,7 +70,7 @@ bool core_object_ready(struct core *c, struct core_lane *l, const struct digest 
 	else if (rc == 0)
 		core_prepare_soon(c, d);
 	else
-		c->batch.n_new_objects++;
+		c->batch.new_objects[c->batch.n_new_objects++] = *d;
 	return rc > 0;
 }
 

@@ -33,7 +33,9 @@
 #define CORE_SLICE_US 10000 /* long work between batches */
 #define CORE_SLOW_COMMIT_US 50000
 #define CORE_PERSIST_MS 10000 /* tracker time is written that often */
-#define CORE_SWEEP_MS 60000 /* cache and unfinished uploads are looked at that often */
+#define CORE_SWEEP_MS 60000 /* what is left over is looked for that often, */
+#define CORE_SWEEP_MORE_MS 100 /* and after some was found */
+#define CORE_SWEEP_ROWS 16 /* of up to 64 KiB, at a time */
 #define CORE_UPLOAD_AGE_MS (INT64_C(24) * 3600 * 1000)
 #define CORE_RETRY_MS 1000 /* after an error between batches */
 
@@ -70,6 +72,7 @@ struct core_batch {
 	unsigned n_grants;
 	uint64_t *refused; /* sessions not admitted: IPC_BATCH_MAX */
 	unsigned n_refused;
+	struct digest new_objects[CORE_NEW_OBJECTS]; /* whose descriptors go with the answers */
 	unsigned n_new_objects;
 };
 

@@ -99,9 +99,8 @@ static int run_job(struct core *c, struct err *e)
 	return followed(c, rc);
 }
 
-static int persist_rows(struct core *c, struct err *e)
+static int persist_rows(struct core *c, bool *word, struct err *e)
 {
-	struct core_clock_reading r = { .wall = c->now.wall, .mono = clock_mono_ms() };
 	int64_t accepted = 0;
 
 	if (store_meta_put_int(c->store, "track", c->now.track, e) != 0)
@@ -114,20 +113,25 @@ static int persist_rows(struct core *c, struct err *e)
 		/* it holds once: the next wrong clock is another matter */
 		if (store_meta_put_int(c->store, "clock_accepted", 0, e) != 0)
 			return -1;
-		core_clock_accept(&c->clock, &r);
-		log_notice("the wall clock is trusted on an operator's word");
+		*word = true;
 	}
 	return store_meta_put_int(c->store, "track_wall", c->now.wall, e);
 }
 
 int core_persist(struct core *c, struct err *e)
 {
+	bool word = false;
+
 	core_time(c);
 	if (store_batch_begin(c->store, e) != 0)
 		return -1;
-	if (persist_rows(c, e) != 0 || store_batch_commit(c->store, e) != 0) {
+	if (persist_rows(c, &word, e) != 0 || store_batch_commit(c->store, e) != 0) {
 		store_batch_abandon(c->store);
 		return -1;
+	}
+	if (word) {
+		core_clock_accept(&c->clock, &(struct core_clock_reading){ .wall = c->now.wall });
+		log_notice("the wall clock is trusted on an operator's word");
 	}
 	core_clock_committed(&c->clock, c->now.wall);
 	core_store_works(c);
@@ -158,11 +162,15 @@ static void sweep(struct core *c, int64_t now)
 
 	if (now < c->sweep_at)
 		return;
-	c->sweep_at = now + CORE_SWEEP_MS;
-	if (store_cache_trim(c->store, 16, &e) < 0)
+	if (store_cache_trim(c->store, CORE_SWEEP_ROWS, &e) < 0)
 		log_warn("cache: %s", e.text);
-	if (store_upload_sweep(c->store, c->now.wall - CORE_UPLOAD_AGE_MS, 4, &e) < 0)
-		core_store_failed(c, "sweeping uploads", &e);
+	int bytes =
+		store_upload_sweep(c->store, c->now.wall - CORE_UPLOAD_AGE_MS, CORE_SWEEP_ROWS, &e);
+	int rows = bytes < 0 ? -1 : service_sweep(c->service, &c->now, &e);
+	if (rows < 0)
+		core_store_failed(c, "sweeping", &e);
+	/* what is dropped must go faster than it can come */
+	c->sweep_at = now + (rows >= 0 && bytes + rows > 0 ? CORE_SWEEP_MORE_MS : CORE_SWEEP_MS);
 	c->jobs = true; /* a job resumed or left behind is found at the latest now */
 }
 
@@ -213,7 +221,10 @@ bool core_work(struct core *c)
 
 int64_t core_work_wait_ms(const struct core *c)
 {
-	int64_t wait = c->persist_at - clock_mono_ms();
+	int64_t now = clock_mono_ms(), wait = c->persist_at - now;
+
+	if (c->sweep_at - now < wait)
+		wait = c->sweep_at - now;
 
 	if (c->schedule_track != 0 && c->schedule_track - c->now.track < wait)
 		wait = c->schedule_track - c->now.track;

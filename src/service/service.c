@@ -8,6 +8,8 @@
 #include "service/svc.h"
 
 #define SCRATCH_MAX (6u << 20)
+#define SWEEP_ROWS 100
+#define REPEATS_MS (INT64_C(7) * 86400000) /* so long a repeat is known as one */
 
 int service_new(const struct service_options *o, struct service **out, struct err *e)
 {
@@ -280,6 +282,23 @@ int service_schedule(struct service *sv, const struct now *now, struct arena *a,
 	if (rc == 0)
 		rc = scheduler_pass(&tk, limit, next_track, e);
 	return finish(sv, rc, fx, e);
+}
+
+int service_sweep(struct service *sv, const struct now *now, struct err *e)
+{
+	struct store *st = sv->o.store;
+	int old = 0;
+
+	if (store_batch_begin(st, e) != 0)
+		return -1;
+	int n = store_group_sweep(st, SWEEP_ROWS, e);
+	if (n >= 0 && now->wall_trusted)
+		old = store_idempotency_sweep(st, now->wall - REPEATS_MS, SWEEP_ROWS, e);
+	if (n < 0 || old < 0) {
+		store_batch_abandon(st);
+		return -1;
+	}
+	return store_batch_commit(st, e) == 0 ? n + old : -1;
 }
 
 int service_jobs(struct service *sv, const struct now *now, struct arena *a, struct effects *fx,

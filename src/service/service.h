@@ -77,7 +77,7 @@ void service_request(struct service *sv, enum lane lane, const struct request *r
 
 /*
  * Uploads, outside batches: authorise and open (fills u; continues one when rq names it), then
- * the caller feeds store_upload_chunk and closes. 0 goes on, -1: rs is the final answer.
+ * the caller feeds service_upload_chunk and closes. 0 goes on, -1: rs is the final answer.
  */
 struct upload_ask {
 	bool has_size, has_digest, has_offset;
@@ -89,6 +89,8 @@ struct upload_ask {
 int service_upload_open(struct service *sv, enum lane lane, const struct request *rq,
 			const struct upload_ask *ask, const struct now *now, struct arena *a,
 			struct upload *u, struct response *rs);
+/* A piece of it, at most 64 KiB, against the bounds on one image and on all that is unfinished. */
+int service_upload_chunk(struct service *sv, struct upload *u, struct slice bytes, struct err *e);
 /* All bytes are there: seal (or keep partial when it is not complete) and fill the final answer. */
 void service_upload_close(struct service *sv, enum lane lane, const struct request *rq,
 			  const struct upload_ask *ask, struct upload *u, const struct now *now,
@@ -102,6 +104,9 @@ int service_schedule(struct service *sv, const struct now *now, struct arena *a,
 		     int limit, int64_t *next_track, struct err *e);
 int service_jobs(struct service *sv, const struct now *now, struct arena *a, struct effects *fx,
 		 int64_t budget_us, struct err *e);
+
+/* Rows that have served their time, some of them: how many went, or -1. A batch of its own. */
+int service_sweep(struct service *sv, const struct now *now, struct err *e);
 
 /* A failing batch is answered: the response for a request that could not be stored. */
 void service_unavailable(const struct request *rq, enum err_code why, struct arena *a,

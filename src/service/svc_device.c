@@ -9,6 +9,7 @@
 #include "service/device_msg.h"
 #include "service/svc.h"
 
+#define SUIT_REPORTS_KEPT 32 /* digests of those without boot and counter, a device */
 #define MANIFEST_SMALL 600 /* sent inside the offer unasked */
 
 static struct doc *answer_begin(struct call *c, int64_t ask_again_s)
@@ -266,8 +267,10 @@ static int suit_report_seen(struct call *c, struct err *e)
 	int rc = store_idempotency_get(c->tk.st, c->who.name, key, &d, &status, c->tk.a, &kept, e);
 	if (rc != 0)
 		return rc;
-	return store_idempotency_put(c->tk.st, c->who.name, key, &d, 200, slice_of("", 0),
-				     c->tk.now.wall, e);
+	if (store_idempotency_put(c->tk.st, c->who.name, key, &d, 200, slice_of("", 0),
+				  c->tk.now.wall, e) != 0)
+		return -1;
+	return store_idempotency_keep(c->tk.st, c->who.name, SUIT_REPORTS_KEPT, e);
 }
 
 static int read_suit_report(struct call *c, struct report *p, struct err *e)

@@ -124,6 +124,9 @@ X(IDEMPOTENCY_PUT, MAIN,
 X(IDEMPOTENCY_SWEEP, MAIN,
   "DELETE FROM idempotency WHERE id IN "
   "(SELECT id FROM idempotency ORDER BY id LIMIT $1) AND at < $2")
+X(IDEMPOTENCY_KEEP, MAIN,
+  "DELETE FROM idempotency WHERE who = $1 AND id <= "
+  "(SELECT id FROM idempotency WHERE who = $2 ORDER BY id DESC LIMIT 1 OFFSET $3)")
 X(AUDIT_HEAD, MAIN, "SELECT id, hash FROM audit ORDER BY id DESC LIMIT 1")
 X(AUDIT_ADD, MAIN,
   "INSERT INTO audit (id, at, who, verb, object, detail, prev, hash) "

@@ -312,6 +312,8 @@ int store_idempotency_get(struct store *st, const char *who, struct slice key,
 int store_idempotency_put(struct store *st, const char *who, struct slice key,
 			  const struct digest *request, uint16_t status, struct slice body,
 			  int64_t at, struct err *e);
+/* Of one asker only the newest n: devices must not fill the disk with them. */
+int store_idempotency_keep(struct store *st, const char *who, int n, struct err *e);
 int store_idempotency_sweep(struct store *st, int64_t older_than, int limit,
 			    struct err *e); /* how many went */
 int store_audit_add(struct store *st, struct audit *a, struct err *e); /* fills id, prev, hash */

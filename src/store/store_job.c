@@ -135,6 +135,17 @@ int store_idempotency_put(struct store *st, const char *who, struct slice key,
 	return sql_run(&q);
 }
 
+int store_idempotency_keep(struct store *st, const char *who, int n, struct err *e)
+{
+	struct sql q;
+
+	sql_begin(&q, st, STMT_IDEMPOTENCY_KEEP, e);
+	sql_text(&q, who);
+	sql_text(&q, who);
+	sql_int(&q, n);
+	return sql_run(&q);
+}
+
 int store_idempotency_sweep(struct store *st, int64_t older_than, int limit, struct err *e)
 {
 	struct sql q;

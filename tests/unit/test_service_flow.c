@@ -248,6 +248,34 @@ START_TEST(repeats_with_a_key)
 }
 END_TEST
 
+/* Answers kept for repeats, and members of groups that are gone, do not stay for ever. */
+START_TEST(what_has_served_is_swept)
+{
+	struct ask a = { .session = r.root,
+			 .method = METHOD_POST,
+			 .path = "/api/v1/groups",
+			 .key = "k",
+			 .json = "{\"name\":\"lab\"}" };
+	struct err e = { 0 };
+
+	rig_device(&r, "lamp", NULL);
+	ck_assert_uint_eq(rig_ask(&r, &a), 201);
+	ck_assert_uint_eq(rig_ask(&r, &a), 201);
+	ck_assert_int_eq(service_sweep(r.sv, &r.now, &e), 0);
+	a.method = METHOD_PUT;
+	a.path = "/api/v1/groups/lab/devices/lamp";
+	a.json = NULL;
+	ck_assert_uint_eq(rig_ask(&r, &a), 204);
+	a.method = METHOD_DELETE;
+	a.path = "/api/v1/groups/lab";
+	ck_assert_uint_eq(rig_ask(&r, &a), 204);
+	ck_assert_int_eq(service_sweep(r.sv, &r.now, &e), 1);
+	r.now.wall += INT64_C(8) * 86400000;
+	ck_assert_int_eq(service_sweep(r.sv, &r.now, &e), 1);
+	ck_assert_int_eq(service_sweep(r.sv, &r.now, &e), 0);
+}
+END_TEST
+
 START_TEST(versions_and_conditions)
 {
 	struct ask patch = {
@@ -311,6 +339,7 @@ int main(void)
 	tcase_add_test(t, published_for_anyone);
 	tcase_add_test(t, published_while_it_is_trusted);
 	tcase_add_test(t, repeats_with_a_key);
+	tcase_add_test(t, what_has_served_is_swept);
 	tcase_add_test(t, versions_and_conditions);
 	tcase_add_test(t, import_names_every_bad_line);
 	suite_add_tcase(s, t);

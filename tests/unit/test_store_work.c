@@ -401,6 +401,21 @@ START_TEST(test_idempotency)
 		store_idempotency_get(b.st, "uid:0", key, &other, &status, &a, &body, &b.e), 0);
 	ck_assert_int_eq(
 		store_idempotency_get(b.st, "uid:1", key, &request, &status, &a, &body, &b.e), 1);
+	for (int i = 0; i < 8; i++) {
+		uint8_t k = (uint8_t)i;
+		ok(store_idempotency_put(b.st, "device:a", slice_of(&k, 1), &request, 200,
+					 slice_of("", 0), 9, e));
+		ok(store_idempotency_keep(b.st, "device:a", 3, e));
+		ck_assert_int_eq(store_idempotency_get(b.st, "device:a", slice_of(&k, 1), &request,
+						       &status, &a, &body, &b.e),
+				 1);
+		k = (uint8_t)(i - 3);
+		ck_assert_int_eq(store_idempotency_get(b.st, "device:a", slice_of(&k, 1), &request,
+						       &status, &a, &body, &b.e),
+				 0);
+	}
+	ck_assert_int_eq(
+		store_idempotency_get(b.st, "uid:1", key, &request, &status, &a, &body, &b.e), 1);
 	arena_free(&a);
 }
 END_TEST
