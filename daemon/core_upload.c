@@ -144,12 +144,14 @@ static int chunk(struct core *c, struct core_lane *l, struct slice body, struct 
 		return err_set(e, ERR_MALFORMED, "upload: chunk of %zu bytes", body.n);
 	if (!up)
 		return 0; /* refused meanwhile: what was under way is dropped */
-	if (store_upload_chunk(c->store, &up->upload, slice_of(body.p + 4, body.n - 4), &why) ==
+	if (service_upload_chunk(c->service, &up->upload, slice_of(body.p + 4, body.n - 4), &why) ==
 	    0) {
 		send_credit(l, up, 1);
 		return 0;
 	}
-	core_store_failed(c, "upload", &why);
+	/* too many bytes are the sender's trouble, not the disk's */
+	if (why.code >= ERR_IO || store_must_stop(c->store))
+		core_store_failed(c, "upload", &why);
 	if (!c->stopping)
 		refuse(c, l, id, &up->request, why.code);
 	/* what is durable stays: a resumable upload goes on from there */

@@ -64,10 +64,10 @@ int svc_upload_remove(struct call *c, struct err *e)
 }
 
 /* Bytes that are to come, against one image's bound and the room for all that is unfinished. */
-static int check_room(struct call *c, uint64_t have, uint64_t more, struct err *e)
+static int check_room(const struct service *sv, uint64_t have, uint64_t more, struct err *e)
 {
-	const struct service_options *o = &c->sv->o;
-	int64_t staged = store_upload_total(c->tk.st);
+	const struct service_options *o = &sv->o;
+	int64_t staged = store_upload_total(o->store);
 	uint64_t whole, all;
 
 	if (staged < 0)
@@ -114,7 +114,7 @@ static int open_new(struct call *c, const struct upload_ask *ask, struct upload 
 		return err_set(e, ERR_INVALID, "Upload-Offset: a new upload begins at 0");
 	if (!ask->has_size && is_last(c->rq, ask))
 		return err_set(e, ERR_INVALID, "Content-Length: is needed");
-	if (check_room(c, 0, ask->has_size ? ask->size : 0, e) != 0)
+	if (check_room(c->sv, 0, ask->has_size ? ask->size : 0, e) != 0)
 		return -1;
 	*u = (struct upload){ .kind = UPLOAD_IMAGE,
 			      .created = c->tk.now.wall,
@@ -136,7 +136,7 @@ static int open_again(struct call *c, const struct upload_ask *ask, struct uploa
 	if (declare(u, ask, e) != 0)
 		return -1;
 	u->changed = c->tk.now.wall;
-	return check_room(c, u->offset, u->has_size ? u->size - u->offset : 0, e);
+	return check_room(c->sv, u->offset, u->has_size ? u->size - u->offset : 0, e);
 }
 
 /* Offset and completeness go with a refused continuation too, so that it can be mended. */
@@ -188,6 +188,19 @@ int service_upload_open(struct service *sv, enum lane lane, const struct request
 	return rc;
 }
 
+int service_upload_chunk(struct service *sv, struct upload *u, struct slice bytes, struct err *e)
+{
+	struct store *st = sv->o.store;
+
+	/* each piece, since not every upload says its size first, and several may come at once */
+	if (check_room(sv, u->offset, bytes.n, e) == 0)
+		return store_upload_chunk(st, u, bytes, e);
+	/* no image may ever be as large: nothing is left to continue */
+	if (e->code == ERR_TOO_LARGE && store_upload_drop(st, u->id, NULL) != 0)
+		log_warn("upload=%s cause=\"it could not be dropped\"", u->name);
+	return -1;
+}
+
 /* Its audit row, in a batch of its own: uploads are outside batches. */
 static int note_image(struct call *c, const struct image *i, struct err *e)
 {
@@ -225,14 +238,8 @@ static int seal(struct call *c, struct upload *u, struct err *e)
 	return reply_image(c, 201, &i, e);
 }
 
-/* Parts of unknown size are measured when they are here: what is too much goes again. */
 static int keep_part(struct call *c, const struct request *rq, struct upload *u, struct err *e)
 {
-	if (check_room(c, u->offset, 0, e) != 0) {
-		if (store_upload_drop(c->tk.st, u->id, NULL) != 0)
-			log_warn("upload=%s cause=\"it could not be dropped\"", u->name);
-		return -1;
-	}
 	if (store_upload_sync(c->tk.st, u, e) != 0)
 		return -1;
 	return reply_upload(c, rq->method == METHOD_POST ? 201 : 200, u, e);

@@ -46,7 +46,7 @@ static unsigned part(uint64_t s, enum method m, const char *path, struct upload_
 	if (service_upload_open(r.sv, lane, &rq, &ask, &r.now, &r.arena, &u, &r.rs) != 0)
 		return r.rs.status;
 	if (*bytes)
-		ck_assert_msg(store_upload_chunk(r.bed.st, &u, slice_str(bytes), &e) == 0, "%s",
+		ck_assert_msg(service_upload_chunk(r.sv, &u, slice_str(bytes), &e) == 0, "%s",
 			      e.text);
 	service_upload_close(r.sv, lane, &rq, &ask, &u, &r.now, &r.arena, &r.rs, &r.oc);
 	return r.rs.status;
@@ -172,6 +172,24 @@ START_TEST(too_much)
 }
 END_TEST
 
+/* No size said: the bound holds while the bytes come, not only when they have come. */
+START_TEST(too_much_of_unknown_size)
+{
+	static uint8_t piece[1 << 15];
+	struct upload_ask ask = { .complete = 0 };
+	struct request rq = request(r.root, METHOD_POST, IMAGES);
+	int n = 0;
+
+	ck_assert_int_eq(
+		service_upload_open(r.sv, LANE_CONTROL, &rq, &ask, &r.now, &r.arena, &u, &r.rs), 0);
+	while (service_upload_chunk(r.sv, &u, slice_of(piece, sizeof(piece)), &e) == 0)
+		ck_assert_int_lt(n++, 16);
+	ck_assert_int_eq(n, 16);
+	ck_assert_int_eq(e.code, ERR_TOO_LARGE);
+	ck_assert_int_eq(store_upload_total(r.bed.st), 0);
+}
+END_TEST
+
 START_TEST(where_uploads_go)
 {
 	struct upload_ask ask = { .has_size = true, .size = 1, .complete = -1 };
@@ -195,7 +213,7 @@ START_TEST(revoked_meanwhile)
 	rq.token = slice_str(t);
 	ck_assert_int_eq(
 		service_upload_open(r.sv, LANE_NETWORK, &rq, &ask, &r.now, &r.arena, &u, &r.rs), 0);
-	ck_assert_int_eq(store_upload_chunk(r.bed.st, &u, slice_str("ab"), &e), 0);
+	ck_assert_int_eq(service_upload_chunk(r.sv, &u, slice_str("ab"), &e), 0);
 	ck_assert_uint_eq(rig_post(&r, r.root, "/api/v1/tokens/1/revoke", NULL), 200);
 	service_upload_close(r.sv, LANE_NETWORK, &rq, &ask, &u, &r.now, &r.arena, &r.rs, &r.oc);
 	ck_assert_uint_eq(r.rs.status, 401);
@@ -217,6 +235,7 @@ int main(void)
 	tcase_add_test(t, in_parts);
 	tcase_add_test(t, given_up);
 	tcase_add_test(t, too_much);
+	tcase_add_test(t, too_much_of_unknown_size);
 	tcase_add_test(t, where_uploads_go);
 	tcase_add_test(t, revoked_meanwhile);
 	suite_add_tcase(s, t);
