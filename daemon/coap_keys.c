@@ -13,14 +13,16 @@
 #include "ipc/ipc.h"
 
 #define KEY_TIMEOUT_MS 50
-#define KEYS_SICK_MS 1000 /* after one that did not answer, nobody waits for so long */
+/* After a question without an answer nobody waits for so long; twice as long after each more. */
+#define SICK_FIRST_MS 50
+#define SICK_LAST_MS 1000
 #define KEYS_QUEUE 65536
 #define DUMMY_SIZE 16
 
 struct coap_keys {
 	struct channel *ch; /* NULL: no keys process */
 	uint32_t question;
-	int64_t sick_until;
+	int64_t sick_until, sick_ms;
 	uint8_t dummy_secret[32];
 	uint8_t key[COAP_KEY_MAX];
 	size_t n;
@@ -32,6 +34,7 @@ int coap_keys_new(int fd, struct coap_keys **out, struct err *e)
 
 	if (!k)
 		return err_set(e, ERR_NO_MEMORY, "keys");
+	k->sick_ms = SICK_FIRST_MS;
 	random_bytes(k->dummy_secret, sizeof(k->dummy_secret));
 	if (fd >= 0 && channel_new(fd, KEYS_QUEUE, &k->ch, e) < 0) {
 		free(k);
@@ -57,6 +60,7 @@ void coap_keys_replace(struct coap_keys *k, int fd)
 	channel_free(k->ch);
 	k->ch = NULL;
 	k->sick_until = 0;
+	k->sick_ms = SICK_FIRST_MS;
 	if (channel_new(fd, KEYS_QUEUE, &k->ch, &e) < 0) {
 		log_warn("coaps: %s", e.text);
 		close(fd);
@@ -115,12 +119,15 @@ static bool ask(struct coap_keys *k, struct slice identity)
 	for (int64_t left = KEY_TIMEOUT_MS; left > 0; left = until - clock_mono_ms()) {
 		if (channel_read_frame(k->ch, (int)left, &t, &body, &e) < 0)
 			goto sick;
-		if (t == FRAME_KEY_ANSWER && take_answer(k, body))
+		if (t == FRAME_KEY_ANSWER && take_answer(k, body)) {
+			k->sick_ms = SICK_FIRST_MS;
 			return true;
+		}
 	}
 sick:
 	log_warn("coaps: no key: %s", e.text[0] ? e.text : "no answer in time");
-	k->sick_until = clock_mono_ms() + KEYS_SICK_MS;
+	k->sick_until = clock_mono_ms() + k->sick_ms;
+	k->sick_ms = k->sick_ms * 2 < SICK_LAST_MS ? k->sick_ms * 2 : SICK_LAST_MS;
 	return false;
 }
 
