@@ -37,7 +37,7 @@
 #include "bench/bench.h"
 
 #define EVENTS 64
-#define GIVE_UP_US 10000000
+#define GIVE_UP_US 5000000
 #define AGAIN_US 1000000
 #define DEPTH_MAX 64
 
@@ -248,8 +248,14 @@ static void repeat_lost(struct load *l, int64_t now)
 
 		if (!c->ssl)
 			continue;
-		if (!c->open && DTLSv1_handle_timeout(c->ssl) > 0)
+		if (!c->open && now - c->begun > GIVE_UP_US) {
+			l->failed++;
+			client_close(c);
+			client_open(l, c);
+			(void)SSL_do_handshake(c->ssl);
+		} else if (!c->open && DTLSv1_handle_timeout(c->ssl) > 0) {
 			l->repeated++;
+		}
 		for (unsigned k = 0; c->open && l->mode == BLOCKS && k < DEPTH_MAX; k++)
 			if (c->asked[k].busy && c->asked[k].sent + AGAIN_US < now) {
 				l->repeated++;
@@ -261,7 +267,7 @@ static void repeat_lost(struct load *l, int64_t now)
 static bool more(const struct load *l, int64_t now)
 {
 	if (l->mode == HOLD)
-		return l->open < (uint64_t)l->window && now < l->until + GIVE_UP_US * 6;
+		return l->open < (uint64_t)l->window && now < l->until + GIVE_UP_US * 8;
 	return now < l->until;
 }
 
