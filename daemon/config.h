@@ -84,6 +84,8 @@ bool config_same_front(const struct config *a, const struct config *b);
 
 /* Read the files. A private key's file must not be readable by group or others. */
 int secrets_load(const struct config *c, struct secrets *out, struct err *e);
+/* Certificate and key, where there are any, can be read and are a pair: 0, or -1. */
+int secrets_check(const struct config *c, const struct secrets *s, struct err *e);
 bool secrets_same(const struct secrets *a, const struct secrets *b);
 void secrets_wipe(struct secrets *s);
 

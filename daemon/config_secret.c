@@ -11,6 +11,7 @@
 
 #include "base/ids.h"
 #include "base/text.h"
+#include "codec/crypto.h"
 #include "daemon/config.h"
 
 #define SEALED_MAX (CONFIG_SIZE_MAX + 2 * SECRET_PEM_MAX + 4096)
@@ -124,6 +125,17 @@ int secrets_load(const struct config *c, struct secrets *out, struct err *e)
 	}
 	*out = s;
 	return 0;
+}
+
+int secrets_check(const struct config *c, const struct secrets *s, struct err *e)
+{
+	struct err why = { 0 };
+
+	if (!c->http.certificate[0] ||
+	    crypto_pair_check(slice_str(s->certificate_pem), slice_str(s->key_pem), &why) == 0)
+		return 0;
+	return err_set(e, why.code, "%.100s and %.100s: %.100s", c->http.certificate, c->http.key,
+		       why.text);
 }
 
 bool secrets_same(const struct secrets *a, const struct secrets *b)

@@ -185,7 +185,7 @@ static int serve(const struct options *o, struct config *cfg)
 	}
 	config_settle(cfg);
 	sysint_raise_nofile();
-	if (secrets_load(cfg, &secrets, &e) != 0)
+	if (secrets_load(cfg, &secrets, &e) != 0 || secrets_check(cfg, &secrets, &e) != 0)
 		return fail(EX_CONFIG, &e);
 	if (prepare_dirs(cfg, &e) != 0)
 		return fail(EX_CANTCREAT, &e);

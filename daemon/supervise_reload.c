@@ -112,7 +112,9 @@ static int parse(struct supervisor *s, struct err *e)
 			       s->o->config_path, key);
 	if (try_listeners(&s->cfg, &r->cfg, e) != 0)
 		return -1;
-	if (secrets_load(&r->cfg, &r->secrets, e) != 0)
+	/* a front that cannot start with them must not replace one that serves */
+	if (secrets_load(&r->cfg, &r->secrets, e) != 0 ||
+	    secrets_check(&r->cfg, &r->secrets, e) != 0)
 		return -1;
 	memcpy(r->secrets.echo_secret, s->secrets.echo_secret, sizeof(r->secrets.echo_secret));
 	return 0;

@@ -61,4 +61,10 @@ int key_sign(const struct key *k, enum alg a, struct slice data, struct buf *sig
 int crypto_self_signed(const struct key *k, const char *name, int days, struct buf *pem,
 		       struct err *e);
 
+/*
+ * A server's certificate (PEM, its chain may follow) and private key (PEM, not encrypted)
+ * can be read and belong together: 0, or -1 with which of it is not so.
+ */
+int crypto_pair_check(struct slice cert_pem, struct slice key_pem, struct err *e);
+
 #endif

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: ISC */
 /* SPDX-FileCopyrightText: The Fettle authors */
 #include <ctype.h>
+#include <limits.h>
 #include <openssl/bio.h>
+#include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 #include <openssl/x509.h>
@@ -121,4 +123,49 @@ int crypto_self_signed(const struct key *k, const char *name, int days, struct b
 		rc = sign_and_write(cert, k, pem);
 	X509_free(cert);
 	return rc ? crypto_fail(e, ERR_INTERNAL, "certificate could not be made") : 0;
+}
+
+/* Nobody is there to be asked. */
+static int no_passphrase(char *buf, int size, int rw, void *ctx)
+{
+	(void)buf;
+	(void)size;
+	(void)rw;
+	(void)ctx;
+	return -1;
+}
+
+static BIO *bio_of(struct slice s)
+{
+	return s.n <= INT_MAX ? BIO_new_mem_buf(s.p, (int)s.n) : NULL;
+}
+
+int crypto_pair_check(struct slice cert_pem, struct slice key_pem, struct err *e)
+{
+	BIO *cert_bio = bio_of(cert_pem), *key_bio = bio_of(key_pem);
+	EVP_PKEY *key = NULL;
+	X509 *cert = NULL;
+	int rc = -1;
+
+	if (!cert_bio || !key_bio) {
+		err_set(e, ERR_NO_MEMORY, "no memory for the certificate");
+		goto out;
+	}
+	cert = PEM_read_bio_X509(cert_bio, NULL, no_passphrase, NULL);
+	key = PEM_read_bio_PrivateKey(key_bio, NULL, no_passphrase, NULL);
+	if (!cert)
+		err_set(e, ERR_MALFORMED, "it is not a certificate");
+	else if (!key)
+		err_set(e, ERR_MALFORMED, "it is not a private key, or an encrypted one");
+	else if (X509_check_private_key(cert, key) != 1)
+		err_set(e, ERR_CONFLICT, "the key is not that of the certificate");
+	else
+		rc = 0;
+out:
+	EVP_PKEY_free(key);
+	X509_free(cert);
+	BIO_free(key_bio);
+	BIO_free(cert_bio);
+	ERR_clear_error();
+	return rc;
 }

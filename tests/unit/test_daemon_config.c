@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/text.h"
+#include "codec/crypto.h"
 #include "daemon/config.h"
 #include "daemon/config_internal.h"
 
@@ -340,6 +341,65 @@ static int load_key(const char *text, mode_t mode, struct err *e)
 	return rc;
 }
 
+static char *copy(const char *s)
+{
+	char *p = strdup(s);
+
+	ck_assert_ptr_nonnull(p);
+	return p;
+}
+
+/* A fresh key and a certificate for it, as PEM texts. */
+static void make_pair(struct buf *cert, struct buf *key)
+{
+	struct key *k;
+	struct err e = { 0 };
+
+	*cert = *key = BUF_INIT(8192);
+	ck_assert_int_eq(key_generate(KEY_P256, &k, &e), 0);
+	ck_assert_int_eq(crypto_self_signed(k, NULL, 1, cert, &e), 0);
+	ck_assert_int_eq(key_private_pem(k, key, &e), 0);
+	key_free(k);
+}
+
+static int check_pair(const char *cert, const char *key, struct err *e)
+{
+	struct secrets s = { .certificate_pem = copy(cert), .key_pem = copy(key) };
+	int rc;
+
+	config_defaults(&cfg);
+	text_copy(cfg.http.certificate, sizeof(cfg.http.certificate), "/c.pem");
+	text_copy(cfg.http.key, sizeof(cfg.http.key), "/k.pem");
+	rc = secrets_check(&cfg, &s, e);
+	secrets_wipe(&s);
+	return rc;
+}
+
+START_TEST(certificate_and_key_are_a_pair)
+{
+	struct buf cert, key, cert2, key2;
+	struct err e = { 0 };
+
+	make_pair(&cert, &key);
+	make_pair(&cert2, &key2);
+	ck_assert_int_eq(check_pair(buf_cstr(&cert), buf_cstr(&key), &e), 0);
+	ck_assert_int_eq(check_pair(buf_cstr(&cert), buf_cstr(&key2), &e), -1);
+	ck_assert_int_eq(e.code, ERR_CONFLICT);
+	ck_assert_ptr_nonnull(strstr(e.text, "/c.pem and /k.pem: "));
+	ck_assert_int_eq(check_pair(buf_cstr(&key), buf_cstr(&key), &e), -1);
+	ck_assert_int_eq(check_pair(buf_cstr(&cert), buf_cstr(&cert), &e), -1);
+	ck_assert_int_eq(check_pair("-----BEGIN CERTIFICATE-----\n", "", &e), -1);
+	struct secrets none = { .certificate_pem = copy(""), .key_pem = copy("") };
+	config_defaults(&cfg);
+	ck_assert_int_eq(secrets_check(&cfg, &none, &e), 0);
+	secrets_wipe(&none);
+	buf_free(&cert);
+	buf_free(&key);
+	buf_free(&cert2);
+	buf_free(&key2);
+}
+END_TEST
+
 START_TEST(keys_of_others_eyes_are_refused)
 {
 	static const char pem[] = "-----BEGIN PRIVATE KEY-----\n";
@@ -364,14 +424,6 @@ START_TEST(keys_of_others_eyes_are_refused)
 	ck_assert_int_eq(rmdir(dir), 0);
 }
 END_TEST
-
-static char *copy(const char *s)
-{
-	char *p = strdup(s);
-
-	ck_assert_ptr_nonnull(p);
-	return p;
-}
 
 START_TEST(sealed_memory_carries_both)
 {
@@ -456,6 +508,7 @@ int main(void)
 	tcase_add_test(t, manual_has_every_key);
 	tcase_add_test(t, shipped_file_with_all_keys_is_the_default);
 	tcase_add_test(t, keys_of_others_eyes_are_refused);
+	tcase_add_test(t, certificate_and_key_are_a_pair);
 	tcase_add_test(t, sealed_memory_carries_both);
 	tcase_add_test(t, unsealed_memory_is_refused);
 	tcase_add_test(t, without_descriptors_everything_fails);
