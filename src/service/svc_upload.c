@@ -201,40 +201,36 @@ int service_upload_chunk(struct service *sv, struct upload *u, struct slice byte
 	return -1;
 }
 
-/* Its audit row, in a batch of its own: uploads are outside batches. */
-static int note_image(struct call *c, const struct image *i, struct err *e)
+/* The bytes first, in images.db; then the image's row and its audit row, in one batch. */
+static int seal_and_note(struct call *c, struct upload *u, struct image *i, struct err *e)
 {
 	struct store *st = c->tk.st;
 	char hex[DIGEST_TEXT];
-	int rc = -1;
 
-	digest_text(hex, &i->digest);
 	if (store_batch_begin(st, e) != 0)
 		return -1;
-	store_handler_begin(st);
-	rc = audit_note(&c->tk, "image.add", hex, e, "size=%" PRIu64, i->size);
-	if (store_handler_end(st, rc == 0, rc == 0 ? e : NULL) != 0)
-		rc = -1;
-	if (rc != 0) {
-		store_batch_abandon(st);
-		return -1;
-	}
+	if (store_upload_seal(st, u, c->tk.now.wall, i, e) != 0)
+		goto undo;
+	digest_text(hex, &i->digest);
+	if (audit_note(&c->tk, "image.add", hex, e, "size=%" PRIu64, i->size) != 0)
+		goto undo;
 	return store_batch_commit(st, e);
+undo:
+	store_batch_abandon(st);
+	return -1;
 }
 
 static int seal(struct call *c, struct upload *u, struct err *e)
 {
 	struct image i;
 
-	if (store_upload_seal(c->tk.st, u, c->tk.now.wall, &i, e) != 0) {
+	if (seal_and_note(c, u, &i, e) != 0) {
 		/* bytes that are wrong stay wrong: nothing is left to continue */
 		if (e->code == ERR_VERIFY && store_upload_drop(c->tk.st, u->id, NULL) != 0)
 			log_warn("upload=%s cause=\"it could not be dropped\"", u->name);
 		return -1;
 	}
 	u->complete = true;
-	if (note_image(c, &i, e) != 0)
-		return -1;
 	return reply_image(c, 201, &i, e);
 }
 
