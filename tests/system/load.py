@@ -260,10 +260,10 @@ class Asker(Worker):
             connection.close()
 
     def insist(self, method, path, body=None, headers=None, lane="control"):
-        """Until an answer other than 503 comes."""
+        """Until an answer comes that is final: neither "busy" nor "full"."""
         while True:
             answer = self.ask(method, path, body, headers, lane)
-            if answer and answer[0] != 503:
+            if answer and answer[0] not in (503, 507):
                 return answer
             self.pause(0.02 + 0.05 * self.random.random())
 
@@ -334,7 +334,7 @@ class Asker(Worker):
                 if json.loads(answer[2])["digest"] != digest:
                     raise AssertionError("upload %s: %r" % (place, answer[2]))
                 return True
-            elif answer[0] not in (200, 201, 204, 404, 409, 503):
+            elif answer[0] not in (200, 201, 204, 404, 409, 503, 507):
                 raise AssertionError("PATCH %s: %d %r" % (place, answer[0], answer[2]))
 
     def has(self, digest, lane):
