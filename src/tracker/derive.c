@@ -228,6 +228,17 @@ static const char *path_of(const char *uri)
 	return *p == '/' ? p : NULL;
 }
 
+bool route_is_own(const char *uri, const struct digest *image)
+{
+	static const char under[] = "/image/";
+	const char *p = path_of(uri);
+	char hex[DIGEST_TEXT];
+
+	digest_text(hex, image);
+	return p && strncmp(p, under, sizeof(under) - 1) == 0 &&
+	       strcmp(p + sizeof(under) - 1, hex) == 0;
+}
+
 int route_path(const char *uri, char dst[URI_TEXT])
 {
 	const char *p = path_of(uri);

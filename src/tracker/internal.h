@@ -103,6 +103,8 @@ int derive_images(const struct suit_manifest *s, const struct policy *p,
 		  struct manifest_image *images, int limit, int *n, struct err *e);
 /* The request path a URI is served under; 1, or 0: it has none that can be served. */
 int route_path(const char *uri, char dst[URI_TEXT]);
+/* Its path is /image/<the image's own digest>: served there without a route. */
+bool route_is_own(const char *uri, const struct digest *image);
 
 /* ---- jobs ---- */
 enum step { STEP_MORE, STEP_DONE, STEP_ERROR };

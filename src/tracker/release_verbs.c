@@ -102,11 +102,13 @@ static int add_routes(struct tracker *tk, const struct release *r, struct err *e
 	int n = store_manifest_images(tk->st, &r->manifest, images, IMAGES_MAX, e);
 
 	for (int i = 0; i < n; i++) {
-		if (images[i].integrated || images[i].uri[0] == '\0')
+		if (images[i].integrated || images[i].uri[0] == '\0' ||
+		    route_is_own(images[i].uri, &images[i].digest))
 			continue;
 		if (route_path(images[i].uri, path) == 0)
-			log_notice("release=%s uri=%s no route is made for it", r->name,
-				   log_safe(images[i].uri));
+			log_warn("release=%s uri=%s no route is made for it: its path is no path, "
+				 "or the service's own",
+				 r->name, log_safe(images[i].uri));
 		else if (store_route_add(tk->st, r->id, path, &images[i].digest, e) < 0)
 			return -1;
 	}

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "base/text.h"
 #include "tracker/internal.h"
 #include "tracker_world.h"
@@ -569,6 +570,70 @@ static const struct {
 	{ "", NULL },
 };
 
+/* The path of the image itself needs no route, and no word about it; another's does. */
+START_TEST(test_routes_of_its_own)
+{
+	static const char hex[] =
+		"000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
+	struct digest own = { { 0 } };
+	char uri[URI_TEXT];
+
+	for (unsigned i = 0; i < DIGEST_SIZE; i++)
+		own.b[i] = (uint8_t)i;
+	ck_assert_int_eq(text_format(uri, sizeof(uri), "coap://fettle/image/%s", hex), 0);
+	ck_assert(route_is_own(uri, &own));
+	own.b[31] ^= 1;
+	ck_assert(!route_is_own(uri, &own));
+	own.b[31] ^= 1;
+	ck_assert_int_eq(text_format(uri, sizeof(uri), "coap://fettle/image/%s/x", hex), 0);
+	ck_assert(!route_is_own(uri, &own));
+	ck_assert_int_eq(text_format(uri, sizeof(uri), "coap://fettle/manifest/%s", hex), 0);
+	ck_assert(!route_is_own(uri, &own));
+	ck_assert_int_eq(text_format(uri, sizeof(uri), "/image/%s", hex), 0);
+	ck_assert(!route_is_own(uri, &own));
+}
+END_TEST
+
+static unsigned said;
+
+static void count_warnings(enum log_level level, const char *line)
+{
+	said += level <= LOG_NOTICE_ && strstr(line, "no route") != NULL;
+}
+
+static void approve_with_uri(const char *uri, uint64_t sequence)
+{
+	struct world_author by = world_author(&w, sequence, "2.0");
+	struct manifest m;
+	struct release rel;
+	struct buf b;
+	char hex[DIGEST_TEXT], name[16], own[URI_TEXT];
+
+	digest_text(hex, &by.image);
+	ck_assert_int_eq(text_format(own, sizeof(own), "coap://fettle/image/%s", hex), 0);
+	ck_assert_int_eq(text_format(name, sizeof(name), "r%u", (unsigned)sequence), 0);
+	by.uri = uri ? uri : own;
+	world_envelope(&by, &b);
+	WORLD_OK(&w, release_manifest_add(&w.tk, buf_slice(&b), &m, &w.err));
+	WORLD_OK(&w, release_add(&w.tk, &m.digest, name, &rel, &w.err));
+	WORLD_OK(&w, release_approve(&w.tk, &rel, &w.err));
+	buf_free(&b);
+}
+
+START_TEST(test_only_collisions_are_spoken_of)
+{
+	said = 0;
+	log_set_sink(count_warnings);
+	approve_with_uri(NULL, 5);
+	ck_assert_uint_eq(said, 0);
+	approve_with_uri("coap://fettle/firmware/a.bin", 6);
+	ck_assert_uint_eq(said, 0);
+	approve_with_uri("coap://fettle/api/v1/status", 7);
+	ck_assert_uint_eq(said, 1);
+	log_set_sink(NULL);
+}
+END_TEST
+
 START_TEST(test_routes)
 {
 	char path[URI_TEXT];
@@ -584,7 +649,8 @@ START_TEST(test_audited)
 {
 	struct audit rows[64];
 	struct release r = world_release(&w, 5, "2.0");
-	int64_t count, bad;
+	int64_t count;
+	bool end;
 	bool approved = false;
 
 	WORLD_OK(&w, release_withdraw(&w.tk, &r, true, &w.err));
@@ -596,7 +662,8 @@ START_TEST(test_audited)
 			    strcmp(rows[i].object, "lamp-2.0") == 0;
 	}
 	ck_assert(approved);
-	ck_assert_int_eq(store_audit_verify(w.st, &count, &bad, &w.err), 1);
+	ck_assert_int_eq(store_audit_verify(w.st, 0, 64, &count, &end, &w.err), 1);
+	ck_assert(end);
 }
 END_TEST
 
@@ -627,6 +694,8 @@ int main(void)
 	tcase_add_test(t, test_names_of_releases);
 	tcase_add_test(t, test_integrated_payloads_are_images);
 	tcase_add_test(t, test_integrated_payloads_of_another_size);
+	tcase_add_test(t, test_routes_of_its_own);
+	tcase_add_test(t, test_only_collisions_are_spoken_of);
 	tcase_add_loop_test(t, test_routes, 0, (int)(sizeof(routes) / sizeof(routes[0])));
 	tcase_add_test(t, test_audited);
 	suite_add_tcase(s, t);
