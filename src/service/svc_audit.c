@@ -35,19 +35,32 @@ int svc_audit_list(struct call *c, struct err *e)
 	return page_end(&p, e);
 }
 
+#define VERIFY_ROWS 500 /* of one request: some milliseconds of hashing */
+
+/*
+ * The chain grows for ever, a request does not: a page of it, to be continued at next
+ * until there is none. first_bad ends it.
+ */
 int svc_audit_verify(struct call *c, struct err *e)
 {
 	struct doc *d = doc_map(c->tk.a, NULL, NULL);
-	int64_t rows = 0, bad = 0;
-	int whole = store_audit_verify(c->tk.st, &rows, &bad, e);
+	int64_t after, last;
+	bool end;
 
+	if (query_id(c, "cursor", &after, e) != 0)
+		return -1;
+	int whole = store_audit_verify(c->tk.st, after, VERIFY_ROWS, &last, &end, e);
 	if (whole < 0)
 		return -1;
-	doc_add_int(c->tk.a, d, "rows", rows);
+	doc_add_int(c->tk.a, d, "rows", last);
 	doc_add_bool(c->tk.a, d, "whole", whole == 1);
 	if (whole == 1)
 		doc_add_null(c->tk.a, d, "first_bad");
 	else
-		doc_add_int(c->tk.a, d, "first_bad", bad);
+		doc_add_int(c->tk.a, d, "first_bad", last + 1);
+	if (whole == 1 && !end)
+		doc_add_text(c->tk.a, d, "next", arena_printf(c->tk.a, "%" PRId64, last));
+	else
+		doc_add_null(c->tk.a, d, "next");
 	return reply_doc(c, 200, d, e);
 }

@@ -318,8 +318,13 @@ int store_idempotency_sweep(struct store *st, int64_t older_than, int limit,
 			    struct err *e); /* how many went */
 int store_audit_add(struct store *st, struct audit *a, struct err *e); /* fills id, prev, hash */
 int store_audit_list(struct store *st, int64_t after, int limit, struct audit *out, struct err *e);
-int store_audit_verify(struct store *st, int64_t *rows, int64_t *first_bad,
-		       struct err *e); /* 1 whole, 0 broken at *first_bad */
+/*
+ * Follow the chain over at most limit rows behind row after (0: from its start), which a
+ * call before this one found good. 1 good up to row *last, and *end says whether that is
+ * all of it; 0 the row behind *last breaks it; -1.
+ */
+int store_audit_verify(struct store *st, int64_t after, int limit, int64_t *last, bool *end,
+		       struct err *e);
 int store_policy_get(struct store *st, const char *name, struct arena *a, struct slice *out,
 		     struct err *e); /* 1/0/-1 */
 int store_policy_put(struct store *st, const char *name, struct slice body, struct err *e);

@@ -128,26 +128,52 @@ static int head_matches(struct store *st, const struct digest *last, struct err 
 	return found < 0 ? -1 : digest_eq(&kept, last);
 }
 
-int store_audit_verify(struct store *st, int64_t *rows, int64_t *first_bad, struct err *e)
+/* The hash that the row behind id must continue: 1, 0 row id is not there, -1. */
+static int hash_of_row(struct store *st, int64_t id, struct digest *out, struct err *e)
 {
-	struct digest prev = { 0 };
 	struct audit a;
-	int n, good;
 
-	*rows = *first_bad = 0;
-	while ((n = store_audit_list(st, *rows, 1, &a, e)) == 1) {
-		good = audit_follows(st, &a, *rows + 1, &prev, e);
-		if (good != 1) {
-			*first_bad = *rows + 1;
-			return good;
-		}
-		prev = a.hash;
-		*rows += 1;
+	*out = (struct digest){ 0 };
+	if (id == 0)
+		return 1;
+	int n = store_audit_list(st, id - 1, 1, &a, e);
+	if (n != 1 || a.id != id)
+		return n < 0 ? -1 : 0;
+	*out = a.hash;
+	return 1;
+}
+
+#define VERIFY_PAGE 8
+
+int store_audit_verify(struct store *st, int64_t after, int limit, int64_t *last, bool *end,
+		       struct err *e)
+{
+	struct audit page[VERIFY_PAGE];
+	struct digest prev;
+	int want = 0, n = 0, good;
+
+	*last = after;
+	*end = false;
+	good = hash_of_row(st, after, &prev, e);
+	if (good != 1) {
+		*last = after > 0 ? after - 1 : 0;
+		return good;
 	}
-	if (n < 0)
-		return -1;
-	good = head_matches(st, &prev, e);
-	if (good == 0)
-		*first_bad = *rows + 1;
-	return good;
+	for (; limit > 0; limit -= want) {
+		want = limit < VERIFY_PAGE ? limit : VERIFY_PAGE;
+		n = store_audit_list(st, *last, want, page, e);
+		for (int i = 0; i < n; i++) {
+			good = audit_follows(st, &page[i], *last + 1, &prev, e);
+			if (good != 1)
+				return good;
+			prev = page[i].hash;
+			*last += 1;
+		}
+		if (n < want)
+			break;
+	}
+	*end = n < want;
+	if (n < 0 || !*end)
+		return n < 0 ? -1 : 1;
+	return head_matches(st, &prev, e);
 }

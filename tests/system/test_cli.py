@@ -619,7 +619,7 @@ class Operating(harness.Case):
         self.assertEqual((rows[0]["verb"], rows[0]["object"]), ("device.add", "lamp-1"))
         self.assertRegex(self.daemon.fettle("audit", "list"), r"^ID  AT +WHO +VERB +OBJECT +DETAIL\n1   %s  uid:" % TIME)
         verified = self.daemon.json("audit", "verify")
-        self.assertEqual(verified, {"rows": len(rows), "whole": True, "first_bad": None})
+        self.assertEqual(verified, {"rows": len(rows), "whole": True, "first_bad": None, "next": None})
         self.assertIn("whole                yes\n", self.daemon.fettle("audit", "verify"))
         policy = self.daemon.json("policy", "show")
         self.assertEqual(policy["urgency"]["normal"]["retries"], 3)

@@ -212,7 +212,7 @@ class Kill(harness.Case):
     def finish(self):
         time.sleep(1)
         self.stop_load()
-        self.assertTrue(self.daemon.rest("GET", "/api/v1/audit/verify")["whole"])
+        self.assertTrue(self.daemon.json("audit", "verify")["whole"])
         self.daemon.stop()
         self.check(images=True)
         fleet = sum(f.total() for f in self.fleets.values())

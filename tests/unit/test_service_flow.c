@@ -115,6 +115,40 @@ START_TEST(update_of_a_device)
 }
 END_TEST
 
+/* The chain is checked in pages, and what breaks it is named wherever it is. */
+START_TEST(the_audit_log_is_checked_in_pages)
+{
+	struct audit a = { .at = 1, .who = "uid:0", .verb = "x", .object = "y", .detail = "z" };
+	int64_t rows = 0;
+	int pages = 0;
+
+	for (int i = 0; i < 1000; i++)
+		ck_assert_int_eq(store_audit_add(r.bed.st, &a, NULL), 0);
+	for (char cursor[24] = "0"; cursor[0]; pages++) {
+		char query[40];
+
+		ck_assert_int_eq(text_format(query, sizeof(query), "cursor=%s", cursor), 0);
+		ck_assert_uint_eq(rig_ask(&r, &(struct ask){ .session = r.root,
+							     .method = METHOD_GET,
+							     .path = "/api/v1/audit/verify",
+							     .query = query }),
+				  200);
+		ck_assert(rig_at(&r, "whole")->v.b);
+		rows = rig_int(&r, "rows");
+		ck_assert_int_eq(text_copy(cursor, sizeof(cursor), rig_text(&r, "next")), 0);
+	}
+	ck_assert_int_eq(rows, 1000);
+	ck_assert_int_ge(pages, 2);
+	ck_assert_uint_eq(rig_ask(&r, &(struct ask){ .session = r.root,
+						     .method = METHOD_GET,
+						     .path = "/api/v1/audit/verify",
+						     .query = "cursor=5000" }),
+			  200);
+	ck_assert(!rig_at(&r, "whole")->v.b);
+	ck_assert_int_eq(rig_int(&r, "first_bad"), 5000);
+}
+END_TEST
+
 START_TEST(a_poll_writes_nothing)
 {
 	rig_device(&r, "a", KEY_A);
@@ -334,6 +368,7 @@ int main(void)
 
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, update_of_a_device);
+	tcase_add_test(t, the_audit_log_is_checked_in_pages);
 	tcase_add_test(t, a_poll_writes_nothing);
 	tcase_add_test(t, observing_reserves_nothing);
 	tcase_add_test(t, published_for_anyone);

@@ -433,15 +433,32 @@ static void audit_rows(void)
 	}
 }
 
+/* The whole chain, in pages of this many rows. */
+static int chain(int limit, int64_t *last)
+{
+	bool end = false;
+	int good = 1;
+
+	*last = 0;
+	while (good == 1 && !end) {
+		int64_t before = *last;
+		good = store_audit_verify(b.st, before, limit, last, &end, &b.e);
+		ck_assert(good != 1 || end || *last == before + limit);
+	}
+	return good;
+}
+
 START_TEST(test_audit)
 {
 	struct audit list[8];
-	int64_t rows, bad;
+	int64_t last;
 
-	ck_assert_int_eq(store_audit_verify(b.st, &rows, &bad, &b.e), 1);
+	ck_assert_int_eq(chain(100, &last), 1);
 	audit_rows();
-	ck_assert_int_eq(store_audit_verify(b.st, &rows, &bad, &b.e), 1);
-	ck_assert_int_eq(rows, 5);
+	for (int limit = 1; limit < 20; limit++) {
+		ck_assert_int_eq(chain(limit, &last), 1);
+		ck_assert_int_eq(last, 5);
+	}
 	ck_assert_int_eq(store_audit_list(b.st, 1, 8, list, &b.e), 4);
 	ck_assert_str_eq(list[0].verb, "release.approve");
 	ck_assert(digest_eq(&list[1].prev, &list[0].hash));
@@ -454,7 +471,8 @@ START_TEST(test_audit)
 	ok(store_audit_add(b.st, &a, e));
 	ok(store_batch_commit(b.st, e));
 	ck_assert_int_eq(a.id, 6);
-	ck_assert_int_eq(store_audit_verify(b.st, &rows, &bad, &b.e), 1);
+	ck_assert_int_eq(chain(100, &last), 1);
+	ck_assert_int_eq(last, 6);
 }
 END_TEST
 
@@ -475,7 +493,8 @@ START_TEST(test_audit_tells_tampering)
 		  "FROM audit WHERE id = 5",
 		  6 },
 	};
-	int64_t n, bad;
+	int64_t last;
+	bool end;
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		bed_remove(&b);
@@ -484,9 +503,14 @@ START_TEST(test_audit_tells_tampering)
 		bed_close(&b);
 		bed_sql(&b, "fettle.db", rows[i].sql);
 		bed_open(&b);
-		ck_assert_int_eq(store_audit_verify(b.st, &n, &bad, &b.e), 0);
-		ck_assert_msg(bad == rows[i].bad, "%s: %d", rows[i].sql, (int)bad);
+		for (int limit = 1; limit < 20; limit++) {
+			ck_assert_int_eq(chain(limit, &last), 0);
+			ck_assert_msg(last + 1 == rows[i].bad, "%s: %d", rows[i].sql, (int)last);
+		}
 	}
+	/* to go on behind a row that is not there */
+	ck_assert_int_eq(store_audit_verify(b.st, 99, 10, &last, &end, &b.e), 0);
+	ck_assert_int_eq(last, 98);
 }
 END_TEST
 
