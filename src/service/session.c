@@ -8,6 +8,8 @@
 #include "service/internal.h"
 
 #define SLOTS_FIRST 64
+#define PAGE 8
+#define TICKET_MS (2 * 3600 * INT64_C(1000)) /* what OpenSSL gives a session, and so its ticket */
 
 /* Handles are the front's and may be chosen to collide: mix them well (splitmix64's finish). */
 static size_t slot_of(const struct sessions *t, uint64_t handle)
@@ -138,6 +140,32 @@ int credential_load(struct store *st, int64_t dev, int64_t id, struct credential
 	return n == 1 && out->id != id ? 0 : n;
 }
 
+/*
+ * A session that is resumed may have begun with any key its identity had while its ticket
+ * lives, and the ticket does not say which: once one ended, a key must be shown again. 1, 0, -1
+ */
+static int key_ended_lately(struct store *st, const struct credential *now_valid, int64_t wall,
+			    struct err *e)
+{
+	struct credential page[PAGE];
+	int64_t after = 0;
+	int n;
+
+	do {
+		n = store_credential_list(st, now_valid->dev, after, PAGE, page, e);
+		for (int i = 0; i < n; i++) {
+			const struct credential *cr = &page[i];
+			int64_t end = cr->revoked ? cr->revoked : cr->not_after;
+			after = cr->id;
+			if (cr->kind == CREDENTIAL_PSK && end != 0 && end <= wall &&
+			    wall - end < TICKET_MS &&
+			    strcmp(cr->identity, now_valid->identity) == 0)
+				return 1;
+		}
+	} while (n == PAGE);
+	return n < 0 ? -1 : 0;
+}
+
 /* A PSK identity names a credential, that names a device: both must be usable now. */
 static bool admit_psk(struct service *sv, struct session *s, const struct now *now)
 {
@@ -151,6 +179,10 @@ static bool admit_psk(struct service *sv, struct session *s, const struct now *n
 		rc = store_device_by_dev(sv->o.store, cr.dev, &d, &e);
 	else if (rc == 1)
 		rc = 0;
+	if (rc == 1 && s->evidence.resumed) {
+		int ended = key_ended_lately(sv->o.store, &cr, now->wall, &e);
+		rc = ended < 0 ? -1 : !ended;
+	}
 	if (rc < 0)
 		log_error("admit: %s", e.text);
 	if (rc != 1 || d.disabled || d.auth == AUTH_NONE)
@@ -193,7 +225,8 @@ static bool ends(const struct effect *fx, const struct session *s)
 {
 	if (fx->kind == EFFECT_DROP_DEVICE)
 		return fx->dev != 0 && s->dev == fx->dev &&
-		       (fx->credential == 0 || s->credential == fx->credential);
+		       (fx->credential == 0 || s->credential == fx->credential ||
+			s->evidence.resumed);
 	if (fx->kind == EFFECT_DROP_TOKEN)
 		return fx->token != 0 && s->token == fx->token;
 	return false;

@@ -182,6 +182,29 @@ START_TEST(revocation_acts_on_open_sessions)
 }
 END_TEST
 
+/* The key a ticket was had with is gone, another of the same identity is not. */
+START_TEST(a_revoked_key_resumes_nothing)
+{
+	struct evidence ev = {
+		.kind = EVIDENCE_PSK, .transport = TRANSPORT_COAPS, .identity = "a", .resumed = true
+	};
+	uint64_t out[4];
+
+	rig_device(&r, "a", KEY_A);
+	ck_assert_uint_eq(with(r.root, METHOD_POST, API "/devices/a/credentials",
+			       "{\"kind\":\"psk\",\"key\":\"00112233445566778899aabbccddeeff\"}"),
+			  201);
+	ck_assert_int_eq(service_admit(r.sv, LANE_NETWORK, 901, &ev, &r.now), 1);
+	ck_assert_uint_eq(with(r.root, METHOD_DELETE, API "/devices/a/credentials/1", NULL), 204);
+	ck_assert_int_eq(service_sessions_of(r.sv, LANE_NETWORK, &r.fx->v[0], out, 4), 1);
+	ck_assert_uint_eq(out[0], 901);
+	ck_assert_int_eq(service_admit(r.sv, LANE_NETWORK, 902, &ev, &r.now), 0);
+	ck_assert_uint_ne(rig_psk(&r, "a"), 0); /* who shows a key comes in */
+	r.now.wall += 3 * 3600 * 1000;
+	ck_assert_int_eq(service_admit(r.sv, LANE_NETWORK, 903, &ev, &r.now), 1);
+}
+END_TEST
+
 START_TEST(removed_devices_are_gone)
 {
 	rig_device(&r, "a", KEY_A);
@@ -480,6 +503,7 @@ static TCase *cases(void)
 	tcase_add_test(t, who_is_admitted_by_psk);
 	tcase_add_test(t, an_expired_key_is_none);
 	tcase_add_test(t, revocation_acts_on_open_sessions);
+	tcase_add_test(t, a_revoked_key_resumes_nothing);
 	tcase_add_test(t, removed_devices_are_gone);
 	tcase_add_test(t, tokens_of_devices);
 	tcase_add_test(t, refusals_look_the_same);
