@@ -500,14 +500,16 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("codec_vectors");
-	TCase *t = tcase_create("vectors");
+	Suite *s;
+	TCase *t;
 	SRunner *r;
 	int failed;
 
 	root = getenv("FETTLE_EXTRA_VECTORS");
 	if (!root || !*root)
 		return SKIPPED;
+	s = suite_create("codec_vectors");
+	t = tcase_create("vectors");
 	tcase_set_timeout(t, 60);
 	tcase_add_loop_test(t, suit_verdict, 0, N_ENVELOPES);
 	tcase_add_loop_test(t, suit_signature, 0, sizeof(signatures) / sizeof(signatures[0]));
