@@ -246,6 +246,10 @@ CREATE TABLE manifests (
 
 CREATE INDEX manifests_identity ON manifests (identity);
 CREATE INDEX manifests_anchor ON manifests (anchor, id);
+-- The newest of a device class: its SUIT class id, else vendor and model.
+CREATE INDEX manifests_class ON manifests (vendor_id, class_id, sequence)
+	WHERE class_id IS NOT NULL;
+CREATE INDEX manifests_model ON manifests (vendor_id, model, sequence) WHERE class_id IS NULL;
 
 CREATE TABLE manifest_images (
 	manifest INTEGER NOT NULL REFERENCES manifests (id) ON DELETE CASCADE,

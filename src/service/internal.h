@@ -50,9 +50,6 @@ int principal_resolve(struct call *c, struct err *e);
 int principal_by_path(struct call *c, struct slice id, bool registering, struct err *e);
 /* Role, lane, scope and own device against c->route. */
 int principal_authorise(struct call *c, struct err *e);
-/* One of a device's credentials by its number: 1, 0, -1 */
-int credential_load(struct store *st, int64_t dev, int64_t id, struct credential *out,
-		    struct err *e);
 bool credential_usable(const struct credential *cr, int64_t wall);
 
 /* ---- call.c: the way of one request ---- */

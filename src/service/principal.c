@@ -36,7 +36,7 @@ static int become_device(struct call *c, int64_t dev, int64_t credential, struct
 static int resolve_psk(struct call *c, struct err *e)
 {
 	struct credential cr;
-	int rc = credential_load(c->tk.st, c->session->dev, c->session->credential, &cr, e);
+	int rc = store_credential_get(c->tk.st, c->session->dev, c->session->credential, &cr, e);
 
 	if (rc < 0)
 		return -1;

@@ -132,14 +132,6 @@ bool credential_usable(const struct credential *cr, int64_t wall)
 	return cr->revoked == 0 && (cr->not_after == 0 || wall < cr->not_after);
 }
 
-int credential_load(struct store *st, int64_t dev, int64_t id, struct credential *out,
-		    struct err *e)
-{
-	int n = store_credential_list(st, dev, id - 1, 1, out, e);
-
-	return n == 1 && out->id != id ? 0 : n;
-}
-
 /*
  * A session that is resumed may have begun with any key its identity had while its ticket
  * lives, and the ticket does not say which: once one ended, a key must be shown again. 1, 0, -1

@@ -153,7 +153,7 @@ int svc_credential_revoke(struct call *c, struct err *e)
 	int64_t id;
 
 	if (hole_id(c, 1, &id, e) ||
-	    found_or(credential_load(c->tk.st, c->device.dev, id, &v, e), e, "credential"))
+	    found_or(store_credential_get(c->tk.st, c->device.dev, id, &v, e), e, "credential"))
 		return -1;
 	if (v.revoked == 0 &&
 	    (store_credential_revoke(c->tk.st, c->device.dev, id, c->tk.now.wall, e) != 0 ||

@@ -57,6 +57,12 @@ X(MANIFEST_BY_IDENTITY, MAIN,
   "SELECT " MANIFEST_COLUMNS " FROM manifests WHERE identity = $1 ORDER BY id DESC LIMIT 1")
 X(MANIFEST_LIST, MAIN,
   "SELECT " MANIFEST_COLUMNS " FROM manifests WHERE id > $1 ORDER BY id LIMIT $2")
+X(MANIFEST_NEWEST_OF_CLASS, MAIN,
+  "SELECT sequence FROM manifests WHERE vendor_id = $1 AND class_id = $2 "
+  "ORDER BY sequence DESC LIMIT 1")
+X(MANIFEST_NEWEST_OF_MODEL, MAIN,
+  "SELECT sequence FROM manifests WHERE vendor_id = $1 AND class_id IS NULL AND model = $2 "
+  "ORDER BY sequence DESC LIMIT 1")
 X(MANIFEST_REMOVE, MAIN, "DELETE FROM manifests WHERE digest = $1")
 X(MANIFEST_VERDICT, MAIN, "UPDATE manifests SET anchor = $1, verified = $2 WHERE digest = $3")
 X(MANIFEST_BY_ANCHOR, MAIN,

@@ -182,6 +182,9 @@ int store_manifest_images(struct store *st, const struct digest *d, struct manif
 			  int limit, struct err *e);
 int store_manifest_list(struct store *st, int64_t after, int limit, int64_t *ids,
 			struct manifest *out, struct err *e);
+/* Highest sequence stored for m's vendor and class id, without one its model: 1/0/-1. */
+int store_manifest_newest(struct store *st, const struct manifest *m, uint64_t *sequence,
+			  struct err *e);
 int store_manifest_remove(struct store *st, const struct digest *d, struct err *e);
 int store_manifest_verdict(struct store *st, const struct digest *d, int64_t anchor, int64_t at,
 			   struct err *e);

@@ -95,6 +95,17 @@ int store_credential_by_hash(struct store *st, const struct digest *hash, struct
 	return STORE_ONE(&q, out, credential_read);
 }
 
+int store_credential_get(struct store *st, int64_t dev, int64_t id, struct credential *out,
+			 struct err *e)
+{
+	struct sql q;
+
+	sql_begin(&q, st, STMT_CREDENTIAL_GET, e);
+	sql_int(&q, id);
+	sql_int(&q, dev);
+	return STORE_ONE(&q, out, credential_read);
+}
+
 int store_credential_list(struct store *st, int64_t dev, int64_t after, int limit,
 			  struct credential *out, struct err *e)
 {

@@ -209,6 +209,27 @@ int store_manifest_list(struct store *st, int64_t after, int limit, int64_t *ids
 	return sql_end(&q) == 0 ? n : -1;
 }
 
+static void sequence_read(struct sql *q, uint64_t *sequence)
+{
+	sql_get_u64(q, sequence);
+}
+
+int store_manifest_newest(struct store *st, const struct manifest *m, uint64_t *sequence,
+			  struct err *e)
+{
+	struct sql q;
+
+	sql_begin(&q, st,
+		  m->class_id.set ? STMT_MANIFEST_NEWEST_OF_CLASS : STMT_MANIFEST_NEWEST_OF_MODEL,
+		  e);
+	sql_uuid(&q, &m->vendor_id);
+	if (m->class_id.set)
+		sql_uuid(&q, &m->class_id);
+	else
+		sql_text(&q, m->model);
+	return STORE_ONE(&q, sequence, sequence_read);
+}
+
 /* ERR_CONFLICT by the foreign key when a release is made of it. */
 int store_manifest_remove(struct store *st, const struct digest *d, struct err *e)
 {

@@ -42,34 +42,6 @@ int release_check_manifest(struct tracker *tk, struct slice bytes, struct manife
 	return check(tk, bytes, &s, m, images, limit, n, e);
 }
 
-static bool same_class(const struct manifest *a, const struct manifest *b)
-{
-	return memcmp(a->vendor_id.b, b->vendor_id.b, UUID_SIZE) == 0 &&
-	       a->class_id.set == b->class_id.set &&
-	       (!a->class_id.set || memcmp(a->class_id.b, b->class_id.b, UUID_SIZE) == 0) &&
-	       (a->class_id.set || strcmp(a->model, b->model) == 0);
-}
-
-/* Newest of the same class that is stored: 1, 0 none. There are few manifests. */
-static int newest(struct tracker *tk, const struct manifest *m, uint64_t *out, struct err *e)
-{
-	struct manifest page[8];
-	int64_t ids[8], after = 0;
-	int n, found = 0;
-
-	do {
-		n = store_manifest_list(tk->st, after, 8, ids, page, e);
-		for (int i = 0; i < n; i++) {
-			after = ids[i];
-			if (same_class(&page[i], m) && (!found || page[i].sequence > *out)) {
-				*out = page[i].sequence;
-				found = 1;
-			}
-		}
-	} while (n == 8);
-	return n < 0 ? -1 : found;
-}
-
 static int check_sequence(struct tracker *tk, const struct manifest *m, struct err *e)
 {
 	uint64_t known;
@@ -80,7 +52,7 @@ static int check_sequence(struct tracker *tk, const struct manifest *m, struct e
 			       "sequence %" PRIu64 " is below the floor %" PRIu64 " of its class",
 			       m->sequence, known);
 	if (found >= 0)
-		found = newest(tk, m, &known, e);
+		found = store_manifest_newest(tk->st, m, &known, e);
 	if (found > 0 && m->sequence < known)
 		return err_set(e, ERR_CONFLICT,
 			       "sequence %" PRIu64 " is lower than %" PRIu64

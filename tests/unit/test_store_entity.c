@@ -284,6 +284,11 @@ START_TEST(test_credentials)
 	ck_assert_int_eq(store_credential_list(b.st, dev, 0, 4, list, &b.e), 2);
 	ck_assert_int_eq(list[0].revoked, 60);
 	ck_assert_int_eq(store_credential_list(b.st, dev, c1.id, 4, list, &b.e), 1);
+	/* by its number, and only of its own device */
+	ck_assert_int_eq(store_credential_get(b.st, dev, c1.id, &list[1], &b.e), 1);
+	ck_assert_int_eq(list[1].id, c1.id);
+	ck_assert_int_eq(store_credential_get(b.st, dev + 1, c1.id, &list[1], &b.e), 0);
+	ck_assert_int_eq(store_credential_get(b.st, dev, 999, &list[1], &b.e), 0);
 	memcpy(t.secret, hash.b, DIGEST_SIZE);
 	ok(store_credential_add(b.st, &t, e));
 	refuses(store_credential_add(b.st, &t, e), ERR_CONFLICT);

@@ -505,6 +505,51 @@ static struct release made(const char *name, uint64_t sequence, const struct dig
 	return r;
 }
 
+static void keep_manifest(const struct uuid *class_id, const char *model, uint64_t sequence)
+{
+	static uint64_t made;
+	struct manifest m = { .format = "suit",
+			      .vendor_id = { .set = true, .b = { 1 } },
+			      .class_id = *class_id,
+			      .sequence = sequence };
+	char text[32];
+
+	text_copy(m.model, sizeof(m.model), model);
+	ck_assert_int_eq(text_format(text, sizeof(text), "newest %d", (int)++made), 0);
+	m.size = (uint32_t)strlen(text);
+	m.digest = m.identity = digest_of(text);
+	ok(store_manifest_add(b.st, &m, NULL, 0, slice_str(text), e));
+}
+
+/* By class id whatever the model, without one by the model; as unsigned numbers. */
+START_TEST(test_newest_of_a_class)
+{
+	const struct uuid none = { .set = false }, one = { .set = true, .b = { 2 } },
+			  two = { .set = true, .b = { 3 } };
+	struct manifest m = { .vendor_id = { .set = true, .b = { 1 } }, .class_id = one };
+	uint64_t newest = 0;
+
+	ck_assert_int_eq(store_manifest_newest(b.st, &m, &newest, &b.e), 0);
+	keep_manifest(&one, "lamp", 0x80);
+	keep_manifest(&one, "bulb", UINT64_MAX);
+	keep_manifest(&one, "lamp", 0x7fffffffffffffff);
+	keep_manifest(&two, "lamp", 9);
+	keep_manifest(&none, "lamp", 300);
+	keep_manifest(&none, "bulb", 400);
+	ck_assert_int_eq(store_manifest_newest(b.st, &m, &newest, &b.e), 1);
+	ck_assert_uint_eq(newest, UINT64_MAX);
+	m.class_id = two;
+	ck_assert_int_eq(store_manifest_newest(b.st, &m, &newest, &b.e), 1);
+	ck_assert_uint_eq(newest, 9);
+	m.class_id = none;
+	text_copy(m.model, sizeof(m.model), "lamp");
+	ck_assert_int_eq(store_manifest_newest(b.st, &m, &newest, &b.e), 1);
+	ck_assert_uint_eq(newest, 300);
+	m.vendor_id.b[0] = 7;
+	ck_assert_int_eq(store_manifest_newest(b.st, &m, &newest, &b.e), 0);
+}
+END_TEST
+
 START_TEST(test_releases)
 {
 	struct digest i1 = digest_of("i1"), i2 = digest_of("i2"), d;
@@ -580,6 +625,7 @@ int main(void)
 	tcase_add_test(tc, test_prepared_in_slices);
 	tcase_add_test(tc, test_cache_budget);
 	tcase_add_test(tc, test_manifest);
+	tcase_add_test(tc, test_newest_of_a_class);
 	tcase_add_test(tc, test_releases);
 	tcase_add_test(tc, test_class_floor);
 	suite_add_tcase(s, tc);

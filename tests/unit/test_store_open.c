@@ -227,45 +227,89 @@ START_TEST(test_checkpoint)
 }
 END_TEST
 
-/* What a plan may not do: walk a whole table. */
-static bool plan_scans(sqlite3 *db, const char *text)
-{
-	char *sql = sqlite3_mprintf("EXPLAIN QUERY PLAN %s", text);
-	sqlite3_stmt *s = NULL;
-	bool scans = false;
+/*
+ * What a plan may not do: walk a table or an index, build an index on the way, sort.
+ * Who does so is here by name, with the reason that its cost is bounded all the same.
+ */
+static const struct {
+	const char *name;
+	const char *detail; /* begins so */
+} walks[] = {
+	/* from one end of the key, one row */
+	{ "DEVICE_LAST", "SCAN devices" },
+	{ "AUDIT_HEAD", "SCAN audit" },
+	{ "IDEMPOTENCY_SWEEP", "SCAN idempotency" },
+	/* a partial index of just the running, the dead */
+	{ "JOB_NEXT", "SCAN jobs USING INDEX jobs_running" },
+	{ "OBJECT_DEAD", "SCAN objects USING" },
+	/* at most 256 rows (UPLOADS_MAX) */
+	{ "UPLOAD_TOTAL", "SCAN uploads" },
+	{ "UPLOAD_OLD", "SCAN uploads" },
+	/* the chain made on the way: rows of one update, or one device */
+	{ "HISTORY_OF_UPDATE", "SCAN chain" },
+	{ "HISTORY_OF_DEVICE", "SCAN chain" },
+	/* sorts of a handful: a device's open updates, credentials of one identity */
+	{ "UPDATE_FIRST_WAITING", "USE TEMP B-TREE" },
+	{ "CREDENTIAL_BY_IDENTITY", "USE TEMP B-TREE" },
+	/* the answers kept for one asker: as many as it may have */
+	{ "IDEMPOTENCY_KEEP", "USE TEMP B-TREE" },
+	{ "HISTORY_OF_UPDATE", "USE TEMP B-TREE" },
+	{ "HISTORY_OF_DEVICE", "USE TEMP B-TREE" },
+	{ "MEMBER_GROUPS", "USE TEMP B-TREE" },
+	/* releases that name one image, or were signed by one anchor, or share a path */
+	{ "RELEASE_BY_IMAGE", "USE TEMP B-TREE" },
+	{ "RELEASE_BY_ANCHOR", "USE TEMP B-TREE" },
+	{ "OBJECT_PUBLISHED_IMAGE", "USE TEMP B-TREE" },
+	{ "ROUTE_PUBLISHED", "USE TEMP B-TREE" },
+	{ "JOB_NEXT", "USE TEMP B-TREE" },
+};
+#define WALKS (sizeof(walks) / sizeof(walks[0]))
 
-	ck_assert_msg(sqlite3_prepare_v2(db, sql, -1, &s, NULL) == SQLITE_OK, "%s", text);
+static bool step_allowed(const char *name, const char *detail, bool used[WALKS])
+{
+	bool costs = strncmp(detail, "SCAN", 4) == 0 || strstr(detail, "AUTOMATIC") ||
+		     strstr(detail, "USE TEMP B-TREE");
+
+	if (!costs || strcmp(detail, "SCAN CONSTANT ROW") == 0)
+		return true;
+	for (size_t i = 0; i < WALKS; i++) {
+		if (strcmp(walks[i].name, name) != 0 ||
+		    strncmp(detail, walks[i].detail, strlen(walks[i].detail)) != 0)
+			continue;
+		used[i] = true;
+		return true;
+	}
+	return false;
+}
+
+static void check_plan(const struct statement_text *t, bool used[WALKS])
+{
+	char *sql = sqlite3_mprintf("EXPLAIN QUERY PLAN %s", t->text);
+	sqlite3_stmt *s = NULL;
+
+	ck_assert_msg(sqlite3_prepare_v2(b.st->db[t->db], sql, -1, &s, NULL) == SQLITE_OK, "%s",
+		      t->text);
 	while (sqlite3_step(s) == SQLITE_ROW) {
 		const char *detail = (const char *)sqlite3_column_text(s, 3);
-		/* in order of the key until the LIMIT, or a few rows made on the way */
-		if (strncmp(detail, "SCAN", 4) == 0 && !strstr(detail, "USING") &&
-		    !strstr(detail, "chain"))
-			scans = true;
-		if (strstr(detail, "USE TEMP B-TREE"))
-			scans = scans || !strstr(text, "WHERE");
+		ck_assert_msg(step_allowed(t->name, detail, used), "%s: %s", t->name, detail);
 	}
 	sqlite3_finalize(s);
 	sqlite3_free(sql);
-	return scans;
 }
 
 START_TEST(test_every_statement_has_a_plan)
 {
-	/* walk a key from one end and stop at LIMIT, or a table that has few rows */
-	static const char *const walks[] = { "DEVICE_LAST", "AUDIT_HEAD", "IDEMPOTENCY_SWEEP",
-					     "UPLOAD_TOTAL", "UPLOAD_OLD" };
+	bool used[WALKS] = { false };
 
 	for (int i = 0; i < STMT_COUNT; i++) {
 		const struct statement_text *t = &store_statements[i];
-		bool allowed = false;
-		for (size_t k = 0; k < sizeof(walks) / sizeof(walks[0]); k++)
-			allowed = allowed || strcmp(walks[k], t->name) == 0;
-		if (strncmp(t->text, "BEGIN", 5) == 0 || strstr(t->text, "SAVEPOINT") ||
-		    strncmp(t->text, "COMMIT", 6) == 0)
-			continue;
-		ck_assert_msg(allowed || !plan_scans(b.st->db[t->db], t->text), "%s scans",
-			      t->name);
+		if (strncmp(t->text, "BEGIN", 5) != 0 && !strstr(t->text, "SAVEPOINT") &&
+		    strncmp(t->text, "COMMIT", 6) != 0)
+			check_plan(t, used);
 	}
+	/* a reason that nobody needs is one too many */
+	for (size_t i = 0; i < WALKS; i++)
+		ck_assert_msg(used[i], "%s: %s", walks[i].name, walks[i].detail);
 }
 END_TEST
 
