@@ -37,7 +37,10 @@ static struct finding look_clock(struct ctx *c, const struct doc *status)
 	bool good = strcmp(write_value(&c->a, status, "clock.trusted"), "yes") == 0;
 
 	return (struct finding){ "clock", good,
-				 good ? "trusted" : "not trusted: windows and deadlines wait" };
+				 good ? "trusted"
+				      : arena_printf(&c->a,
+						     "not trusted, windows and deadlines wait: %s",
+						     write_value(&c->a, status, "clock.reason")) };
 }
 
 /* The chain is checked in pages; the last answer, or the first that says no. */
@@ -71,7 +74,7 @@ static struct finding look_audit(struct ctx *c, struct err *e)
 /* What an operator would check first; exit 1 when anything is wrong. */
 int cmd_doctor(struct ctx *c, struct err *e)
 {
-	const struct doc *status = rest_get(c, "GET", API "/status", NULL, e);
+	const struct doc *status;
 	struct doc *out = doc_map(&c->a, NULL, NULL), *items = doc_array(&c->a, out, "items");
 	static const struct column columns[] = {
 		{ "check", "CHECK" }, { "ok", "OK" }, { "text", "FINDING" }, { 0 }
@@ -79,6 +82,9 @@ int cmd_doctor(struct ctx *c, struct err *e)
 	struct finding f[3];
 	bool good = true;
 
+	if (ctx_option(c, "accept-clock") && !rest_get(c, "POST", API "/clock/accept", NULL, e))
+		return -1;
+	status = rest_get(c, "GET", API "/status", NULL, e);
 	if (!status)
 		return -1;
 	f[0] = look_ready(c, status);

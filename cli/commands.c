@@ -14,6 +14,10 @@
 		"output", OPTION_NEEDED, "FILE", "where to write it (or -o; - is standard output)" \
 	}
 
+static const struct option_spec doctor[] = {
+	{ "accept-clock", OPTION_FLAG, NULL, "the clock is right: trust it (operators, here)" },
+	END,
+};
 static const struct option_spec key_generate[] = {
 	{ "alg", OPTION_VALUE, "ALG", "es256 (default), es384, es512 or ed25519" },
 	OUTPUT,
@@ -146,7 +150,7 @@ const struct option_spec global_options[] = {
 
 const struct command commands[] = {
 	{ "status", cmd_status, NULL, "how the service is", "fettle status", false },
-	{ "doctor", cmd_doctor, NULL, "look for what is wrong", "fettle doctor", false },
+	{ "doctor", cmd_doctor, doctor, "look for what is wrong", "fettle doctor", false },
 	{ "key generate", cmd_key_generate, key_generate, "make a signing key",
 	  "fettle key generate --alg es256 -o author.pem", true },
 	{ "key show <file>", cmd_key_show, NULL, "what kind of key it is",

@@ -105,16 +105,15 @@ static int persist_rows(struct core *c, bool *word, struct err *e)
 
 	if (store_meta_put_int(c->store, "track", c->now.track, e) != 0)
 		return -1;
-	if (!c->now.wall_trusted) {
-		/* `fettle doctor --accept-clock` leaves the operator's word there */
-		int rc = store_meta_get_int(c->store, "clock_accepted", &accepted, e);
-		if (rc <= 0 || accepted == 0)
-			return rc < 0 ? -1 : 0;
-		/* it holds once: the next wrong clock is another matter */
-		if (store_meta_put_int(c->store, "clock_accepted", 0, e) != 0)
-			return -1;
-		*word = true;
-	}
+	/* `fettle doctor --accept-clock` leaves the operator's word there */
+	if (store_meta_get_int(c->store, "clock_accepted", &accepted, e) < 0)
+		return -1;
+	/* it holds once, needed or not: the next wrong clock is another matter */
+	if (accepted != 0 && store_meta_put_int(c->store, "clock_accepted", 0, e) != 0)
+		return -1;
+	if (!c->now.wall_trusted && accepted == 0)
+		return 0;
+	*word = !c->now.wall_trusted;
 	return store_meta_put_int(c->store, "track_wall", c->now.wall, e);
 }
 

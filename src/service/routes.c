@@ -14,6 +14,8 @@ const struct route routes[] = {
 	  "figures for Prometheus" },
 	{ METHOD_GET, API "/status", WHO_SEE, ROUTE_NO_BODY, svc_status,
 	  "one look at the service" },
+	{ METHOD_POST, API "/clock/accept", WHO_OPERATE, ROUTE_CONTROL_ONLY | ROUTE_DOC_OPT,
+	  svc_clock_accept, "the wall clock is right" },
 	{ METHOD_GET, API "/openapi.json", WHO_ALL, ROUTE_NO_BODY, svc_openapi,
 	  "this interface, described" },
 

@@ -10,6 +10,7 @@ int svc_healthz(struct call *c, struct err *e);
 int svc_readyz(struct call *c, struct err *e);
 int svc_metrics(struct call *c, struct err *e);
 int svc_status(struct call *c, struct err *e);
+int svc_clock_accept(struct call *c, struct err *e);
 int svc_openapi(struct call *c, struct err *e);
 int svc_nothing(struct call *c, struct err *e);
 int svc_image_list(struct call *c, struct err *e);

@@ -67,6 +67,50 @@ int svc_readyz(struct call *c, struct err *e)
 	return reply_text(c, 200, MEDIA_TEXT, "ready\n", e);
 }
 
+/* Why the wall clock is not trusted (behaviour.md 5), and whether it soon will be. */
+static const char *clock_reason(struct call *c, int64_t committed, int64_t accepted)
+{
+	if (accepted != 0)
+		return "accepted by an operator: in force within seconds";
+	if (c->tk.now.wall < committed)
+		return "it is behind the last committed time";
+	return "it was behind the last committed time, or stepped by more than an hour";
+}
+
+static int put_clock(struct call *c, struct doc *into, struct err *e)
+{
+	struct doc *d = doc_map(c->tk.a, into, "clock");
+	int64_t committed = 0, accepted = 0;
+
+	doc_add_bool(c->tk.a, d, "trusted", c->tk.now.wall_trusted);
+	if (c->tk.now.wall_trusted) {
+		doc_add_null(c->tk.a, d, "reason");
+		return 0;
+	}
+	if (store_meta_get_int(c->tk.st, "track_wall", &committed, e) < 0 ||
+	    store_meta_get_int(c->tk.st, "clock_accepted", &accepted, e) < 0)
+		return -1;
+	doc_add_text(c->tk.a, d, "reason", clock_reason(c, committed, accepted));
+	return 0;
+}
+
+/*
+ * The operator's word, kept for the core to find. Of a trusted clock nothing is kept: it
+ * would vouch for a wrong one later.
+ */
+int svc_clock_accept(struct call *c, struct err *e)
+{
+	struct doc *d = doc_map(c->tk.a, NULL, NULL);
+
+	if (!c->tk.now.wall_trusted &&
+	    (store_meta_put_int(c->tk.st, "clock_accepted", c->tk.now.wall, e) != 0 ||
+	     audit_note(&c->tk, "clock.accept", "clock", e, "wall=%" PRId64, c->tk.now.wall) != 0))
+		return -1;
+	if (put_clock(c, d, e) != 0)
+		return -1;
+	return reply_doc(c, 200, d, e);
+}
+
 int svc_status(struct call *c, struct err *e)
 {
 	struct arena *a = c->tk.a;
@@ -90,7 +134,8 @@ int svc_status(struct call *c, struct err *e)
 		doc_add_int(a, d, "jobs_running", jobs);
 	}
 	doc_add_int(a, doc_map(a, d, "store"), "schema", store_schema_version());
-	doc_add_bool(a, doc_map(a, d, "clock"), "trusted", c->tk.now.wall_trusted);
+	if (put_clock(c, d, e) != 0)
+		return -1;
 	return reply_doc(c, 200, d, e);
 }
 

@@ -446,6 +446,52 @@ START_TEST(what_was_answered_survives)
 }
 END_TEST
 
+/* As after a year in which the battery of the clock ran out. */
+static void commit_a_later_time(void)
+{
+	struct store_options o = { .dir = dir, .cache_bytes = 1 << 20 };
+	struct store *st;
+	int status;
+
+	kill(core_pid, SIGKILL);
+	ck_assert_int_eq(waitpid(core_pid, &status, 0), core_pid);
+	close(parent_fd);
+	ck_assert_int_eq(store_open(&o, &st, NULL), 0);
+	ck_assert_int_eq(store_meta_put_int(st, "track_wall",
+					    clock_wall_ms() + 365 * INT64_C(86400000), NULL),
+			 0);
+	store_close(st);
+	start_core();
+}
+
+static bool clock_trusted(struct channel *c)
+{
+	struct request rq = ask(METHOD_GET, "/api/v1/status");
+	struct response rs;
+
+	ck_assert_uint_eq(ask_once(c, NULL, &rq, &rs), 200);
+	return memmem(rs.body.p, rs.body.n, "\"trusted\":true", 14) != NULL;
+}
+
+START_TEST(a_clock_is_trusted_on_an_operators_word)
+{
+	struct channel *c;
+	struct request rq;
+	struct response rs;
+
+	commit_a_later_time();
+	c = greeted_lane(LANE_CONTROL);
+	admit_local(c);
+	ck_assert(!clock_trusted(c));
+	rq = ask(METHOD_POST, "/api/v1/clock/accept");
+	ck_assert_uint_eq(ask_once(c, NULL, &rq, &rs), 200);
+	for (int i = 0; i < 150 && !clock_trusted(c); i++)
+		ck_assert_int_eq(usleep(100000), 0);
+	ck_assert(clock_trusted(c));
+	channel_free(c);
+}
+END_TEST
+
 START_TEST(pings_are_answered_meanwhile)
 {
 	struct pollfd p = { .fd = parent_fd, .events = POLLIN };
@@ -475,6 +521,7 @@ int main(void)
 			    (int)(sizeof(bad_frames) / sizeof(bad_frames[0])));
 	tcase_add_test(t, an_image_comes_in_and_is_handed_out);
 	tcase_add_test(t, what_was_answered_survives);
+	tcase_add_test(t, a_clock_is_trusted_on_an_operators_word);
 	tcase_add_test(t, pings_are_answered_meanwhile);
 	suite_add_tcase(s, t);
 	SRunner *r = srunner_create(s);

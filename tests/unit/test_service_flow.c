@@ -115,6 +115,33 @@ START_TEST(update_of_a_device)
 }
 END_TEST
 
+/* The operator's word is for a clock that is not trusted, and audited. */
+START_TEST(a_clock_is_accepted)
+{
+	struct audit last[8];
+	int64_t word = 0;
+
+	ck_assert_uint_eq(rig_post(&r, r.root, "/api/v1/clock/accept", NULL), 200);
+	ck_assert(rig_at(&r, "clock.trusted")->v.b);
+	ck_assert_int_eq(store_meta_get_int(r.bed.st, "clock_accepted", &word, NULL), 0);
+	ck_assert_int_eq(store_meta_put_int(r.bed.st, "track_wall", r.now.wall + 1, NULL), 0);
+	r.now.wall_trusted = false;
+	ck_assert_uint_eq(rig_get(&r, r.root, "/api/v1/status"), 200);
+	ck_assert(!rig_at(&r, "clock.trusted")->v.b);
+	ck_assert_str_eq(rig_text(&r, "clock.reason"), "it is behind the last committed time");
+	r.now.wall += 2;
+	ck_assert_uint_eq(rig_get(&r, r.root, "/api/v1/status"), 200);
+	ck_assert_ptr_nonnull(strstr(rig_text(&r, "clock.reason"), "stepped"));
+	ck_assert_uint_eq(rig_post(&r, r.root, "/api/v1/clock/accept", NULL), 200);
+	ck_assert_ptr_nonnull(strstr(rig_text(&r, "clock.reason"), "accepted"));
+	ck_assert_int_eq(store_meta_get_int(r.bed.st, "clock_accepted", &word, NULL), 1);
+	ck_assert_int_eq(word, r.now.wall);
+	ck_assert_int_eq(store_audit_list(r.bed.st, 0, 8, last, NULL), 1);
+	ck_assert_str_eq(last[0].verb, "clock.accept");
+	ck_assert_str_eq(last[0].who, "uid:0");
+}
+END_TEST
+
 /* The chain is checked in pages, and what breaks it is named wherever it is. */
 START_TEST(the_audit_log_is_checked_in_pages)
 {
@@ -122,8 +149,10 @@ START_TEST(the_audit_log_is_checked_in_pages)
 	int64_t rows = 0;
 	int pages = 0;
 
+	ck_assert_int_eq(store_batch_begin(r.bed.st, NULL), 0);
 	for (int i = 0; i < 1000; i++)
 		ck_assert_int_eq(store_audit_add(r.bed.st, &a, NULL), 0);
+	ck_assert_int_eq(store_batch_commit(r.bed.st, NULL), 0);
 	for (char cursor[24] = "0"; cursor[0]; pages++) {
 		char query[40];
 
@@ -368,6 +397,7 @@ int main(void)
 
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, update_of_a_device);
+	tcase_add_test(t, a_clock_is_accepted);
 	tcase_add_test(t, the_audit_log_is_checked_in_pages);
 	tcase_add_test(t, a_poll_writes_nothing);
 	tcase_add_test(t, observing_reserves_nothing);

@@ -77,6 +77,7 @@ static const char *const caller_names[CALLERS] = {
 #define READ_NOT_MINE "uu fuffu +f++ uuuu +4 ++f++ u+u"
 #define SEE_NOT_MINE "uu fuffu ++++ uuuu +4 ++f++ u+u"
 #define ADMIN "uu fuffu ffff uuuu ff ++ff+ ufu"
+#define OPERATE_HERE "uu fuffu ffff uuuu ff ++f++ ufu"
 #define MINE_A "uu +uu+u ffff uuuu ff fffff ufu"
 #define MINE_B "uu fuufu ffff uuuu ff fffff ufu"
 #define MINE_N "+u fu+fu ffff uuuu ff fffff ufu"
@@ -97,6 +98,7 @@ static const struct row rows[] = {
 	{ METHOD_GET, "/readyz", "/readyz", NULL, ALL },
 	{ METHOD_GET, "/metrics", "/metrics", NULL, READ_ALL },
 	{ METHOD_GET, API "/status", API "/status", NULL, SEE },
+	{ METHOD_POST, API "/clock/accept", API "/clock/accept", NULL, OPERATE_HERE },
 	{ METHOD_GET, API "/openapi.json", API "/openapi.json", NULL, ALL },
 
 	{ METHOD_POST, API "/images", API "/images", NULL, HAND_IN },
