@@ -180,9 +180,12 @@ libfettled_la_SOURCES = \
 	daemon/coap_dtls.h \
 	daemon/coap_exchange.c \
 	daemon/coap_gate.c \
+	daemon/coap_hello.c \
+	daemon/coap_hello.h \
 	daemon/coap_internal.h \
 	daemon/coap_keys.c \
 	daemon/coap_keys.h \
+	daemon/coap_known.c \
 	daemon/coap_observe.c \
 	daemon/coap_peer.c \
 	daemon/coap_reply.c \
@@ -377,6 +380,7 @@ unit_tests = \
 	tests/unit/test_daemon_config \
 	tests/unit/test_daemon_core \
 	tests/unit/test_daemon_front \
+	tests/unit/test_daemon_hello \
 	tests/unit/test_daemon_http \
 	tests/unit/test_daemon_http_parse \
 	tests/unit/test_daemon_parts \
@@ -428,6 +432,7 @@ tests_unit_test_daemon_coaps_LDADD = $(test_common) $(daemon_libs)
 tests_unit_test_daemon_config_LDADD = $(test_common) $(daemon_libs)
 tests_unit_test_daemon_core_LDADD = $(test_common) $(daemon_libs)
 tests_unit_test_daemon_front_LDADD = $(test_common) $(daemon_libs)
+tests_unit_test_daemon_hello_LDADD = $(test_common) $(daemon_libs)
 tests_unit_test_daemon_http_LDADD = $(test_common) $(daemon_libs)
 tests_unit_test_daemon_http_parse_LDADD = $(test_common) $(daemon_libs)
 tests_unit_test_daemon_parts_LDADD = $(test_common) $(daemon_libs)
@@ -530,11 +535,13 @@ lint_files = \
 
 system_files = \
 	tests/system/coap.py \
+	tests/system/dtls.py \
 	tests/system/harness.py \
 	tests/system/install.sh \
 	tests/system/run \
 	tests/system/test_amplification.py \
 	tests/system/test_cli.py \
+	tests/system/test_dtls.py \
 	tests/system/test_end_to_end.py \
 	tests/system/test_hostile.py \
 	tests/system/test_http.py \

@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "daemon/coap_hello.h"
 
 /*
  * The DTLS endpoint: libcoap over OpenSSL, for the sessions and what must be
@@ -128,6 +129,12 @@ static struct contexts *contexts_watch(void)
 	return &made;
 }
 
+static int verify_cookie(SSL *ssl, const unsigned char *cookie, unsigned n)
+{
+	(void)ssl;
+	return hello_cookie_right(slice_of(cookie, n));
+}
+
 static void contexts_settle(struct contexts *c)
 {
 	c->watching = false;
@@ -135,11 +142,12 @@ static void contexts_settle(struct contexts *c)
 		SSL_CTX_use_psk_identity_hint(c->v[i], NULL);
 		SSL_CTX_set_session_cache_mode(c->v[i], SSL_SESS_CACHE_OFF);
 		SSL_CTX_clear_options(c->v[i], SSL_OP_NO_TICKET);
+		SSL_CTX_set_cookie_verify_cb(c->v[i], verify_cookie);
 	}
 }
 
-/* The library has no say in the size of its socket's buffers: find the socket by its port. */
-static void raise_buffers(uint16_t port)
+/* The library keeps its socket to itself: find it by its port, for larger buffers and the gate. */
+static void take_socket(struct dtls *d, uint16_t port)
 {
 	int size = SOCKET_BUFFER;
 
@@ -155,6 +163,7 @@ static void raise_buffers(uint16_t port)
 			continue;
 		(void)setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
 		(void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
+		hello_gate_watch(d->gate, fd, port);
 	}
 }
 
@@ -176,7 +185,7 @@ static int add_endpoint(struct dtls *d, const struct listen_addr *l, struct err 
 	}
 	if (!coap_new_endpoint(d->ctx, &a, COAP_PROTO_DTLS))
 		return err_set(e, ERR_IO, "coaps %s: %s", l->text, strerror(errno));
-	raise_buffers(l->port);
+	take_socket(d, l->port);
 	return 0;
 }
 
@@ -217,7 +226,8 @@ static int start(struct dtls *d, struct err *e)
 	coap_context_set_block_mode(d->ctx, 0);
 	coap_context_set_session_timeout(d->ctx, SESSION_TIMEOUT_S);
 	coap_context_set_max_idle_sessions(d->ctx, o->dtls_sessions_max);
-	coap_context_set_max_handshake_sessions(d->ctx, o->handshakes_max);
+	/* the gate holds the bound and makes room; the library would shut everyone out */
+	coap_context_set_max_handshake_sessions(d->ctx, o->handshakes_max + 4 * FOLD_MAX);
 	if (set_keys(d) != 0 || dtls_add_handlers(d) != 0)
 		return err_set(e, ERR_INTERNAL, "coaps: the library refuses its settings");
 	for (unsigned i = 0; i < o->n_dtls; i++)
@@ -243,7 +253,8 @@ int dtls_new(struct coap_server *cs, struct err *e)
 	d->epoll = -1;
 	d->fold = 1;
 	cs->dtls = d;
-	if (coap_keys_new(cs->o.keys_fd, &d->keys, e) < 0)
+	if (coap_keys_new(cs->o.keys_fd, &d->keys, e) < 0 ||
+	    hello_gate_new(d, cs->o.handshakes_max, &d->gate, e) < 0)
 		return -1;
 	coap_startup();
 	coap_set_log_handler(library_log);
@@ -262,6 +273,7 @@ void dtls_free(struct dtls *d)
 		return;
 	if (d->ctx)
 		coap_free_context(d->ctx); /* tells of every session's end */
+	hello_gate_free(d->gate);
 	coap_keys_free(d->keys);
 	free(d);
 }

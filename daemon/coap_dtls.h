@@ -11,8 +11,11 @@
 /* What coap_dtls.c (life, OpenSSL) and coap_session.c (requests, answers) share. */
 #define FOLD_MAX 64u /* datagrams a turn */
 
+struct hello_gate;
+
 struct dtls {
 	struct coap_server *cs;
+	struct hello_gate *gate;
 	coap_context_t *ctx;
 	int epoll;
 	unsigned fold, worked;

@@ -5,6 +5,8 @@
 #include <string.h>
 #include <sys/epoll.h>
 
+#include "daemon/coap_hello.h"
+
 /* DTLS sessions: the library's requests to ours, our answers to its. */
 
 /* ---- out ---- */
@@ -146,6 +148,7 @@ static int on_event(coap_session_t *s, const coap_event_t event)
 	struct coap_peer *p = coap_session_get_app_data(s);
 
 	d->worked++;
+	hello_gate_event(d->gate, s, event);
 	if (p && (event == COAP_EVENT_DTLS_CLOSED || event == COAP_EVENT_DTLS_ERROR ||
 		  event == COAP_EVENT_SERVER_SESSION_DEL)) {
 		coap_session_set_app_data(s, NULL);

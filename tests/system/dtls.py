@@ -44,13 +44,13 @@ class Refused(Exception):
     """No session came of it."""
 
 
-def client_hello(random, suites=1, cookie=b""):
-    """A first flight in one record (RFC 6347 4.2.1, 4.3.2)."""
+def client_hello(random, suites=1, cookie=b"", number=0):
+    """A first flight in one record (RFC 6347 4.2.1, 4.3.2); `number` of its message and record."""
     body = b"\xfe\xfd" + random + b"\0" + bytes([len(cookie)]) + cookie
     body += struct.pack("!H", 2 * suites) + b"\xc0\xa8" * suites + b"\x01\x00"
     size = struct.pack("!I", len(body))[1:]
-    handshake = b"\x01" + size + b"\0\0" + b"\0\0\0" + size + body
-    return b"\x16\xfe\xfd" + bytes(8) + struct.pack("!H", len(handshake)) + handshake
+    handshake = b"\x01" + size + bytes([0, number]) + b"\0\0\0" + size + body
+    return b"\x16\xfe\xfd" + bytes(7) + bytes([number]) + struct.pack("!H", len(handshake)) + handshake
 
 
 def records(datagram):
@@ -66,11 +66,11 @@ def records(datagram):
 class Session:
     """One DTLS session; `resume` is what ticket() of an earlier one returned."""
 
-    def __init__(self, port, identity, key, resume=None, source="127.0.0.1", timeout=5.0):
+    def __init__(self, port, identity, key, resume=None, source=("127.0.0.1", 0), timeout=5.0):
         self.identity, self.key, self.timeout = identity.encode(), bytes(key), timeout
         self.closed, self.got = False, []
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self.socket.bind((source, 0))
+        self.socket.bind(source)
         self.socket.connect(("127.0.0.1", port))
         self.callback = PSK_CALLBACK(self.give_key)
         self.ctx = pointer(lib.SSL_CTX_new(pointer(lib.DTLS_client_method())))

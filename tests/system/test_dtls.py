@@ -8,6 +8,20 @@ import dtls
 import harness
 
 
+class Recorder:
+    """A socket that keeps what it sent."""
+
+    def __init__(self, wrapped, sent):
+        self.wrapped, self.sent = wrapped, sent
+
+    def send(self, data):
+        self.sent.append(data)
+        return self.wrapped.send(data)
+
+    def __getattr__(self, name):
+        return getattr(self.wrapped, name)
+
+
 class Dtls(harness.Case):
     def setUp(self):
         super().setUp()
@@ -50,9 +64,35 @@ class Dtls(harness.Case):
         ticket = first.ticket()
         self.assertIsNotNone(ticket, "no ticket was given")
         for source in ("127.0.0.1", "127.0.0.77"):    # also from another address
-            again = self.session(resume=ticket, source=source).handshake()
+            again = self.session(resume=ticket, source=(source, 0)).handshake()
             self.assertTrue(again.reused)
             self.assert_is(again)
+
+    def test_device_starts_over(self):
+        """A device that lost its session begins anew from the same address and port."""
+        first = self.session().handshake()
+        self.assert_is(first)
+        source = first.socket.getsockname()
+        for resume in (None, first.ticket()):
+            first.socket.close()    # no close_notify: the power went
+            first = self.session(source=source, resume=resume)
+            began = time.monotonic()
+            first.handshake()
+            self.assertLess(time.monotonic() - began, 0.9 * harness.PATIENCE, "taken, but by a retransmission")
+            self.assert_is(first)
+
+    def test_old_first_flights(self):
+        """A first flight that comes again later, and one without a cookie, end no session."""
+        s = self.session()
+        sent, send = [], s.socket
+        s.socket = Recorder(send, sent)
+        s.handshake()
+        self.assert_is(s)
+        self.assertEqual([d[13] for d in sent[:2]], [1, 1])
+        for d in sent[:2] * 3 + [dtls.client_hello(self.random.randbytes(32))]:
+            send.send(d)
+        self.assert_is(s)
+        self.assertFalse(s.closed)
 
     def test_ticket_of_another(self):
         """A ticket says whom it was given to, whatever its holder claims besides."""
