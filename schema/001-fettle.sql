@@ -349,10 +349,12 @@ CREATE TABLE rollouts (
 	started INTEGER NOT NULL,
 	finished INTEGER NOT NULL,
 	phase INTEGER NOT NULL,
+	track_due INTEGER NOT NULL,		-- of the open phase: its timeout, or its soak's end
 	etag INTEGER NOT NULL
 ) STRICT;
 
 CREATE INDEX rollouts_release ON rollouts (release, id);
+CREATE INDEX rollouts_due ON rollouts (track_due, id) WHERE track_due > 0 AND state = 'running';
 
 CREATE TABLE phases (
 	rollout INTEGER NOT NULL REFERENCES rollouts (id) ON DELETE CASCADE,

@@ -249,6 +249,8 @@ struct rollout {
 	char by[NAME_TEXT];
 	int64_t created, started, finished;
 	int64_t phase;			/* number of the open phase, 1 is the first */
+	/* tracker time: its timeout, or once it is closed its soak's end; 0 none */
+	int64_t track_due;
 	uint64_t etag;
 };
 

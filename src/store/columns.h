@@ -27,7 +27,7 @@
 #define ROLLOUT_COLUMNS \
 	"id, name, release, target, state, reason, urgency, budget, in_flight_window, total, " \
 	"planned, in_flight, deferred, failed, succeeded, timed_out, ended, made_by, created, " \
-	"started, finished, phase, etag"
+	"started, finished, phase, track_due, etag"
 #define UPDATE_COLUMNS \
 	"id, dev, rollout, release, state, urgency, failure, attempt, deferrals, charged, " \
 	"reserved, manifest_fetched, late, progress, offer_boot, track_due, track_deadline, " \

@@ -75,13 +75,20 @@ X(HISTORY_OF_DEVICE, MAIN,
 X(ROLLOUT_ADD, MAIN,
   "INSERT INTO rollouts (name, release, target, state, reason, urgency, budget, in_flight_window, "
   "total, planned, in_flight, deferred, failed, succeeded, timed_out, ended, made_by, created, "
-  "started, finished, phase, etag) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, "
-  "$13, $14, $15, $16, $17, $18, $19, $20, $21, $22)")
+  "started, finished, phase, track_due, etag) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, "
+  "$11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23)")
 X(ROLLOUT_GET, MAIN, "SELECT " ROLLOUT_COLUMNS " FROM rollouts WHERE id = $1")
 X(ROLLOUT_BY_NAME, MAIN, "SELECT " ROLLOUT_COLUMNS " FROM rollouts WHERE name = $1")
 X(ROLLOUT_PUT, MAIN,
   "UPDATE rollouts SET target = $1, state = $2, reason = $3, urgency = $4, budget = $5, "
-  "in_flight_window = $6, started = $7, finished = $8, phase = $9, etag = etag + 1 WHERE id = $10")
+  "in_flight_window = $6, started = $7, finished = $8, phase = $9, track_due = $10, "
+  "etag = etag + 1 WHERE id = $11")
+X(ROLLOUT_DUE, MAIN,
+  "SELECT " ROLLOUT_COLUMNS " FROM rollouts WHERE track_due > 0 AND state = 'running' "
+  "AND track_due <= $1 ORDER BY track_due, id LIMIT $2")
+X(ROLLOUT_NEXT_DUE, MAIN,
+  "SELECT track_due FROM rollouts WHERE track_due > 0 AND state = 'running' "
+  "ORDER BY track_due LIMIT 1")
 X(ROLLOUT_LIST, MAIN, "SELECT " ROLLOUT_COLUMNS " FROM rollouts WHERE id > $1 ORDER BY id LIMIT $2")
 X(ROLLOUT_BY_RELEASE, MAIN,
   "SELECT " ROLLOUT_COLUMNS " FROM rollouts WHERE release = $1 AND id > $2 ORDER BY id LIMIT $3")

@@ -288,6 +288,10 @@ int store_rollout_list(struct store *st, int64_t after, int limit, struct rollou
 		       struct err *e);
 int store_rollout_by_release(struct store *st, int64_t release, int64_t after, int limit,
 			     struct rollout *out, struct err *e);
+/* Running ones whose open phase is due at or before track, earliest first. */
+int store_rollout_due(struct store *st, int64_t track, int limit, struct rollout *out,
+		      struct err *e);
+int store_rollout_next_due(struct store *st, int64_t *track, struct err *e); /* 1/0/-1 */
 int store_phase_list(struct store *st, int64_t rollout, struct phase *out, int limit,
 		     struct err *e);
 int store_phase_put(struct store *st, const struct phase *p,

@@ -28,6 +28,7 @@ static void rollout_read(struct sql *q, struct rollout *r)
 	r->started = sql_get_int(q);
 	r->finished = sql_get_int(q);
 	r->phase = sql_get_int(q);
+	r->track_due = sql_get_int(q);
 	r->etag = (uint64_t)sql_get_int(q);
 }
 
@@ -57,6 +58,7 @@ static int rollout_insert(struct store *st, struct rollout *r, struct err *e)
 	sql_int(&q, r->started);
 	sql_int(&q, r->finished);
 	sql_int(&q, r->phase);
+	sql_int(&q, r->track_due);
 	sql_int(&q, (int64_t)r->etag);
 	return sql_insert(&q, &r->id);
 }
@@ -128,6 +130,7 @@ int store_rollout_put(struct store *st, const struct rollout *r, struct err *e)
 	sql_int(&q, r->started);
 	sql_int(&q, r->finished);
 	sql_int(&q, r->phase);
+	sql_int(&q, r->track_due);
 	sql_int(&q, r->id);
 	return store_expect_one(sql_changed(&q), "rollout", e);
 }
@@ -141,6 +144,30 @@ int store_rollout_list(struct store *st, int64_t after, int limit, struct rollou
 	sql_int(&q, after);
 	sql_int(&q, limit);
 	return STORE_LIST(&q, limit, out, rollout_read);
+}
+
+int store_rollout_due(struct store *st, int64_t track, int limit, struct rollout *out,
+		      struct err *e)
+{
+	struct sql q;
+
+	sql_begin(&q, st, STMT_ROLLOUT_DUE, e);
+	sql_int(&q, track);
+	sql_int(&q, limit);
+	return STORE_LIST(&q, limit, out, rollout_read);
+}
+
+static void due_read(struct sql *q, int64_t *track)
+{
+	*track = sql_get_int(q);
+}
+
+int store_rollout_next_due(struct store *st, int64_t *track, struct err *e)
+{
+	struct sql q;
+
+	sql_begin(&q, st, STMT_ROLLOUT_NEXT_DUE, e);
+	return STORE_ONE(&q, track, due_read);
 }
 
 int store_rollout_by_release(struct store *st, int64_t release, int64_t after, int limit,

@@ -50,6 +50,10 @@ int phase_moved(struct tracker *tk, int64_t rollout, int total, int done, int fa
 /* May one more device join the open phase? Opens the next phase when the last is done. 1/0/-1 */
 int phase_admits(struct tracker *tk, struct rollout *r, bool joined, bool looking,
 		 char value[REASON_TEXT], struct err *e);
+/* Open p: the caller puts r, which now has its timeout. */
+int phase_open(struct tracker *tk, struct rollout *r, struct phase *p, struct err *e);
+/* r->track_due has come: its phase ends, or the next opens. */
+int phase_due(struct tracker *tk, struct rollout *r, struct err *e);
 int phase_check(const struct rollout_spec *s, struct err *e);
 
 /* ---- gates.c ---- */

@@ -54,6 +54,35 @@ static int open_phase(struct tracker *tk, const struct rollout *r, struct phase 
 	return n < 0 ? -1 : 0;
 }
 
+/* How many may join this phase. */
+static int64_t size_of(const struct phase *p, const struct rollout *r)
+{
+	if (p->count > 0)
+		return p->count;
+	int64_t whole = r->total / 100 * p->percent, rest = r->total % 100 * p->percent;
+	return whole + (rest + 99) / 100;
+}
+
+/* Silence counts as failure: what is not done when the time is up has not succeeded. */
+static bool timed_out(const struct phase *p, const struct rollout *r, const struct now *now)
+{
+	return p->timeout_s > 0 && p->closed == 0 && r->track_due > 0 && now->track >= r->track_due;
+}
+
+static bool all_done(const struct phase *p, const struct rollout *r)
+{
+	return p->done >= p->total && (p->total >= size_of(p, r) || r->planned == 0);
+}
+
+/* Its soak begins; the schedule looks again when that is over. */
+static int phase_ended(struct tracker *tk, struct rollout *r, struct phase *p, struct err *e)
+{
+	p->closed = tk->now.wall;
+	r->track_due = tk->now.track + p->soak_s * 1000;
+	effects_wake(tk->fx);
+	return store_phase_put(tk->st, p, e) < 0 ? -1 : store_rollout_put(tk->st, r, e);
+}
+
 int phase_moved(struct tracker *tk, int64_t rollout, int total, int done, int failed, int succeeded,
 		struct err *e)
 {
@@ -71,29 +100,9 @@ int phase_moved(struct tracker *tk, int64_t rollout, int total, int done, int fa
 	p.done += done;
 	p.failed += failed;
 	p.succeeded += succeeded;
+	if (!last && p.closed == 0 && all_done(&p, &r))
+		return phase_ended(tk, &r, &p, e);
 	return store_phase_put(tk->st, &p, e);
-}
-
-/* How many may join this phase. */
-static int64_t size_of(const struct phase *p, const struct rollout *r)
-{
-	if (p->count > 0)
-		return p->count;
-	int64_t whole = r->total / 100 * p->percent, rest = r->total % 100 * p->percent;
-	return whole + (rest + 99) / 100;
-}
-
-/* Silence counts as failure: what is not done when the time is up has not succeeded. */
-static bool timed_out(const struct phase *p, const struct now *now)
-{
-	return p->timeout_s > 0 && now->wall_trusted &&
-	       now->wall >= p->opened + p->timeout_s * 1000;
-}
-
-static bool over(const struct phase *p, const struct rollout *r, const struct now *now)
-{
-	return timed_out(p, now) ||
-	       (p->done >= p->total && (p->total >= size_of(p, r) || r->planned == 0));
 }
 
 static bool enough(const struct phase *p)
@@ -103,18 +112,31 @@ static bool enough(const struct phase *p)
 	return p->succeeded * 100 >= wanted * p->total;
 }
 
-static int close_phase(struct tracker *tk, struct rollout *r, struct phase *p, struct err *e)
+static int pause_for(struct tracker *tk, struct rollout *r, const struct phase *p, struct err *e)
 {
 	char reason[REASON_TEXT];
 
-	if (!enough(p)) {
-		cause_format(reason, sizeof(reason),
-			     "phase %" PRId64 ": %" PRId64 " of %" PRId64 " succeeded, %" PRId64
-			     " %% are asked for",
-			     p->number, p->succeeded, p->total,
-			     p->success_percent > 0 ? p->success_percent : 100);
-		return rollout_set_state(tk, r, ROLLOUT_PAUSED, reason, e);
-	}
+	cause_format(reason, sizeof(reason),
+		     "phase %" PRId64 ": %" PRId64 " of %" PRId64 " succeeded, %" PRId64
+		     " %% are asked for",
+		     p->number, p->succeeded, p->total,
+		     p->success_percent > 0 ? p->success_percent : 100);
+	return rollout_set_state(tk, r, ROLLOUT_PAUSED, reason, e);
+}
+
+int phase_open(struct tracker *tk, struct rollout *r, struct phase *p, struct err *e)
+{
+	p->opened = tk->now.wall;
+	r->track_due = p->timeout_s > 0 ? tk->now.track + p->timeout_s * 1000 : 0;
+	if (r->track_due > 0)
+		effects_wake(tk->fx);
+	return store_phase_put(tk->st, p, e);
+}
+
+static int close_phase(struct tracker *tk, struct rollout *r, struct phase *p, struct err *e)
+{
+	if (!enough(p))
+		return pause_for(tk, r, p, e);
 	p->closed = tk->now.wall;
 	if (store_phase_put(tk->st, p, e) < 0)
 		return -1;
@@ -124,27 +146,46 @@ static int close_phase(struct tracker *tk, struct rollout *r, struct phase *p, s
 	int found = open_phase(tk, r, &next, &last, e);
 	if (found <= 0)
 		return found;
-	next.opened = tk->now.wall;
-	if (store_phase_put(tk->st, &next, e) < 0 || store_rollout_put(tk->st, r, e) < 0)
+	if (phase_open(tk, r, &next, e) < 0 || store_rollout_put(tk->st, r, e) < 0)
 		return -1;
 	struct job job;
 	return job_start(tk, "rollout-notify", r->id, &job, e);
 }
 
-/* 1 the phase has ended and its soak too, 0 not yet. p->closed is when the last of it ended. */
-static int ripe(struct tracker *tk, const struct rollout *r, struct phase *p, bool looking,
-		struct err *e)
+/* 1 the phase has ended and its soak too, 0 not yet. */
+static int ripe(struct tracker *tk, struct rollout *r, struct phase *p, struct err *e)
 {
-	if (!over(p, r, &tk->now))
-		return 0;
-	if (p->soak_s == 0)
-		return 1;
 	if (p->closed == 0) {
-		p->closed = tk->now.wall;
-		if (!looking && store_phase_put(tk->st, p, e) < 0)
+		if (!timed_out(p, r, &tk->now) && !all_done(p, r))
+			return 0;
+		if (phase_ended(tk, r, p, e) < 0)
 			return -1;
 	}
-	return tk->now.wall_trusted && tk->now.wall >= p->closed + p->soak_s * 1000 ? 1 : 0;
+	return tk->now.track >= r->track_due ? 1 : 0;
+}
+
+/* Nothing opens behind the last phase; its timeout still judges it. */
+static int last_due(struct tracker *tk, struct rollout *r, struct phase *p, struct err *e)
+{
+	r->track_due = 0;
+	return enough(p) ? store_rollout_put(tk->st, r, e) : pause_for(tk, r, p, e);
+}
+
+int phase_due(struct tracker *tk, struct rollout *r, struct err *e)
+{
+	struct phase p;
+	bool last;
+	int found = open_phase(tk, r, &p, &last, e);
+
+	if (found > 0 && last)
+		return last_due(tk, r, &p, e);
+	int ready = found > 0 ? ripe(tk, r, &p, e) : found;
+	if (ready != 0)
+		return ready < 0 ? -1 : close_phase(tk, r, &p, e);
+	if (r->track_due > tk->now.track)
+		return 0;
+	r->track_due = 0; /* nothing to wait for */
+	return store_rollout_put(tk->st, r, e);
 }
 
 int phase_admits(struct tracker *tk, struct rollout *r, bool joined, bool looking,
@@ -164,11 +205,12 @@ int phase_admits(struct tracker *tk, struct rollout *r, bool joined, bool lookin
 			     " done, %" PRId64 " succeeded",
 			     p.number, p.total, last ? r->total : size_of(&p, r), p.done,
 			     p.succeeded);
-		if (last || joined || (p.total < size_of(&p, r) && !timed_out(&p, &tk->now)))
+		if (last || joined ||
+		    (p.closed == 0 && p.total < size_of(&p, r) && !timed_out(&p, r, &tk->now)))
 			return 1;
-		int ready = ripe(tk, r, &p, looking, e);
-		if (ready <= 0 || looking)
-			return ready < 0 ? -1 : 0;
+		int ready = looking ? 0 : ripe(tk, r, &p, e);
+		if (ready <= 0)
+			return ready;
 		int64_t number = r->phase;
 		if (close_phase(tk, r, &p, e) < 0)
 			return -1;

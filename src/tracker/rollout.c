@@ -97,15 +97,14 @@ static int not_now(const struct rollout *r, const char *what, struct err *e)
 		       rollout_state_word(r->state), what);
 }
 
-static int open_first_phase(struct tracker *tk, const struct rollout *r, struct err *e)
+static int open_first_phase(struct tracker *tk, struct rollout *r, struct err *e)
 {
 	struct phase p;
 	int n = store_phase_list(tk->st, r->id, &p, 1, e);
 
 	if (n <= 0 || p.opened > 0)
 		return n < 0 ? -1 : 0;
-	p.opened = tk->now.wall;
-	return store_phase_put(tk->st, &p, e);
+	return phase_open(tk, r, &p, e);
 }
 
 /* Running; who may be interested looks again, in slices. */

@@ -3,6 +3,7 @@
 #include "tracker/internal.h"
 
 #define PAGE 32
+#define PHASES 4 /* rollouts in one pass */
 
 /* The device was heard of not long ago: it lives, and what it waits for is ours. */
 static int heard_of(struct tracker *tk, const struct update *u, bool *out, struct err *e)
@@ -82,6 +83,31 @@ static int handle(struct tracker *tk, struct update *u, struct err *e)
 	return store_update_put(tk->st, u, e);
 }
 
+/* Phases end by the clock too: silence and soaking call nobody. */
+static int due_phases(struct tracker *tk, struct err *e)
+{
+	struct rollout page[PHASES];
+	int n = store_rollout_due(tk->st, tk->now.track, PHASES, page, e);
+
+	for (int i = 0; i < n; i++)
+		if (phase_due(tk, &page[i], e) < 0)
+			return -1;
+	return n;
+}
+
+static int next_due(struct tracker *tk, int64_t *track, struct err *e)
+{
+	int64_t phase = 0;
+
+	*track = 0;
+	if (store_update_next_due(tk->st, track, e) < 0 ||
+	    store_rollout_next_due(tk->st, &phase, e) < 0)
+		return -1;
+	if (phase > 0 && (*track == 0 || phase < *track))
+		*track = phase;
+	return 0;
+}
+
 int scheduler_pass(struct tracker *tk, int limit, int64_t *next_track, struct err *e)
 {
 	struct update page[PAGE];
@@ -94,8 +120,7 @@ int scheduler_pass(struct tracker *tk, int limit, int64_t *next_track, struct er
 			if (handle(tk, &page[i], e) < 0)
 				return -1;
 	} while (n == PAGE && effects_room(tk->fx) > 8 * PAGE);
-	if (n < 0)
+	if (n < 0 || due_phases(tk, e) < 0 || next_due(tk, next_track, e) < 0)
 		return -1;
-	*next_track = 0;
-	return store_update_next_due(tk->st, next_track, e) < 0 ? -1 : done;
+	return done;
 }

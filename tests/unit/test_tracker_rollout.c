@@ -403,6 +403,115 @@ START_TEST(test_soak)
 }
 END_TEST
 
+/* The notify job that an opened phase starts is there. */
+static bool notifies(void)
+{
+	struct job j;
+
+	return store_job_next(w.st, &j, &w.err) == 1 && strcmp(j.kind, "rollout-notify") == 0;
+}
+
+static int64_t scheduled(void)
+{
+	int64_t next = 0;
+
+	effects_clear(&w.fx);
+	ck_assert_int_ge(WORLD_DO(&w, scheduler_pass(&w.tk, 100, &next, &w.err)), 0);
+	return next;
+}
+
+/* No device comes to ask: the schedule opens the next phase by itself. */
+START_TEST(test_soak_ends_by_the_schedule)
+{
+	static const struct phase phases[] = { { .count = 1, .soak_s = 600 }, { .percent = 100 } };
+	struct phase now[2];
+
+	enrol(3);
+	struct rollout r = phased(phases, 2);
+	ck_assert_int_eq(offered(3), 1);
+	ck_assert_int_eq(world_register(&w, "lamp-0", 2, 1, "2.0", 5), 0);
+	int64_t next = scheduled();
+	ck_assert_int_eq(next, w.tk.now.track + 600000);
+	ck_assert_int_eq(world_rollout_now(&w, r.id).phase, 1);
+	/* a pause keeps it out of the schedule, a resume puts it back */
+	r = world_rollout_now(&w, r.id);
+	WORLD_OK(&w, rollout_pause(&w.tk, &r, "", &w.err));
+	ck_assert_int_eq(scheduled(), 0);
+	WORLD_OK(&w, rollout_resume(&w.tk, &r, &w.err));
+	world_jobs(&w);
+	world_wait(&w, 599);
+	ck_assert_int_eq(scheduled(), next);
+	w.tk.now.wall_trusted = false; /* tracker time needs no wall clock */
+	world_wait(&w, 1);
+	ck_assert(!notifies());
+	ck_assert_int_eq(scheduled(), 0);
+	ck_assert_int_eq(world_rollout_now(&w, r.id).phase, 2);
+	ck_assert(notifies());
+	ck_assert_int_eq(store_phase_list(w.st, r.id, now, 2, &w.err), 2);
+	ck_assert_int_gt(now[0].closed, 0);
+	ck_assert_int_gt(now[1].opened, 0);
+	ck_assert_int_eq(offered(3), 2);
+}
+END_TEST
+
+START_TEST(test_a_phase_without_soak_closes_at_once)
+{
+	static const struct phase phases[] = { { .count = 1 }, { .percent = 100 } };
+
+	enrol(3);
+	struct rollout r = phased(phases, 2);
+	ck_assert_int_eq(offered(3), 1);
+	ck_assert_int_eq(world_register(&w, "lamp-0", 2, 1, "2.0", 5), 0);
+	(void)scheduled();
+	ck_assert_int_eq(world_rollout_now(&w, r.id).phase, 2);
+	ck_assert(notifies());
+}
+END_TEST
+
+/* One of two never came: half is what was asked for, or more than came about. */
+START_TEST(test_phase_timeout_by_the_schedule)
+{
+	static const int64_t wanted[] = { 100, 50 };
+	struct phase phases[] = { { .count = 2, .timeout_s = 3600 }, { .percent = 100 } };
+
+	enrol(4);
+	phases[0].success_percent = wanted[_i];
+	struct rollout r = phased(phases, 2);
+	ck_assert_int_gt(world_ask(&w, "lamp-0"), 0);
+	ck_assert_int_gt(world_ask(&w, "lamp-1"), 0);
+	ck_assert_int_eq(world_register(&w, "lamp-0", 2, 1, "2.0", 5), 0);
+	world_wait(&w, 3599);
+	ck_assert_int_le(scheduled(), w.tk.now.track + 1000);
+	ck_assert_int_eq(world_rollout_now(&w, r.id).phase, 1);
+	world_wait(&w, 1);
+	(void)scheduled(); /* it ends, then its soak of nothing */
+	(void)scheduled();
+	r = world_rollout_now(&w, r.id);
+	ck_assert_int_eq(r.state, _i == 0 ? ROLLOUT_PAUSED : ROLLOUT_RUNNING);
+	ck_assert_int_eq(r.phase, _i == 0 ? 1 : 2);
+	ck_assert(_i != 0 || strstr(r.reason, "phase 1: 1 of 2 succeeded, 100 % are asked for"));
+}
+END_TEST
+
+START_TEST(test_the_last_phase_has_a_timeout_too)
+{
+	static const struct phase phases[] = { { .percent = 100, .timeout_s = 60 } };
+
+	enrol(2);
+	struct rollout r = phased(phases, 1);
+	ck_assert_int_gt(world_ask(&w, "lamp-0"), 0);
+	world_wait(&w, 60);
+	(void)scheduled();
+	r = world_rollout_now(&w, r.id);
+	ck_assert_int_eq(r.state, ROLLOUT_PAUSED);
+	/* that was it: who resumes is left alone */
+	WORLD_OK(&w, rollout_resume(&w.tk, &r, &w.err));
+	world_wait(&w, 60);
+	(void)scheduled();
+	ck_assert_int_eq(world_rollout_now(&w, r.id).state, ROLLOUT_RUNNING);
+}
+END_TEST
+
 /* ---- the budget under random schedules, against a model that counts naively ---- */
 
 #define FLEET 24
@@ -575,6 +684,10 @@ int main(void)
 	tcase_add_test(t, test_canary_first);
 	tcase_add_test(t, test_a_canary_that_fails_stops_the_rest);
 	tcase_add_test(t, test_soak);
+	tcase_add_test(t, test_soak_ends_by_the_schedule);
+	tcase_add_test(t, test_a_phase_without_soak_closes_at_once);
+	tcase_add_loop_test(t, test_phase_timeout_by_the_schedule, 0, 2);
+	tcase_add_test(t, test_the_last_phase_has_a_timeout_too);
 	tcase_add_loop_test(t, test_budget_under_random_schedules, 0, 40);
 	suite_add_tcase(s, t);
 	SRunner *r = srunner_create(s);
