@@ -147,6 +147,8 @@ libfettle_la_SOURCES = \
 	src/tracker/filter.c \
 	src/tracker/filter.h \
 	src/tracker/gates.c \
+	src/tracker/hash.c \
+	src/tracker/hash.h \
 	src/tracker/installed.c \
 	src/tracker/internal.h \
 	src/tracker/jobs.c \
@@ -180,18 +182,18 @@ libfettled_la_SOURCES = \
 	daemon/coap_dtls.h \
 	daemon/coap_exchange.c \
 	daemon/coap_gate.c \
-	daemon/coap_hello.c \
-	daemon/coap_hello.h \
 	daemon/coap_internal.h \
 	daemon/coap_keys.c \
 	daemon/coap_keys.h \
-	daemon/coap_known.c \
 	daemon/coap_observe.c \
 	daemon/coap_peer.c \
+	daemon/coap_plain.c \
 	daemon/coap_reply.c \
 	daemon/coap_request.c \
 	daemon/coap_send.c \
 	daemon/coap_session.c \
+	daemon/coap_tls.c \
+	daemon/coap_tls.h \
 	daemon/coap_udp.c \
 	daemon/coap_wire.c \
 	daemon/coap_wire.h \
@@ -346,7 +348,8 @@ dist_man_MANS = \
 	docs/fettled.8 \
 	docs/fettled.conf.5
 
-dist_doc_DATA =
+dist_doc_DATA = \
+	docs/benchmarks.md
 
 test_helper_sources = \
 	tests/unit/fake_core.c \
@@ -380,7 +383,7 @@ unit_tests = \
 	tests/unit/test_daemon_config \
 	tests/unit/test_daemon_core \
 	tests/unit/test_daemon_front \
-	tests/unit/test_daemon_hello \
+	tests/unit/test_daemon_front_sandbox \
 	tests/unit/test_daemon_http \
 	tests/unit/test_daemon_http_parse \
 	tests/unit/test_daemon_parts \
@@ -432,7 +435,7 @@ tests_unit_test_daemon_coaps_LDADD = $(test_common) $(daemon_libs)
 tests_unit_test_daemon_config_LDADD = $(test_common) $(daemon_libs)
 tests_unit_test_daemon_core_LDADD = $(test_common) $(daemon_libs)
 tests_unit_test_daemon_front_LDADD = $(test_common) $(daemon_libs)
-tests_unit_test_daemon_hello_LDADD = $(test_common) $(daemon_libs)
+tests_unit_test_daemon_front_sandbox_LDADD = $(test_common) $(daemon_libs)
 tests_unit_test_daemon_http_LDADD = $(test_common) $(daemon_libs)
 tests_unit_test_daemon_http_parse_LDADD = $(test_common) $(daemon_libs)
 tests_unit_test_daemon_parts_LDADD = $(test_common) $(daemon_libs)
@@ -472,6 +475,7 @@ fuzz_programs = \
 	tests/fuzz/fuzz_config \
 	tests/fuzz/fuzz_cose \
 	tests/fuzz/fuzz_docfmt_cbor \
+	tests/fuzz/fuzz_dtls \
 	tests/fuzz/fuzz_filter \
 	tests/fuzz/fuzz_http_parse \
 	tests/fuzz/fuzz_ipc \
@@ -488,6 +492,7 @@ tests_fuzz_fuzz_coap_wire_LDADD = $(fuzz_common) $(daemon_libs)
 tests_fuzz_fuzz_config_LDADD = $(fuzz_common) $(daemon_libs)
 tests_fuzz_fuzz_cose_LDADD = $(fuzz_common) $(core_libs)
 tests_fuzz_fuzz_docfmt_cbor_LDADD = $(fuzz_common) $(core_libs)
+tests_fuzz_fuzz_dtls_LDADD = $(fuzz_common) $(daemon_libs)
 tests_fuzz_fuzz_filter_LDADD = $(fuzz_common) $(core_libs)
 tests_fuzz_fuzz_http_parse_LDADD = $(fuzz_common) $(daemon_libs)
 tests_fuzz_fuzz_ipc_LDADD = $(fuzz_common) $(core_libs)
@@ -534,18 +539,29 @@ lint_files = \
 	tests/lint/text.sh
 
 system_files = \
+	tests/system/cbor.py \
 	tests/system/coap.py \
 	tests/system/dtls.py \
 	tests/system/harness.py \
 	tests/system/install.sh \
+	tests/system/load.py \
+	tests/system/oracle.py \
 	tests/system/run \
 	tests/system/test_amplification.py \
+	tests/system/test_api.py \
 	tests/system/test_cli.py \
+	tests/system/test_diskfull.py \
+	tests/system/test_docs.py \
 	tests/system/test_dtls.py \
 	tests/system/test_end_to_end.py \
 	tests/system/test_hostile.py \
 	tests/system/test_http.py \
-	tests/system/test_interop.py
+	tests/system/test_interop.py \
+	tests/system/test_kill.py \
+	tests/system/test_restart.py \
+	tests/system/test_sandbox.py \
+	tests/system/test_vectors.py \
+	tests/system/valgrind.supp
 
 script_files = \
 	scripts/build \

@@ -54,7 +54,7 @@ int coap_server_new(struct front *f, const struct coap_options *o, struct coap_s
 		err_set(e, ERR_NO_MEMORY, "coap");
 		goto fail;
 	}
-	if (udp_new(cs, e) < 0 || (o->n_dtls && dtls_new(cs, e) < 0))
+	if (plain_new(cs, e) < 0 || (o->n_dtls && dtls_new(cs, e) < 0))
 		goto fail;
 	front_on_notify(f, observers_notify, cs);
 	*out = cs;
@@ -104,6 +104,8 @@ void coap_server_io(struct coap_server *cs)
 void coap_server_flush(struct coap_server *cs)
 {
 	udp_flush(cs->udp);
+	if (cs->dtls)
+		dtls_flush(cs->dtls);
 }
 
 void coap_server_tick(struct coap_server *cs)
@@ -114,6 +116,6 @@ void coap_server_tick(struct coap_server *cs)
 	bodies_expire(cs);
 	observers_retry(cs);
 	if (cs->dtls)
-		dtls_io(cs->dtls);
-	udp_flush(cs->udp);
+		dtls_tick(cs->dtls);
+	coap_server_flush(cs);
 }

@@ -5,7 +5,7 @@
 
 #include "daemon/front.h"
 
-/* The CoAP adapter: an endpoint of its own for plain UDP, libcoap behind DTLS. */
+/* The CoAP adapter: plain UDP and DTLS with pre-shared keys. */
 #define COAP_LISTEN_MAX 8
 #define COAP_TRUSTED_MAX 16
 
@@ -35,7 +35,7 @@ struct coap_server;
 int coap_server_new(struct front *f, const struct coap_options *o, struct coap_server **out,
 		    struct err *e);
 void coap_server_free(struct coap_server *cs);
-/* Descriptors to poll (libcoap's timers are in its own): fills up to limit, returns how many. */
+/* Descriptors to poll: fills up to limit, returns how many. */
 int coap_server_fds(struct coap_server *cs, int *fds, int limit);
 void coap_server_io(struct coap_server *cs); /* any of them is readable */
 void coap_server_flush(struct coap_server *cs); /* after front_io: its callbacks wrote answers */

@@ -2,264 +2,280 @@
 /* SPDX-FileCopyrightText: The Fettle authors */
 #include "daemon/coap_dtls.h"
 
-#include <errno.h>
-#include <netinet/in.h>
-#include <openssl/ssl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 
 #include "base/clock.h"
-#include "base/log.h"
-#include "daemon/coap_hello.h"
+#include "codec/crypto.h"
 
 /*
- * The DTLS endpoint: libcoap over OpenSSL, for the sessions and what must be
- * confirmed; requests and answers are ours (coap_request.c and on). Block mode
- * stays 0: the library's reassembly falls to two small datagrams.
+ * The DTLS endpoint. A stranger's hello is answered with a cookie and leaves nothing
+ * behind; who shows the cookie gets a handshake, one of so many and not for ever; who
+ * ends it well gets a session. Where there are too many the one used longest ago goes,
+ * with a close_notify: its device comes back by its ticket. Every datagram costs the
+ * same however many sessions lie idle.
  */
-#define SESSION_TIMEOUT_S 3600 /* memory is bounded by the number of idle sessions, not by this */
-#define SOCKET_BUFFER (4 << 20)
-#define LOG_BURST 10u
-#define LOG_PERIOD_MS 10000
+#define HANDSHAKE_MS 30000
+#define IDLE_MS (24 * 3600000L) /* twice what observers are asked at (coap_observe.c) */
+#define SECRET_MS 60000 /* a cookie is good for one to two of these */
+#define SPARED 8u /* so many sessions with work under way are passed over */
 
-/* ---- the library's log ---- */
+/* ---- the table ---- */
 
-static void library_log(coap_log_t level, const char *message)
+static struct dtls_session **bucket_of(const struct dtls *d, const struct udp_addr *a)
 {
-	static int64_t since; /* one library, one log, one thread */
-	static unsigned lines;
-	int64_t now = clock_mono_ms();
-	char line[128];
-	size_t n = strcspn(message, "\r\n");
+	return &d->buckets[address_hash(d->cs->seed, a) & (d->n_buckets - 1)];
+}
 
-	if (now - since > LOG_PERIOD_MS) {
-		since = now;
-		lines = 0;
-	}
-	if (lines++ >= LOG_BURST)
+static struct dtls_session *session_find(const struct dtls *d, const struct udp_addr *a)
+{
+	struct dtls_session *s = *bucket_of(d, a);
+
+	while (s && !address_same(&s->addr, a))
+		s = s->chain;
+	return s;
+}
+
+void dtls_session_end(struct dtls_session *s, bool notify)
+{
+	struct dtls *d = s->d;
+	struct coap_peer *p = s->peer;
+
+	if (s->over)
 		return;
-	if (n >= sizeof(line))
-		n = sizeof(line) - 1;
-	memcpy(line, message, n);
-	line[n] = '\0';
-	/* a stray reset is an alert to it */
-	(void)level;
-	log_info("coaps: %s", log_safe(line));
+	s->over = true;
+	s->peer = NULL;
+	if (p) {
+		p->dtls = NULL; /* it does not close us in turn */
+		peer_end(p, true);
+	}
+	*s->at = s->chain;
+	if (s->chain)
+		s->chain->at = s->at;
+	link_del(&s->age);
+	if (s->open)
+		d->n_open--;
+	else
+		d->n_shaking--;
+	tls_end_free(s->end, notify);
+	s->end = NULL;
+	if (!s->entered)
+		free(s);
 }
 
-/* ---- who a session is ---- */
-
-static void address_of(const coap_session_t *s, struct evidence *ev)
+void dtls_close(struct dtls_session *s)
 {
-	const coap_address_t *a = coap_session_get_addr_remote(s);
+	s->peer = NULL; /* it is ending */
+	dtls_session_end(s, true);
+}
 
-	if (a && a->addr.sa.sa_family == AF_INET) {
-		ev->ip[10] = ev->ip[11] = 0xff;
-		memcpy(ev->ip + 12, &a->addr.sin.sin_addr, 4);
-		ev->port = ntohs(a->addr.sin.sin_port);
-	} else if (a && a->addr.sa.sa_family == AF_INET6) {
-		memcpy(ev->ip, &a->addr.sin6.sin6_addr, 16);
-		ev->port = ntohs(a->addr.sin6.sin6_port);
+static struct dtls_session *session_new(const struct dtls_session *asker, struct tls_end *end)
+{
+	struct dtls *d = asker->d;
+	struct dtls_session *s = calloc(1, sizeof(*s));
+	struct dtls_session **bucket = bucket_of(d, &asker->addr);
+
+	if (!s)
+		return NULL;
+	*s = *asker;
+	s->end = end;
+	s->touched = d->cs->now;
+	tls_set_owner(end, s);
+	memcpy(&s->mid, s->hello.random, sizeof(s->mid)); /* any will do */
+	s->chain = *bucket;
+	if (s->chain)
+		s->chain->at = &s->chain;
+	s->at = bucket;
+	*bucket = s;
+	link_add(&d->shaking, &s->age);
+	d->n_shaking++;
+	return s;
+}
+
+/* ---- limits ---- */
+
+static bool busy(const struct dtls_session *s)
+{
+	return s->peer && s->peer->n_pending > 0;
+}
+
+/* The one used longest ago that waits for no answer; where all do, the first of them. */
+static void evict(struct dtls *d)
+{
+	struct link *l = d->open.next;
+
+	for (unsigned i = 0; i < SPARED && l != &d->open; i++, l = l->next) {
+		struct dtls_session *s = LINK_OF(l, struct dtls_session, age);
+
+		if (!busy(s)) {
+			dtls_session_end(s, true);
+			return;
+		}
 	}
+	dtls_session_end(LINK_OF(d->open.next, struct dtls_session, age), true);
+}
+
+void dtls_session_opened(struct dtls_session *s)
+{
+	struct dtls *d = s->d;
+
+	link_del(&s->age);
+	d->n_shaking--;
+	if (d->n_open >= d->cs->o.dtls_sessions_max)
+		evict(d);
+	s->open = true;
+	s->touched = d->cs->now;
+	link_add(&d->open, &s->age);
+	d->n_open++;
+}
+
+static void expire(struct dtls *d, struct link *list, int64_t after, bool notify)
+{
+	while (!link_empty(list)) {
+		struct dtls_session *s = LINK_OF(list->next, struct dtls_session, age);
+
+		if (d->cs->now - s->touched < after)
+			return;
+		dtls_session_end(s, notify);
+	}
+}
+
+/* ---- cookies ---- */
+
+/* Of address and random, so that no other hello from there can use it (RFC 6347 4.2.1). */
+static void on_cookie(void *owner, unsigned age, uint8_t out[TLS_COOKIE_SIZE])
+{
+	const struct dtls_session *s = owner;
+	uint8_t b[16 + 2 + TLS_RANDOM_SIZE];
+	struct digest mac;
+
+	memcpy(b, s->addr.ip, 16);
+	b[16] = (uint8_t)(s->addr.port >> 8);
+	b[17] = (uint8_t)s->addr.port;
+	memcpy(b + 18, s->hello.random, TLS_RANDOM_SIZE);
+	/* without memory nobody is proven: a random value matches nothing */
+	if (hmac_sha256(slice_of(s->d->secret[age], 32), slice_of(b, sizeof(b)), &mac) != 0)
+		random_bytes(mac.b, sizeof(mac.b));
+	memcpy(out, mac.b, TLS_COOKIE_SIZE);
+}
+
+static void rotate(struct dtls *d)
+{
+	if (d->cs->now < d->rotate_at)
+		return;
+	memcpy(d->secret[1], d->secret[0], sizeof(d->secret[1]));
+	random_bytes(d->secret[0], sizeof(d->secret[0]));
+	d->rotate_at = d->cs->now + SECRET_MS;
+}
+
+/* ---- datagrams ---- */
+
+static struct slice on_key(void *ctx, struct slice identity)
+{
+	const struct dtls *d = ctx;
+
+	return coap_keys_of(d->keys, identity);
+}
+
+/* One wait for all keys that the datagrams of a turn ask for. Only proven addresses cause it. */
+static void on_ahead(void *ctx, const struct udp_addr *from, struct slice datagram)
+{
+	struct dtls *d = ctx;
+	struct dtls_session *s;
+	struct slice identity;
+
+	if (!tls_exchange_read(datagram, &identity))
+		return;
+	s = session_find(d, from);
+	if (s && !s->open)
+		coap_keys_ahead(d->keys, identity);
+}
+
+/* Answers to a hello and what a session says: owner is its address. */
+static void on_out(void *owner, struct slice datagram)
+{
+	struct dtls_session *s = owner;
+
+	udp_send_bytes(s->d->udp, &s->addr, datagram);
 }
 
 /*
- * The identity is the TLS session's: OpenSSL keeps it inside the ticket, so a
- * resumed session has it too, where the library's own note of it is empty.
+ * A hello from an address without a session, or with one that began with another hello:
+ * a device that restarted. The old session stays until the cookie comes back (RFC 6347
+ * 4.2.8), for anybody can send a first hello in its name.
  */
-bool dtls_evidence(const coap_session_t *s, struct evidence *ev)
+static void hello(struct dtls_session *asker, struct dtls_session *old, struct slice datagram)
 {
-	coap_tls_library_t library = COAP_TLS_LIBRARY_NOTLS;
-	SSL *ssl = coap_session_get_tls(s, &library);
-	const char *identity;
-	size_t n;
+	struct dtls *d = asker->d;
+	struct tls_end *end = tls_listen(d->tls, datagram, asker);
+	struct dtls_session *s;
 
-	memset(ev, 0, sizeof(*ev));
-	if (!ssl || library != COAP_TLS_LIBRARY_OPENSSL || !SSL_is_init_finished(ssl))
-		return false;
-	identity = SSL_get_psk_identity(ssl);
-	n = identity ? strlen(identity) : 0;
-	if (n == 0 || n > IDENTITY_MAX)
-		return false;
-	ev->kind = EVIDENCE_PSK;
-	ev->transport = TRANSPORT_COAPS;
-	ev->resumed = SSL_session_reused(ssl);
-	memcpy(ev->identity, identity, n);
-	address_of(s, ev);
-	return true;
+	if (!end)
+		return;
+	if (old)
+		dtls_session_end(old, false);
+	if (d->n_shaking >= d->cs->o.handshakes_max)
+		dtls_session_end(LINK_OF(d->shaking.next, struct dtls_session, age), false);
+	s = session_new(asker, end);
+	if (s)
+		session_datagram(s, datagram);
+	else
+		tls_end_free(end, false);
 }
 
-/* ---- setting up ---- */
-
-/*
- * The library keeps its SSL_CTX to itself; OpenSSL tells of each that is made.
- * What is needed of it: no identity hint at all (an empty one costs small clients a
- * larger flight than they can take), and tickets instead of a cache.
- */
-#define CONTEXTS_MAX 4
-struct contexts {
-	SSL_CTX *v[CONTEXTS_MAX];
-	unsigned n;
-	bool watching;
-};
-
-static void context_made(void *parent, void *ptr, CRYPTO_EX_DATA *ad, int index, long argl,
-			 void *argp)
+void dtls_datagram(void *ctx, const struct udp_addr *from, struct slice datagram)
 {
-	struct contexts *c = argp;
+	struct dtls *d = ctx;
+	struct dtls_session *s = session_find(d, from);
+	struct dtls_session asker = { .d = d };
 
-	(void)ptr;
-	(void)ad;
-	(void)index;
-	(void)argl;
-	if (c->watching && c->n < CONTEXTS_MAX)
-		c->v[c->n++] = parent;
-}
-
-static struct contexts *contexts_watch(void)
-{
-	static struct contexts made; /* OpenSSL never forgets whom to tell */
-	static int index = -1;
-
-	if (index < 0)
-		index = SSL_CTX_get_ex_new_index(0, &made, context_made, NULL, NULL);
-	made.n = 0;
-	made.watching = true;
-	return &made;
-}
-
-static int verify_cookie(SSL *ssl, const unsigned char *cookie, unsigned n)
-{
-	(void)ssl;
-	return hello_cookie_right(slice_of(cookie, n));
-}
-
-static void contexts_settle(struct contexts *c)
-{
-	c->watching = false;
-	for (unsigned i = 0; i < c->n; i++) {
-		SSL_CTX_use_psk_identity_hint(c->v[i], NULL);
-		SSL_CTX_set_session_cache_mode(c->v[i], SSL_SESS_CACHE_OFF);
-		SSL_CTX_clear_options(c->v[i], SSL_OP_NO_TICKET);
-		SSL_CTX_set_cookie_verify_cb(c->v[i], verify_cookie);
-	}
-}
-
-/* The library keeps its socket to itself: find it by its port, for larger buffers and the gate. */
-static void take_socket(struct dtls *d, uint16_t port)
-{
-	int size = SOCKET_BUFFER;
-
-	for (int fd = 0; fd < 1024; fd++) {
-		struct sockaddr_in6 a = { 0 };
-		socklen_t n = sizeof(a);
-		int type = 0;
-		socklen_t t = sizeof(type);
-
-		/* the port is at the same place in both families */
-		if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &t) != 0 || type != SOCK_DGRAM ||
-		    getsockname(fd, (struct sockaddr *)&a, &n) != 0 || ntohs(a.sin6_port) != port)
-			continue;
-		(void)setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
-		(void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
-		hello_gate_watch(d->gate, fd, port);
-	}
-}
-
-static int add_endpoint(struct dtls *d, const struct listen_addr *l, struct err *e)
-{
-	coap_address_t a;
-
-	coap_address_init(&a);
-	if (l->v4) {
-		a.size = sizeof(a.addr.sin);
-		a.addr.sin.sin_family = AF_INET;
-		a.addr.sin.sin_port = htons(l->port);
-		memcpy(&a.addr.sin.sin_addr, l->ip + 12, 4);
+	/* the hello that began it comes again when our flight got lost, or is late */
+	if (tls_hello_read(datagram, &asker.hello) &&
+	    (!s || memcmp(&s->hello, &asker.hello, sizeof(s->hello)) != 0)) {
+		asker.addr = *from;
+		hello(&asker, s, datagram);
+	} else if (s) {
+		s->addr = *from;
+		session_datagram(s, datagram);
 	} else {
-		a.size = sizeof(a.addr.sin6);
-		a.addr.sin6.sin6_family = AF_INET6;
-		a.addr.sin6.sin6_port = htons(l->port);
-		memcpy(&a.addr.sin6.sin6_addr, l->ip, 16);
+		d->cs->dropped++;
 	}
-	if (!coap_new_endpoint(d->ctx, &a, COAP_PROTO_DTLS))
-		return err_set(e, ERR_IO, "coaps %s: %s", l->text, strerror(errno));
-	take_socket(d, l->port);
-	return 0;
 }
 
-static const coap_bin_const_t *key_of(coap_bin_const_t *identity, coap_session_t *s, void *arg)
+/* ---- life ---- */
+
+static int make_table(struct dtls *d, struct err *e)
 {
-	struct dtls *d = arg;
-	struct slice key = coap_keys_of(d->keys, slice_of(identity->s, identity->length));
+	unsigned most = d->cs->o.dtls_sessions_max + d->cs->o.handshakes_max;
 
-	(void)s;
-	d->worked++;
-	d->key = (coap_bin_const_t){ .s = key.p, .length = key.n };
-	return &d->key;
-}
-
-static int set_keys(struct dtls *d)
-{
-	uint8_t random[16];
-	coap_dtls_spsk_t psk = { .version = COAP_DTLS_SPSK_SETUP_VERSION,
-				 .validate_id_call_back = key_of,
-				 .id_call_back_arg = d };
-
-	/* never used, yet the library wants one: every identity is asked for */
-	random_bytes(random, sizeof(random));
-	psk.psk_info.key = (coap_bin_const_t){ .s = random, .length = sizeof(random) };
-	return coap_context_set_psk2(d->ctx, &psk) == 1 ? 0 : -1;
-}
-
-static int start(struct dtls *d, struct err *e)
-{
-	const struct coap_options *o = &d->cs->o;
-	struct contexts *made = contexts_watch();
-	coap_tick_t now;
-
-	d->ctx = coap_new_context(NULL);
-	if (!d->ctx)
-		return err_set(e, ERR_NO_MEMORY, "coaps: no context");
-	coap_set_app_data(d->ctx, d);
-	coap_context_set_block_mode(d->ctx, 0);
-	coap_context_set_session_timeout(d->ctx, SESSION_TIMEOUT_S);
-	coap_context_set_max_idle_sessions(d->ctx, o->dtls_sessions_max);
-	/* the gate holds the bound and makes room; the library would shut everyone out */
-	coap_context_set_max_handshake_sessions(d->ctx, o->handshakes_max + 4 * FOLD_MAX);
-	if (set_keys(d) != 0 || dtls_add_handlers(d) != 0)
-		return err_set(e, ERR_INTERNAL, "coaps: the library refuses its settings");
-	for (unsigned i = 0; i < o->n_dtls; i++)
-		if (add_endpoint(d, &o->dtls[i], e) < 0)
-			return -1;
-	contexts_settle(made);
-	d->epoll = coap_context_get_coap_fd(d->ctx);
-	if (d->epoll < 0 || made->n == 0)
-		return err_set(e, ERR_INTERNAL,
-			       "coaps: the library was built without epoll or DTLS");
-	coap_ticks(&now);
-	coap_io_prepare_epoll(d->ctx, now);
-	return 0;
+	for (d->n_buckets = 64; d->n_buckets < most;)
+		d->n_buckets *= 2;
+	d->buckets = calloc(d->n_buckets, sizeof(struct dtls_session *));
+	return d->buckets ? 0 : err_set(e, ERR_NO_MEMORY, "coaps");
 }
 
 int dtls_new(struct coap_server *cs, struct err *e)
 {
 	struct dtls *d = calloc(1, sizeof(*d));
+	struct udp_options o = { .listen = cs->o.dtls,
+				 .n = cs->o.n_dtls,
+				 .take = dtls_datagram,
+				 .ahead = on_ahead,
+				 .ctx = d };
+	struct tls_hooks hooks = { on_out, on_key, on_cookie, d };
 
 	if (!d)
 		return err_set(e, ERR_NO_MEMORY, "coaps");
 	d->cs = cs;
-	d->epoll = -1;
-	d->fold = 1;
 	cs->dtls = d;
-	if (coap_keys_new(cs->o.keys_fd, &d->keys, e) < 0 ||
-	    hello_gate_new(d, cs->o.handshakes_max, &d->gate, e) < 0)
+	link_init(&d->shaking);
+	link_init(&d->open);
+	random_bytes(d->secret, sizeof(d->secret));
+	d->rotate_at = cs->now + SECRET_MS;
+	if (coap_keys_new(cs->o.keys_fd, &d->keys, e) < 0 || make_table(d, e) < 0 ||
+	    tls_server_new(&hooks, &d->tls, e) < 0)
 		return -1;
-	coap_startup();
-	coap_set_log_handler(library_log);
-	coap_set_log_level(LOG_ERR);
-	return start(d, e);
+	return udp_new(&o, &d->udp, e);
 }
 
 void dtls_set_keys(struct dtls *d, int fd)
@@ -271,17 +287,48 @@ void dtls_free(struct dtls *d)
 {
 	if (!d)
 		return;
-	if (d->ctx)
-		coap_free_context(d->ctx); /* tells of every session's end */
-	hello_gate_free(d->gate);
+	d->cs->now = clock_mono_ms();
+	expire(d, &d->shaking, INT64_MIN, false);
+	expire(d, &d->open, INT64_MIN, true);
+	if (d->udp) {
+		udp_flush(d->udp);
+		udp_free(d->udp);
+	}
+	tls_server_free(d->tls);
 	coap_keys_free(d->keys);
+	free(d->buckets);
+	explicit_bzero(d->secret, sizeof(d->secret));
 	free(d);
 }
 
 int dtls_fds(const struct dtls *d, int *fds, int limit)
 {
-	if (limit < 1)
-		return 0;
-	fds[0] = d->epoll;
-	return 1;
+	return udp_fds(d->udp, fds, limit);
+}
+
+void dtls_io(struct dtls *d)
+{
+	udp_io(d->udp);
+	coap_keys_forget(d->keys);
+}
+
+void dtls_flush(struct dtls *d)
+{
+	udp_flush(d->udp);
+}
+
+void dtls_tick(struct dtls *d)
+{
+	struct link *next;
+
+	rotate(d);
+	expire(d, &d->shaking, HANDSHAKE_MS, false);
+	expire(d, &d->open, IDLE_MS, true);
+	for (struct link *l = d->shaking.next; l != &d->shaking; l = next) {
+		struct dtls_session *s = LINK_OF(l, struct dtls_session, age);
+
+		next = l->next;
+		if (!tls_repeat(s->end))
+			dtls_session_end(s, false);
+	}
 }

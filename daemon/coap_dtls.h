@@ -3,32 +3,50 @@
 #ifndef FETTLE_DAEMON_COAP_DTLS_H
 #define FETTLE_DAEMON_COAP_DTLS_H
 
-#include <coap3/coap.h>
-
 #include "daemon/coap_internal.h"
 #include "daemon/coap_keys.h"
+#include "daemon/coap_tls.h"
 
-/* What coap_dtls.c (life, OpenSSL) and coap_session.c (requests, answers) share. */
-#define FOLD_MAX 64u /* datagrams a turn */
-
-struct hello_gate;
+/*
+ * What coap_dtls.c (endpoint, table, limits) and coap_session.c (one session) share.
+ * A session stands in its address' bucket and in one list by age: of handshakes by
+ * their begin, of open sessions by their last use.
+ */
+struct dtls_session {
+	struct dtls *d;
+	struct tls_end *end;
+	struct udp_addr addr;
+	struct dtls_session *chain, **at;
+	struct link age;
+	int64_t touched; /* handshake: begun */
+	struct coap_peer *peer; /* NULL until its first request */
+	struct tls_hello hello; /* it began with */
+	uint16_t mid; /* while it has no peer */
+	bool open, entered, over; /* entered: it is being worked on; over: goes when that ends */
+};
 
 struct dtls {
 	struct coap_server *cs;
-	struct hello_gate *gate;
-	coap_context_t *ctx;
-	int epoll;
-	unsigned fold, worked;
-	coap_pdu_t *response; /* while its request is handled: the answer may go into it */
-	coap_session_t *asking;
-	bool used; /* it did */
+	struct udp *udp;
+	struct tls_server *tls;
 	struct coap_keys *keys;
-	coap_bin_const_t key;
+	struct dtls_session **buckets;
+	unsigned n_buckets;
+	struct link shaking, open;
+	unsigned n_shaking, n_open;
+	uint8_t secret[2][32]; /* of cookies: now, before */
+	int64_t rotate_at;
+	uint8_t bytes[TLS_MESSAGE_MAX]; /* a message on its way in or out */
 };
 
-/* coap_dtls.c: what the finished handshake proved. False: nothing. */
-bool dtls_evidence(const coap_session_t *s, struct evidence *ev);
-/* coap_session.c: the handlers. 0, or -1 without memory. */
-int dtls_add_handlers(struct dtls *d);
+/* coap_dtls.c: a datagram from anyone (struct dtls *). */
+void dtls_datagram(void *ctx, const struct udp_addr *from, struct slice datagram);
+/* The session goes: its peer with it, its bytes with a close_notify where asked for. */
+void dtls_session_end(struct dtls_session *s, bool notify);
+/* The handshake ended well. */
+void dtls_session_opened(struct dtls_session *s);
+
+/* coap_session.c: a datagram of this session. The session may be gone afterwards. */
+void session_datagram(struct dtls_session *s, struct slice datagram);
 
 #endif

@@ -105,17 +105,7 @@ void exchange_repeat(struct exchange *x, const struct wire_msg *m)
 		peer_send_empty(p, WIRE_ACK, x->mid);
 		return;
 	}
-	if (p->dtls) {
-		/* the library takes values, not bytes */
-		struct wire_out *o = &p->cs->out;
-
-		memcpy(o->head, x->answer, x->answer_n);
-		o->n = x->answer_n;
-		o->payload = slice_of(NULL, 0);
-		dtls_send(p, o);
-	} else {
-		udp_send_bytes(p->cs->udp, &p->addr, slice_of(x->answer, x->answer_n));
-	}
+	peer_send_bytes(p, slice_of(x->answer, x->answer_n));
 }
 
 struct wire_out *exchange_begin(struct exchange *x, uint8_t code)

@@ -9,7 +9,7 @@
 /*
  * What coap*.c share. A peer is whom we talk with: an address on plain UDP, or a
  * DTLS session. Requests, answers, de-duplication, Block1 bodies and observations
- * hang on peers and do not know which it is; coap_udp.c and coap_dtls.c carry bytes.
+ * hang on peers and do not know which it is; coap_plain.c and coap_dtls.c carry bytes.
  */
 #define ANSWERED_A_PEER 16u /* answers remembered for retransmissions */
 #define PENDING_A_PEER 64u
@@ -23,9 +23,9 @@
 #define PROVEN_MS 600000 /* an Echo proves an address for so long */
 #define RETRY_BUSY_S 5
 
-struct coap_session_t; /* libcoap's */
 struct udp;
 struct dtls;
+struct dtls_session;
 
 struct udp_addr {
 	uint8_t ip[16], local[16]; /* IPv4 as mapped; local: where it came in */
@@ -80,6 +80,7 @@ struct observer {
 	uint16_t mid; /* of the notification in flight */
 	bool in_flight;
 	uint32_t sequence;
+	int64_t told; /* when it last heard how things stand */
 	enum media accept;
 	uint8_t szx;
 	struct link dirty; /* waits for room in a batch */
@@ -88,7 +89,7 @@ struct observer {
 	char path[];
 };
 
-struct confirmable { /* plain UDP: a CON of ours without its ACK */
+struct confirmable { /* a CON of ours without its ACK */
 	struct link all;
 	struct confirmable *next, **at; /* of its peer */
 	struct coap_peer *peer;
@@ -103,7 +104,7 @@ struct coap_peer {
 	struct coap_server *cs;
 	struct coap_peer *chain, **at; /* address bucket; unused for DTLS */
 	struct udp_addr addr;
-	struct coap_session_t *dtls; /* NULL: plain UDP */
+	struct dtls_session *dtls; /* NULL: plain UDP */
 	uint64_t session; /* the front's */
 	int64_t proven_until;
 	uint16_t next_mid;
@@ -124,6 +125,8 @@ struct coap_server {
 	struct udp *udp;
 	struct dtls *dtls;
 	uint64_t seed;
+	uint16_t stranger_mid; /* of answers to strangers' NONs */
+	unsigned sweep; /* bucket of observers to look at next */
 	int64_t now; /* monotonic ms, read once a turn */
 	struct coap_peer **peers;
 	struct link pending, answered, bodies, confirmables, dirty;
@@ -142,10 +145,13 @@ bool link_empty(const struct link *head);
 #define LINK_OF(l, type, member) ((type *)(void *)((char *)(l)-offsetof(type, member)))
 
 /* coap_peer.c */
+/* Keyed: whoever picks addresses must not be able to pick a bucket. */
+uint64_t address_hash(uint64_t seed, const struct udp_addr *a);
+bool address_same(const struct udp_addr *a, const struct udp_addr *b);
 struct coap_peer *peer_find(struct coap_server *cs, const struct udp_addr *a);
 struct coap_peer *peer_add_plain(struct coap_server *cs, const struct udp_addr *a,
 				 int64_t proven_until);
-struct coap_peer *peer_add_dtls(struct coap_server *cs, struct coap_session_t *s,
+struct coap_peer *peer_add_dtls(struct coap_server *cs, struct dtls_session *s,
 				const struct evidence *ev);
 void peer_end(struct coap_peer *p, bool tell_front);
 bool address_trusted(const struct coap_options *o, const uint8_t ip[16]);
@@ -207,24 +213,36 @@ void observer_settled(struct coap_peer *p, uint16_t mid, bool ok);
 
 /* coap_send.c: to either kind of peer. Payload is copied, or (stable) lives until the turn ends. */
 void peer_send(struct coap_peer *p, const struct wire_out *o, bool stable);
+void peer_send_bytes(struct coap_peer *p, struct slice message);
 void peer_send_empty(struct coap_peer *p, enum wire_type t, uint16_t mid);
 uint16_t peer_mid(struct coap_peer *p);
-/* Retransmit it until it is acknowledged. False: no room, or the library does it (DTLS). */
+/* Retransmit it until it is acknowledged. False: no room. */
 bool confirmable_add(struct coap_peer *p, const struct wire_out *o, uint16_t mid);
 void confirmable_settle(struct coap_peer *p, uint16_t mid, bool ok);
 void confirmable_free(struct confirmable *c);
 void confirmables_tick(struct coap_server *cs);
 
 /* coap_udp.c */
-int udp_new(struct coap_server *cs, struct err *e);
+struct udp_options {
+	const struct listen_addr *listen;
+	unsigned n;
+	void (*take)(void *ctx, const struct udp_addr *from, struct slice datagram);
+	/* NULL, or: each of those that came together, before the first is taken */
+	void (*ahead)(void *ctx, const struct udp_addr *from, struct slice datagram);
+	void *ctx;
+};
+int udp_new(const struct udp_options *o, struct udp **out, struct err *e);
 void udp_free(struct udp *u);
 int udp_fds(const struct udp *u, int *fds, int limit);
-void udp_io(struct udp *u);
+void udp_io(struct udp *u); /* 64 datagrams a socket at most */
 void udp_flush(struct udp *u);
 void udp_send(struct udp *u, const struct udp_addr *to, const struct wire_out *o, bool stable);
 void udp_send_bytes(struct udp *u, const struct udp_addr *to, struct slice bytes);
 
-/* coap_gate.c: what becomes of a datagram from plain UDP, without any state for its sender */
+/* coap_plain.c */
+int plain_new(struct coap_server *cs, struct err *e);
+
+/* coap_gate.c: what becomes of a message, without any state for its sender */
 enum gate_verdict {
 	GATE_DROP,
 	GATE_REQUEST,
@@ -241,9 +259,11 @@ int dtls_new(struct coap_server *cs, struct err *e);
 void dtls_free(struct dtls *d);
 int dtls_fds(const struct dtls *d, int *fds, int limit);
 void dtls_io(struct dtls *d);
+void dtls_flush(struct dtls *d);
+void dtls_tick(struct dtls *d); /* lost flights, handshakes and sessions that are over */
 void dtls_set_keys(struct dtls *d, int fd);
-void dtls_send(struct coap_peer *p, const struct wire_out *o);
-uint16_t dtls_mid(struct coap_peer *p);
-void dtls_close(struct coap_peer *p); /* close_notify; the session goes */
+void dtls_send(struct dtls_session *s, const struct wire_out *o);
+void dtls_send_bytes(struct dtls_session *s, struct slice message);
+void dtls_close(struct dtls_session *s); /* close_notify; the session goes */
 
 #endif

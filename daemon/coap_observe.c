@@ -11,8 +11,11 @@
  * Observe (RFC 7641), in a table of its own. A notification is what the core
  * answers to the same GET now; every one is confirmable, so a peer that is gone is
  * found out by the first it misses. One in flight an observer: what happens
- * meanwhile is told by the next.
+ * meanwhile is told by the next. Who was told nothing for half a day is told how
+ * things stand (4.5 wants a confirmable one a day), which keeps a DTLS session that
+ * only listens from looking idle.
  */
+#define REFRESH_MS (12 * 3600000L)
 
 /* "/d/" is short for "/device/": the core names the long form. What stands behind it, or NULL. */
 static const char *device_part(const char *path)
@@ -114,6 +117,7 @@ void observer_accept(struct observer *o)
 		o->chain->chain_at = &o->chain;
 	*bucket = o;
 	o->listed = true;
+	o->told = p->cs->now;
 }
 
 void observer_free(struct observer *o)
@@ -167,12 +171,12 @@ static bool send_now(struct observer *o, const struct response *rs)
 	c.observe = stays;
 	if (stays)
 		c.sequence = observer_sequence(o);
+	o->told = cs->now;
 	o->mid = peer_mid(p);
 	wire_begin(out, WIRE_CON, code, o->mid, o->token, o->tkl);
 	if (!content_write(out, &c) || out->failed)
 		return true;
 	peer_send(p, out, false);
-	/* over DTLS the library keeps what is not acknowledged and says only when it gave up */
 	o->in_flight = confirmable_add(p, out, o->mid);
 	if (!stays)
 		observer_free(o);
@@ -229,10 +233,21 @@ void observers_notify(void *ctx, const char *path)
 			look(o);
 }
 
+/* One bucket a tick: all of them in little more than an hour. */
+static void sweep(struct coap_server *cs)
+{
+	struct observer *o = cs->observers[cs->sweep++ % OBSERVER_BUCKETS];
+
+	for (; o; o = o->chain)
+		if (cs->now - o->told >= REFRESH_MS && !o->request && !o->in_flight)
+			look(o);
+}
+
 void observers_retry(struct coap_server *cs)
 {
 	struct link waiting;
 
+	sweep(cs);
 	if (link_empty(&cs->dirty))
 		return;
 	/* those that find no room again go behind a new head */

@@ -25,26 +25,34 @@ bool address_trusted(const struct coap_options *o, const uint8_t ip[16])
 	return false;
 }
 
-/* Keyed: whoever picks addresses must not be able to pick a bucket. */
-static struct coap_peer **bucket_of(const struct coap_server *cs, const struct udp_addr *a)
+uint64_t address_hash(uint64_t seed, const struct udp_addr *a)
 {
 	uint64_t hi, lo, h;
 
 	memcpy(&hi, a->ip, 8);
 	memcpy(&lo, a->ip + 8, 8);
-	h = (hi ^ cs->seed) * 0x9e3779b97f4a7c15u;
+	h = (hi ^ seed) * 0x9e3779b97f4a7c15u;
 	h = (h ^ h >> 32 ^ lo) * 0xd6e8feb86659fd93u;
-	h = (h ^ h >> 32 ^ ((uint64_t)a->port << 8 | a->socket) ^ cs->seed >> 7) *
-	    0x9e3779b97f4a7c15u;
-	return &cs->peers[(h >> 40) % PEER_BUCKETS];
+	h = (h ^ h >> 32 ^ ((uint64_t)a->port << 8 | a->socket) ^ seed >> 7) * 0x9e3779b97f4a7c15u;
+	return h >> 40;
+}
+
+bool address_same(const struct udp_addr *a, const struct udp_addr *b)
+{
+	return a->port == b->port && a->socket == b->socket && a->scope == b->scope &&
+	       memcmp(a->ip, b->ip, sizeof(a->ip)) == 0;
+}
+
+static struct coap_peer **bucket_of(const struct coap_server *cs, const struct udp_addr *a)
+{
+	return &cs->peers[address_hash(cs->seed, a) % PEER_BUCKETS];
 }
 
 struct coap_peer *peer_find(struct coap_server *cs, const struct udp_addr *a)
 {
 	struct coap_peer *p = *bucket_of(cs, a);
 
-	while (p && (p->addr.port != a->port || p->addr.socket != a->socket ||
-		     p->addr.scope != a->scope || memcmp(p->addr.ip, a->ip, 16) != 0))
+	while (p && !address_same(&p->addr, a))
 		p = p->chain;
 	return p;
 }
@@ -99,7 +107,7 @@ struct coap_peer *peer_add_plain(struct coap_server *cs, const struct udp_addr *
 	return p;
 }
 
-struct coap_peer *peer_add_dtls(struct coap_server *cs, struct coap_session_t *s,
+struct coap_peer *peer_add_dtls(struct coap_server *cs, struct dtls_session *s,
 				const struct evidence *ev)
 {
 	struct coap_peer *p = peer_new(cs, ev);
@@ -129,6 +137,6 @@ void peer_end(struct coap_peer *p, bool tell_front)
 	if (tell_front)
 		front_session_close(p->cs->front, p->session);
 	if (p->dtls)
-		dtls_close(p);
+		dtls_close(p->dtls);
 	free(p);
 }

@@ -5,25 +5,30 @@
 #include <stdlib.h>
 #include <string.h>
 
-/*
- * Bytes to a peer. Over DTLS the library retransmits what must be confirmed; on
- * plain UDP it is done here (RFC 7252 4.2).
- */
+/* Bytes to a peer, and again what must be confirmed (RFC 7252 4.2). */
 #define CONFIRMABLES_MAX 4096u
 #define ACK_TIMEOUT_MS 2000
 #define RETRANSMIT_MAX 4u
 
 uint16_t peer_mid(struct coap_peer *p)
 {
-	return p->dtls ? dtls_mid(p) : p->next_mid++;
+	return p->next_mid++;
 }
 
 void peer_send(struct coap_peer *p, const struct wire_out *o, bool stable)
 {
 	if (p->dtls)
-		dtls_send(p, o);
+		dtls_send(p->dtls, o);
 	else
 		udp_send(p->cs->udp, &p->addr, o, stable);
+}
+
+void peer_send_bytes(struct coap_peer *p, struct slice message)
+{
+	if (p->dtls)
+		dtls_send_bytes(p->dtls, message);
+	else
+		udp_send_bytes(p->cs->udp, &p->addr, message);
 }
 
 void peer_send_empty(struct coap_peer *p, enum wire_type t, uint16_t mid)
@@ -50,7 +55,7 @@ bool confirmable_add(struct coap_peer *p, const struct wire_out *o, uint16_t mid
 	struct coap_server *cs = p->cs;
 	struct confirmable *c;
 
-	if (p->dtls || cs->n_confirmables >= CONFIRMABLES_MAX)
+	if (cs->n_confirmables >= CONFIRMABLES_MAX)
 		return false;
 	c = calloc(1, sizeof(*c) + wire_size(o));
 	if (!c)
@@ -106,6 +111,6 @@ void confirmables_tick(struct coap_server *cs)
 		}
 		c->wait *= 2;
 		c->due = cs->now + c->wait;
-		udp_send_bytes(cs->udp, &c->peer->addr, slice_of(c->bytes, c->n));
+		peer_send_bytes(c->peer, slice_of(c->bytes, c->n));
 	}
 }

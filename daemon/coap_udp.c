@@ -12,14 +12,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "base/clock.h"
-#include "base/log.h"
-
 /*
- * The plain UDP endpoint: many datagrams a system call in and out, image blocks
- * sent from the map. It is not the library's, because there a datagram costs more
- * the more peers there are, and some datagrams are answered, at greater length,
- * before anyone is asked whether the sender's address is proven.
+ * UDP sockets: many datagrams a system call in and out, payloads sent from where
+ * they lie. What the datagrams mean, plain CoAP or DTLS records, is the taker's.
  */
 #define TURN 64u /* datagrams a call: fair to what else the loop serves */
 #define DATAGRAM_MAX 2048u
@@ -57,10 +52,9 @@ struct outgoing {
 };
 
 struct udp {
-	struct coap_server *cs;
+	struct udp_options o;
 	struct udp_socket sockets[COAP_LISTEN_MAX];
 	unsigned n;
-	uint16_t mid; /* of answers to strangers' NONs */
 	unsigned n_out, out_socket;
 	struct mmsghdr in_heads[TURN], out_heads[TURN];
 	struct incoming in[TURN];
@@ -230,73 +224,16 @@ static bool multicast(const struct udp_addr *a)
 	return a->local[0] == 0xff;
 }
 
-static void ping(struct udp *u, const struct udp_addr *a, uint16_t mid)
+static void hand_over(struct udp *u, unsigned socket, int n,
+		      void (*to)(void *ctx, const struct udp_addr *from, struct slice datagram))
 {
-	struct wire_out *o = &u->cs->out;
+	for (int i = 0; i < n; i++) {
+		struct mmsghdr *h = &u->in_heads[i];
+		struct udp_addr a;
 
-	wire_begin(o, WIRE_RST, 0, mid, NULL, 0);
-	wire_end(o, slice_of(NULL, 0));
-	udp_send(u, a, o, false);
-}
-
-/* Who asks, if the address is proven: by configuration, by an earlier Echo, or by this one. */
-static struct coap_peer *proven_peer(struct coap_server *cs, const struct udp_addr *a,
-				     const struct wire_msg *m)
-{
-	struct coap_peer *p = peer_find(cs, a);
-	int64_t until;
-
-	if (p && p->proven_until > cs->now)
-		return p;
-	if (address_trusted(&cs->o, a->ip))
-		until = INT64_MAX;
-	else if (m->echo.n && echo_fresh(cs->o.echo_secret, a, cs->now, m->echo))
-		until = cs->now + PROVEN_MS;
-	else
-		return NULL;
-	if (!p)
-		return peer_add_plain(cs, a, until);
-	p->proven_until = until;
-	return p;
-}
-
-static void stranger(struct udp *u, const struct udp_addr *a, const struct wire_msg *m, size_t came)
-{
-	struct coap_server *cs = u->cs;
-	uint8_t echo[ECHO_SIZE];
-
-	echo_make(cs->o.echo_secret, a, cs->now / ECHO_SLOT_MS, echo);
-	gate_challenge(&cs->out, m, came, u->mid++, echo);
-	udp_send(u, a, &cs->out, false);
-	cs->challenged++;
-}
-
-static void datagram(struct udp *u, const struct udp_addr *a, struct slice d)
-{
-	struct coap_server *cs = u->cs;
-	struct wire_msg *m = &cs->msg;
-	struct coap_peer *p;
-
-	switch (gate_judge(m, d, a->port)) {
-	case GATE_DROP:
-		cs->dropped++;
-		return;
-	case GATE_PING:
-		ping(u, a, m->mid);
-		return;
-	case GATE_SETTLED:
-		p = peer_find(cs, a);
-		if (p)
-			confirmable_settle(p, m->mid, m->type == WIRE_ACK);
-		return;
-	case GATE_REQUEST:
-		p = proven_peer(cs, a, m);
-		if (p) {
-			p->addr = *a;
-			request_handle(p, m);
-		} else {
-			stranger(u, a, m, d.n);
-		}
+		take_address(u, socket, &u->in[i], &h->msg_hdr, &a);
+		if (!(h->msg_hdr.msg_flags & MSG_TRUNC) && !multicast(&a))
+			to(u->o.ctx, &a, slice_of(u->in[i].bytes, h->msg_len));
 	}
 }
 
@@ -311,16 +248,9 @@ static void socket_io(struct udp *u, unsigned socket)
 		m->msg_controllen = u->sockets[socket].wildcard ? sizeof(u->in[i].control) : 0;
 	}
 	n = recvmmsg(u->sockets[socket].fd, u->in_heads, TURN, MSG_DONTWAIT, NULL);
-	for (int i = 0; i < n; i++) {
-		struct mmsghdr *h = &u->in_heads[i];
-		struct udp_addr a;
-
-		take_address(u, socket, &u->in[i], &h->msg_hdr, &a);
-		if ((h->msg_hdr.msg_flags & MSG_TRUNC) || multicast(&a))
-			u->cs->dropped++;
-		else
-			datagram(u, &a, slice_of(u->in[i].bytes, h->msg_len));
-	}
+	if (u->o.ahead)
+		hand_over(u, socket, n, u->o.ahead);
+	hand_over(u, socket, n, u->o.take);
 	udp_flush(u);
 }
 
@@ -332,10 +262,10 @@ void udp_io(struct udp *u)
 
 /* ---- sockets ---- */
 
-static bool has_v4(const struct coap_options *o, uint16_t port)
+static bool has_v4(const struct udp_options *o, uint16_t port)
 {
-	for (unsigned i = 0; i < o->n_udp; i++)
-		if (o->udp[i].v4 && o->udp[i].port == port)
+	for (unsigned i = 0; i < o->n; i++)
+		if (o->listen[i].v4 && o->listen[i].port == port)
 			return true;
 	return false;
 }
@@ -359,7 +289,7 @@ static bool all_zero(const uint8_t *p, size_t n)
 	return n == 0;
 }
 
-static int set_options(const struct coap_options *o, const struct listen_addr *l,
+static int set_options(const struct udp_options *o, const struct listen_addr *l,
 		       const struct udp_socket *s)
 {
 	if (s->v4) {
@@ -390,7 +320,7 @@ static int socket_open(struct udp *u, const struct listen_addr *l, struct err *e
 	n = put_address(u, &a, &bound);
 	set_buffers(s->fd);
 	/* no SO_REUSEADDR: on UDP it lets a second daemon take the port in silence */
-	if (set_options(&u->cs->o, l, s) != 0 || bind(s->fd, &bound.any, n) != 0)
+	if (set_options(&u->o, l, s) != 0 || bind(s->fd, &bound.any, n) != 0)
 		return err_set(e, ERR_IO, "coap %s: %s", l->text, strerror(errno));
 	return 0;
 }
@@ -408,19 +338,20 @@ static void prepare(struct udp *u)
 	}
 }
 
-int udp_new(struct coap_server *cs, struct err *e)
+int udp_new(const struct udp_options *o, struct udp **out, struct err *e)
 {
 	struct udp *u = calloc(1, sizeof(*u));
 
 	if (!u)
 		return err_set(e, ERR_NO_MEMORY, "coap");
-	u->cs = cs;
-	cs->udp = u;
-	random_bytes(&u->mid, sizeof(u->mid));
+	u->o = *o;
 	prepare(u);
-	for (unsigned i = 0; i < cs->o.n_udp; i++)
-		if (socket_open(u, &cs->o.udp[i], e) < 0)
+	for (unsigned i = 0; i < o->n; i++)
+		if (socket_open(u, &o->listen[i], e) < 0) {
+			udp_free(u);
 			return -1;
+		}
+	*out = u;
 	return 0;
 }
 

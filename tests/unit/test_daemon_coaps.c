@@ -13,6 +13,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "daemon/coap_dtls.h"
 #include "daemon/coap_wire.h"
 #include "fake_core.h"
 
@@ -209,12 +210,16 @@ struct client {
 	int fd;
 };
 
-static bool try_connect(struct client *c, SSL_SESSION *resume)
+static void open_socket(struct client *c)
+{
+	c->fd = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK, 0);
+	ck_assert_int_eq(connect(c->fd, (struct sockaddr *)&where, sizeof(where)), 0);
+}
+
+static bool shake(struct client *c, SSL_SESSION *resume)
 {
 	BIO *bio;
 
-	c->fd = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK, 0);
-	ck_assert_int_eq(connect(c->fd, (struct sockaddr *)&where, sizeof(where)), 0);
 	bio = BIO_new_dgram(c->fd, BIO_NOCLOSE);
 	BIO_ctrl(bio, BIO_CTRL_DGRAM_SET_CONNECTED, 0, &where);
 	c->ssl = SSL_new(client_ctx);
@@ -235,6 +240,12 @@ static bool try_connect(struct client *c, SSL_SESSION *resume)
 	return false;
 }
 
+static bool try_connect(struct client *c, SSL_SESSION *resume)
+{
+	open_socket(c);
+	return shake(c, resume);
+}
+
 static void disconnect(struct client *c)
 {
 	SSL_shutdown(c->ssl);
@@ -242,6 +253,22 @@ static void disconnect(struct client *c)
 	SSL_free(c->ssl);
 	close(c->fd);
 	ERR_clear_error();
+}
+
+/* Nothing is left that a session held. */
+static void assert_empty(void)
+{
+	ck_assert_uint_eq(server->dtls->n_open, 0);
+	ck_assert_uint_eq(server->dtls->n_shaking, 0);
+	ck_assert(link_empty(&server->dtls->open));
+	ck_assert(link_empty(&server->dtls->shaking));
+	for (unsigned i = 0; i < server->dtls->n_buckets; i++)
+		ck_assert_ptr_null(server->dtls->buckets[i]);
+	ck_assert_uint_eq(server->n_exchanges, 0);
+	ck_assert_uint_eq(server->n_observers, 0);
+	ck_assert_uint_eq(server->n_confirmables, 0);
+	fake_core_settle(&core, front);
+	ck_assert_uint_eq(core.closed, core.admits);
 }
 
 static uint16_t mid = 7;
@@ -433,6 +460,328 @@ START_TEST(observe_over_dtls)
 }
 END_TEST
 
+/* ---- first flights by hand ---- */
+
+#define COOKIE_AT 60
+
+/* A ClientHello with one suite; cookie may be empty. */
+static size_t put_hello(uint8_t *b, uint8_t random, struct slice cookie)
+{
+	size_t body = 42 + cookie.n, n = 25 + body;
+
+	memset(b, 0, n);
+	memcpy(b, "\x16\xfe\xfd", 3);
+	b[12] = (uint8_t)(12 + body);
+	b[13] = 1;
+	b[16] = b[24] = (uint8_t)body;
+	b[18] = cookie.n > 0; /* the second message */
+	b[10] = cookie.n > 0;
+	memcpy(b + 25, "\xfe\xfd", 2);
+	memset(b + 27, random, 32);
+	b[COOKIE_AT] = (uint8_t)cookie.n;
+	if (cookie.n)
+		memcpy(b + COOKIE_AT + 1, cookie.p, cookie.n);
+	memcpy(b + COOKIE_AT + 1 + cookie.n, "\0\2\xc0\xa8\1\0", 6);
+	return n;
+}
+
+/* What came back within some turns, 0: nothing. */
+static size_t receive(int fd, uint8_t *b, size_t size)
+{
+	for (unsigned i = 0; i < 20; i++) {
+		ssize_t n;
+
+		turn();
+		n = recv(fd, b, size, 0);
+		if (n > 0)
+			return (size_t)n;
+	}
+	return 0;
+}
+
+/* A handshake begun and left there. */
+static void half_open(struct client *c, uint8_t random)
+{
+	uint8_t b[200], hello[200];
+	size_t n = put_hello(hello, random, slice_of(NULL, 0));
+
+	ck_assert_int_eq(send(c->fd, hello, n, 0), (ssize_t)n);
+	ck_assert_uint_eq(receive(c->fd, b, sizeof(b)), 28 + TLS_COOKIE_SIZE);
+	n = put_hello(hello, random, slice_of(b + 28, TLS_COOKIE_SIZE));
+	ck_assert_int_eq(send(c->fd, hello, n, 0), (ssize_t)n);
+	ck_assert_uint_gt(receive(c->fd, b, sizeof(b)), 0);
+}
+
+START_TEST(strangers_get_no_more_than_they_sent)
+{
+	uint8_t hello[200], b[200];
+	struct client c;
+	size_t whole;
+
+	open_socket(&c);
+	whole = put_hello(hello, 1, slice_of(NULL, 0));
+	for (size_t n = 1; n < whole; n++) {
+		ck_assert_int_eq(send(c.fd, hello, n, 0), (ssize_t)n);
+		turn();
+		ck_assert_int_lt(recv(c.fd, b, sizeof(b), 0), 0);
+	}
+	ck_assert_int_eq(send(c.fd, hello, whole, 0), (ssize_t)whole);
+	ck_assert_uint_le(receive(c.fd, b, sizeof(b)), whole);
+	/* a cookie made for another hello of the same address is none */
+	whole = put_hello(hello, 2, slice_of(b + 28, TLS_COOKIE_SIZE));
+	ck_assert_int_eq(send(c.fd, hello, whole, 0), (ssize_t)whole);
+	ck_assert_uint_le(receive(c.fd, b, sizeof(b)), whole);
+	ck_assert_uint_eq(b[13], 3); /* HelloVerifyRequest */
+	close(c.fd);
+	assert_empty();
+}
+END_TEST
+
+/* RFC 6347 4.2.8: who restarted without a word comes in again from the same address. */
+START_TEST(silent_restart)
+{
+	struct slice body;
+	struct client c;
+
+	ck_assert(try_connect(&c, NULL));
+	for (unsigned i = 1; i < 4; i++) {
+		ck_assert_int_eq(ask(&c, "who", NULL, -1, true, &body), WIRE_CODE(2, 5));
+		ck_assert_uint_eq(server->n_observers, 1);
+		SSL_free(c.ssl); /* says nothing */
+		ck_assert(shake(&c, i == 2 ? ticket : NULL));
+		ck_assert_uint_eq(server->dtls->n_open, 1);
+		ck_assert_int_eq(ask(&c, "who", NULL, -1, false, &body), WIRE_CODE(2, 5));
+		ck_assert_uint_eq(core.closed, i);
+		ck_assert_uint_eq(core.admits, i + 1);
+	}
+	disconnect(&c);
+	assert_empty();
+}
+END_TEST
+
+START_TEST(restart_in_the_middle)
+{
+	struct slice body;
+	struct client c;
+
+	open_socket(&c);
+	half_open(&c, 1);
+	half_open(&c, 2);
+	ck_assert_uint_eq(server->dtls->n_shaking, 1);
+	ck_assert(shake(&c, NULL));
+	ck_assert_int_eq(ask(&c, "who", NULL, -1, false, &body), WIRE_CODE(2, 5));
+	disconnect(&c);
+	assert_empty();
+}
+END_TEST
+
+/* A first hello in a device's name, which anybody can send, does nothing to its session. */
+START_TEST(forged_hello)
+{
+	uint8_t hello[200], b[200];
+	struct slice body;
+	struct client c;
+	size_t n;
+
+	ck_assert(try_connect(&c, NULL));
+	for (unsigned i = 0; i < 3; i++) {
+		n = put_hello(hello, (uint8_t)i, slice_str(i ? "a cookie of mine" : ""));
+		ck_assert_int_eq(send(c.fd, hello, n, 0), (ssize_t)n);
+		ck_assert_uint_gt(receive(c.fd, b, sizeof(b)), 0);
+		ck_assert_uint_eq(b[13], 3);
+		ck_assert_int_eq(ask(&c, "who", NULL, -1, false, &body), WIRE_CODE(2, 5));
+	}
+	ck_assert_uint_eq(core.closed, 0);
+	/* nor does one that is late: the hello the session began with */
+	n = put_hello(hello, 0, slice_str("a cookie of mine"));
+	for (struct link *l = server->dtls->open.next; l != &server->dtls->open; l = l->next)
+		memcpy(hello + 27, &LINK_OF(l, struct dtls_session, age)->hello, 32);
+	ck_assert_int_eq(send(c.fd, hello, n, 0), (ssize_t)n);
+	ck_assert_uint_eq(receive(c.fd, b, sizeof(b)), 0);
+	ck_assert_int_eq(ask(&c, "who", NULL, -1, false, &body), WIRE_CODE(2, 5));
+	disconnect(&c);
+	assert_empty();
+}
+END_TEST
+
+/* 32 sessions are kept: the one used longest ago goes, hears of it, and comes back. */
+START_TEST(too_many_sessions)
+{
+	struct client c[34];
+	struct slice body;
+
+	for (unsigned i = 0; i < 33; i++) {
+		ck_assert(try_connect(&c[i], NULL));
+		ck_assert_int_eq(ask(&c[i], "who", NULL, -1, false, &body), WIRE_CODE(2, 5));
+		if (i == 31) /* used again: the next oldest is number 1 */
+			ask(&c[0], "who", NULL, -1, false, &body);
+	}
+	ck_assert_uint_eq(server->dtls->n_open, 32);
+	ck_assert_uint_eq(core.closed, 1);
+	ck_assert_int_eq(ask(&c[1], "who", NULL, -1, false, &body), -1);
+	ck_assert_int_eq(SSL_get_shutdown(c[1].ssl), SSL_RECEIVED_SHUTDOWN);
+	ck_assert_int_eq(ask(&c[0], "who", NULL, -1, false, &body), WIRE_CODE(2, 5));
+	SSL_free(c[1].ssl);
+	ck_assert(shake(&c[1], NULL));
+	ck_assert_int_eq(ask(&c[1], "who", NULL, -1, false, &body), WIRE_CODE(2, 5));
+	ck_assert_uint_eq(server->dtls->n_open, 32);
+	for (unsigned i = 0; i < 33; i++)
+		disconnect(&c[i]);
+	assert_empty();
+}
+END_TEST
+
+/* 32 handshakes are waited for: the oldest gives way, and all of them end some time. */
+START_TEST(handshakes_that_never_end)
+{
+	struct client c[40], honest;
+	struct slice body;
+
+	for (unsigned i = 0; i < 40; i++) {
+		open_socket(&c[i]);
+		half_open(&c[i], (uint8_t)i);
+	}
+	ck_assert_uint_eq(server->dtls->n_shaking, 32);
+	ck_assert(try_connect(&honest, NULL));
+	ck_assert_int_eq(ask(&honest, "who", NULL, -1, false, &body), WIRE_CODE(2, 5));
+	ck_assert_uint_eq(server->dtls->n_shaking, 31);
+	for (struct link *l = server->dtls->shaking.next; l != &server->dtls->shaking; l = l->next)
+		LINK_OF(l, struct dtls_session, age)->touched -= 40000;
+	coap_server_tick(server);
+	ck_assert_uint_eq(server->dtls->n_shaking, 0);
+	ck_assert_uint_eq(server->dtls->n_open, 1);
+	disconnect(&honest);
+	for (unsigned i = 0; i < 40; i++)
+		close(c[i].fd);
+	assert_empty();
+}
+END_TEST
+
+/* The flight that got lost comes again by the endpoint's own timer. */
+START_TEST(lost_flight)
+{
+	uint8_t b[400];
+	struct client c;
+	size_t n = 0;
+
+	open_socket(&c);
+	half_open(&c, 9);
+	while (receive(c.fd, b, sizeof(b)) > 0)
+		;
+	for (unsigned i = 0; i < 30 && n == 0; i++) {
+		poll(NULL, 0, 100);
+		coap_server_tick(server);
+		n = receive(c.fd, b, sizeof(b));
+	}
+	ck_assert_uint_gt(n, 0);
+	ck_assert_uint_eq(b[13], 2); /* ServerHello */
+	close(c.fd);
+}
+END_TEST
+
+START_TEST(idle_session_ends)
+{
+	struct slice body;
+	struct client c;
+
+	ck_assert(try_connect(&c, NULL));
+	ck_assert_int_eq(ask(&c, "who", NULL, -1, false, &body), WIRE_CODE(2, 5));
+	LINK_OF(server->dtls->open.next, struct dtls_session, age)->touched -= 23 * 3600000L;
+	coap_server_tick(server);
+	ck_assert_uint_eq(server->dtls->n_open, 1);
+	LINK_OF(server->dtls->open.next, struct dtls_session, age)->touched -= 3600000L;
+	coap_server_tick(server);
+	assert_empty();
+	ck_assert_int_eq(ask(&c, "who", NULL, -1, false, &body), -1);
+	ck_assert_int_eq(SSL_get_shutdown(c.ssl), SSL_RECEIVED_SHUTDOWN);
+	disconnect(&c);
+}
+END_TEST
+
+static bool message_in(struct client *c, struct wire_msg *m)
+{
+	static uint8_t bytes[2048];
+	int n = -1;
+
+	for (unsigned i = 0; i < 50 && n <= 0; i++) {
+		turn();
+		n = SSL_read(c->ssl, bytes, sizeof(bytes));
+	}
+	return n > 0 && wire_parse(m, slice_of(bytes, (size_t)n));
+}
+
+static void say(struct client *c, enum wire_type t, uint16_t id)
+{
+	struct wire_out o;
+
+	wire_begin(&o, t, 0, id, NULL, 0);
+	wire_end(&o, slice_of(NULL, 0));
+	ck_assert_int_eq(SSL_write(c->ssl, o.head, (int)o.n), (int)o.n);
+	turn();
+}
+
+START_TEST(notification_is_repeated_until_acknowledged)
+{
+	static struct wire_msg m, again;
+	struct slice body;
+	struct client c;
+
+	ck_assert(try_connect(&c, NULL));
+	ck_assert_int_eq(ask(&c, "seen", NULL, -1, true, &body), WIRE_CODE(2, 5));
+	fake_core_notify(&core, "/seen");
+	ck_assert(message_in(&c, &m));
+	ck_assert_uint_eq(server->n_confirmables, 1);
+	LINK_OF(server->confirmables.next, struct confirmable, all)->due = 0;
+	coap_server_tick(server);
+	ck_assert(message_in(&c, &again));
+	ck_assert_uint_eq(again.mid, m.mid);
+	ck_assert_uint_eq(again.observe, m.observe);
+	say(&c, WIRE_ACK, m.mid);
+	ck_assert_uint_eq(server->n_confirmables, 0);
+	/* told nothing for long: told how things stand */
+	for (unsigned i = 0; i < OBSERVER_BUCKETS; i++)
+		if (server->observers[i])
+			server->observers[i]->told -= 13 * 3600000L, server->sweep = i;
+	coap_server_tick(server);
+	ck_assert(message_in(&c, &m));
+	ck_assert(m.observe_set);
+	/* and who refuses is asked no more */
+	say(&c, WIRE_RST, m.mid);
+	ck_assert_uint_eq(server->n_observers, 0);
+	disconnect(&c);
+	assert_empty();
+}
+END_TEST
+
+START_TEST(ping_and_rubbish)
+{
+	static struct wire_msg m;
+	struct slice body;
+	struct client c;
+	uint8_t b[300];
+
+	ck_assert(try_connect(&c, NULL));
+	say(&c, WIRE_CON, 77);
+	ck_assert(message_in(&c, &m));
+	ck_assert_int_eq(m.type, WIRE_RST);
+	ck_assert_uint_eq(m.mid, 77);
+	for (unsigned i = 0; i < 200; i++) {
+		random_bytes(b, sizeof(b));
+		b[0] = (uint8_t)(20 + i % 5);
+		b[1] = 0xfe;
+		b[2] = 0xfd;
+		b[3] = 0;
+		b[4] = i & 8 ? 1 : 0;
+		ck_assert_int_gt(send(c.fd, b, 1 + i, 0), 0);
+		ck_assert_int_gt(SSL_write(c.ssl, b, 1 + (int)i), 0);
+		turn();
+	}
+	ck_assert_int_eq(ask(&c, "who", NULL, -1, false, &body), WIRE_CODE(2, 5));
+	disconnect(&c);
+	assert_empty();
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("coaps");
@@ -450,6 +799,16 @@ int main(void)
 	tcase_add_test(t, keys_do_not_answer);
 	tcase_add_test(t, image_over_dtls);
 	tcase_add_test(t, observe_over_dtls);
+	tcase_add_test(t, strangers_get_no_more_than_they_sent);
+	tcase_add_test(t, silent_restart);
+	tcase_add_test(t, restart_in_the_middle);
+	tcase_add_test(t, forged_hello);
+	tcase_add_test(t, too_many_sessions);
+	tcase_add_test(t, handshakes_that_never_end);
+	tcase_add_test(t, lost_flight);
+	tcase_add_test(t, idle_session_ends);
+	tcase_add_test(t, notification_is_repeated_until_acknowledged);
+	tcase_add_test(t, ping_and_rubbish);
 	suite_add_tcase(s, t);
 	srunner_run_all(r, CK_NORMAL);
 	failed = srunner_ntests_failed(r);
