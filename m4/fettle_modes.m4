@@ -14,6 +14,10 @@ AC_DEFUN([FETTLE_MODES], [
     [AS_HELP_STRING([--enable-coverage], [gcov instrumentation (not installable)])],
     [], [enable_coverage=no])
 
+  AC_ARG_ENABLE([valgrind],
+    [AS_HELP_STRING([--enable-valgrind], [let the sandboxed processes run under valgrind (not installable)])],
+    [], [enable_valgrind=no])
+
   MODE_CFLAGS=
   MODE_LDFLAGS=
   FUZZER_LIBS=
@@ -49,11 +53,14 @@ int LLVMFuzzerTestOneInput(const unsigned char *p, size_t n) { return n > 0 && p
     MODE_LDFLAGS="$MODE_LDFLAGS --coverage"
   ])
 
+  # its own memory is executable, which the sandbox of a front forbids
+  AS_IF([test "$enable_valgrind" != no], [fettle_unhardened=yes])
+
   INSTALL_GUARD=
   AS_IF([test "$fettle_unhardened" = yes], [
     AC_DEFINE([FETTLE_UNHARDENED], [1], [Built with instruments for finding faults; not for service.])
     MODE_CPPFLAGS="-DFETTLE_UNHARDENED=1"
-    INSTALL_GUARD='$(if $(filter install install-%,$(MAKECMDGOALS)),$(error this build carries sanitizers, coverage or fuzzers and is not installed; configure again without them))'
+    INSTALL_GUARD='$(if $(filter install install-%,$(MAKECMDGOALS)),$(error this build carries sanitizers, coverage or fuzzers, or is for valgrind, and is not installed; configure again without them))'
   ])
   AC_SUBST([MODE_CPPFLAGS])
   AC_SUBST([MODE_CFLAGS])
