@@ -13,6 +13,7 @@ import json
 import os
 import pwd
 import random
+import re
 import shutil
 import signal
 import socket
@@ -30,6 +31,10 @@ DEVICE = os.path.join(BUILD, "fettle-device")
 PATIENCE = float(os.environ.get("FETTLE_PATIENCE", "1"))
 # "valgrind ..." in front of the daemon, when the runner says so.
 WRAP = os.environ.get("FETTLE_WRAP", "").split()
+
+
+# What a sanitizer or valgrind says when a program is at fault; with both, nothing else does.
+REPORT = re.compile(r"^(==\d+==|.*runtime error: |.*(Address|Leak|UndefinedBehavior)Sanitizer)", re.M)
 
 
 # fettled never runs as root: started by root it becomes this user.
@@ -199,6 +204,7 @@ class Daemon:
             raise AssertionError("left behind: %s" % left)
         if code != 0:
             raise AssertionError("fettled ended with %d:\n%s" % (code, self.tail()))
+        self.assert_no_report()
 
     def kill(self):
         """kill -9 everything at once."""
@@ -209,6 +215,15 @@ class Daemon:
         self.process.wait()
         wait_until("the service's processes to be gone", lambda: not self.pids(), 10)
         self.process = None
+        self.assert_no_report()
+
+    def assert_no_report(self):
+        """A child's exit status is not the service's: what was found in it stands in the log."""
+        with open(self.log, errors="replace") as f:
+            text = f.read()
+        found = REPORT.search(text)
+        if found:
+            raise AssertionError("found in fettled:\n" + text[found.start():found.start() + 6000])
 
     # -- REST over the Unix socket --
 
