@@ -12,8 +12,14 @@
 #include "codec/crypto.h"
 #include "ipc/ipc.h"
 
+#ifdef FETTLE_UNHARDENED
+#define KEY_TIMEOUT_MS 2000 /* under valgrind and its like everything takes longer */
+#else
 #define KEY_TIMEOUT_MS 50
-#define KEYS_SICK_MS 1000 /* after one that did not answer, nobody waits for so long */
+#endif
+/* After a question without an answer nobody waits for so long; twice as long after each more. */
+#define SICK_FIRST_MS 50
+#define SICK_LAST_MS 1000
 #define KEYS_QUEUE 65536
 #define DUMMY_SIZE 16
 
@@ -26,7 +32,7 @@ struct key_asked {
 struct coap_keys {
 	struct channel *ch; /* NULL: no keys process */
 	uint32_t question;
-	int64_t sick_until;
+	int64_t sick_until, sick_ms;
 	uint8_t dummy_secret[32];
 	struct key_asked one, ahead[COAP_KEYS_AHEAD];
 	unsigned n_ahead;
@@ -38,6 +44,7 @@ int coap_keys_new(int fd, struct coap_keys **out, struct err *e)
 
 	if (!k)
 		return err_set(e, ERR_NO_MEMORY, "keys");
+	k->sick_ms = SICK_FIRST_MS;
 	random_bytes(k->dummy_secret, sizeof(k->dummy_secret));
 	if (fd >= 0 && channel_new(fd, KEYS_QUEUE, &k->ch, e) < 0) {
 		free(k);
@@ -63,6 +70,7 @@ void coap_keys_replace(struct coap_keys *k, int fd)
 	channel_free(k->ch);
 	k->ch = NULL;
 	coap_keys_forget(k);
+	k->sick_ms = SICK_FIRST_MS;
 	k->sick_until = 0;
 	if (channel_new(fd, KEYS_QUEUE, &k->ch, &e) < 0) {
 		log_warn("coaps: %s", e.text);
@@ -160,12 +168,15 @@ static bool wait_for(struct coap_keys *k, const struct key_asked *a)
 			goto sick;
 		if (t == FRAME_KEY_ANSWER)
 			take_answer(k, body);
-		if (a->n > 0)
+		if (a->n > 0) {
+			k->sick_ms = SICK_FIRST_MS;
 			return true;
+		}
 	}
 sick:
 	log_warn("coaps: no key: %s", e.text[0] ? e.text : "no answer in time");
-	k->sick_until = clock_mono_ms() + KEYS_SICK_MS;
+	k->sick_until = clock_mono_ms() + k->sick_ms;
+	k->sick_ms = k->sick_ms * 2 < SICK_LAST_MS ? k->sick_ms * 2 : SICK_LAST_MS;
 	return false;
 }
 
