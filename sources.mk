@@ -76,6 +76,8 @@ libfettle_la_SOURCES = \
 	src/service/routes.c \
 	src/service/secret.c \
 	src/service/secret.h \
+	src/service/seen.c \
+	src/service/seen.h \
 	src/service/service.c \
 	src/service/service.h \
 	src/service/session.c \

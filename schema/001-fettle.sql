@@ -51,7 +51,8 @@ CREATE TABLE device_live (
 	service_until INTEGER NOT NULL,
 	battery INTEGER NOT NULL,
 	free_flash INTEGER NOT NULL,
-	free_ram INTEGER NOT NULL
+	free_ram INTEGER NOT NULL,
+	polls INTEGER NOT NULL DEFAULT 0	-- with last_seen: put here every few minutes
 ) STRICT;
 
 CREATE TABLE device_components (

@@ -75,6 +75,7 @@ struct device_live {
 	char service[16];		/* idle, busy, critical, "" */
 	int64_t service_until;
 	int64_t battery, free_flash, free_ram;	/* -1 unknown */
+	int64_t polls;			/* a hint like last_seen; store_live_seen alone writes it */
 };
 
 struct component {			/* as reported by the device */

@@ -5,6 +5,7 @@
 
 #include "base/doc.h"
 #include "service/route.h"
+#include "service/seen.h"
 #include "service/service.h"
 
 /* What the files of this folder share. */
@@ -40,6 +41,7 @@ struct service {
 	const struct service_stats *stats;	/* the caller's, or NULL */
 	int64_t started;	/* monotonic ms */
 	struct buf scratch;	/* encoders' */
+	struct seen seen;
 };
 
 /* ---- principal.c: who asks, decided by rows for each request ---- */

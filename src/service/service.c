@@ -40,6 +40,7 @@ void service_free(struct service *sv)
 		sessions_clear(&sv->lanes[i]);
 	route_index_free(sv->index);
 	buf_free(&sv->scratch);
+	seen_free(&sv->seen);
 	free(sv);
 }
 
@@ -301,15 +302,38 @@ int service_sweep(struct service *sv, const struct now *now, struct err *e)
 	return store_batch_commit(st, e) == 0 ? n + old : -1;
 }
 
+#define SEEN_SLICE 64
+
+/* A slice of what polls left behind. Hints: what is taken and not committed is lost. */
+static int flush_seen(struct service *sv, const struct now *now, int64_t until_us, struct err *e)
+{
+	struct seen_entry some[SEEN_SLICE];
+
+	while (seen_due(&sv->seen, now->track) && clock_mono_us() < until_us) {
+		size_t n = seen_take(&sv->seen, now->track, some, SEEN_SLICE);
+
+		for (size_t i = 0; i < n; i++)
+			if (store_live_seen(sv->o.store, some[i].dev, some[i].at, some[i].polls,
+					    e) != 0)
+				return -1;
+	}
+	return 0;
+}
+
 int service_jobs(struct service *sv, const struct now *now, struct arena *a, struct effects *fx,
 		 int64_t budget_us, struct err *e)
 {
 	struct tracker tk = system_tracker(sv, now, a, fx);
+	int64_t began = clock_mono_us();
 
 	if (store_batch_begin(sv->o.store, e) != 0)
 		return -1;
 	int rc = refresh_policy(sv, e);
 	if (rc == 0)
-		rc = jobs_slice(&tk, budget_us, e);
+		rc = flush_seen(sv, now, began + budget_us / 2, e);
+	if (rc == 0)
+		rc = jobs_slice(&tk, budget_us - (clock_mono_us() - began), e);
+	if (rc == 0 && seen_due(&sv->seen, now->track))
+		rc = 1;
 	return finish(sv, rc, fx, e);
 }

@@ -143,6 +143,7 @@ int svc_device_update(struct call *c, struct err *e)
 	int rc = offer_get(&c->tk, &c->device, looking, of, &ask, &why, e);
 	if (rc < 0)
 		return -1;
+	seen_note(&c->sv->seen, c->device.dev, c->tk.now.wall, c->tk.now.track);
 	c->rs->max_age = ask < 0 ? 0 : ask > INT32_MAX ? INT32_MAX : (int32_t)ask;
 	if (c->rq->observe)
 		return observed(c, rc == 1, ask, e);

@@ -99,6 +99,7 @@ static int put_live(struct call *c, struct doc *d, struct err *e)
 	if (store_live_get(c->tk.st, c->device.dev, &l, e) < 0)
 		return -1;
 	doc_add_time(a, d, "last_seen", l.last_seen);
+	doc_add_int(a, d, "polls", l.polls);
 	put_endpoint(a, d, &l);
 	doc_add_text(a, d, "service", l.service[0] ? l.service : NULL);
 	doc_add_time(a, d, "service_until", l.service_until);

@@ -40,6 +40,7 @@ static void live_read(struct sql *q, struct device_live *l)
 	l->battery = sql_get_int(q);
 	l->free_flash = sql_get_int(q);
 	l->free_ram = sql_get_int(q);
+	l->polls = sql_get_int(q);
 }
 
 int store_live_get(struct store *st, int64_t dev, struct device_live *out, struct err *e)
@@ -83,6 +84,30 @@ int store_live_put(struct store *st, const struct device_live *l, struct err *e)
 		return n < 0 ? -1 : 0;
 	sql_begin(&q, st, STMT_LIVE_ADD, e);
 	live_bind(&q, l, boots);
+	return sql_run(&q);
+}
+
+int store_live_seen(struct store *st, int64_t dev, int64_t at, int64_t polls, struct err *e)
+{
+	static const uint8_t nowhere[16];
+	struct sql q;
+
+	sql_begin(&q, st, STMT_LIVE_SEEN, e);
+	sql_int(&q, at);
+	sql_int(&q, at);
+	sql_int(&q, polls);
+	sql_int(&q, dev);
+	int n = sql_changed(&q);
+	if (n != 0)
+		return n < 0 ? -1 : 0;
+	/* it never registered; or it is gone, then nothing is put anywhere */
+	sql_begin(&q, st, STMT_LIVE_SEEN_ADD, e);
+	sql_int(&q, at);
+	sql_int(&q, polls);
+	sql_u64(&q, 0);
+	sql_blob(&q, nowhere, 0);
+	sql_blob(&q, nowhere, sizeof(nowhere));
+	sql_int(&q, dev);
 	return sql_run(&q);
 }
 

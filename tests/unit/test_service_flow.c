@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "service/seen.h"
 #include "service_rig.h"
 
 /* The main job through the route table: in by an author, out to devices, and what they say. */
@@ -198,6 +199,91 @@ START_TEST(a_poll_writes_nothing)
 	ck_assert(!store_batch_dirty(r.bed.st));
 	ck_assert_int_eq(store_handler_end(r.bed.st, r.keep, NULL), 0);
 	ck_assert_int_eq(store_batch_commit(r.bed.st, NULL), 0);
+}
+END_TEST
+
+static void jobs_slice_of_now(void)
+{
+	arena_reset(&r.arena);
+	effects_clear(r.fx);
+	ck_assert_int_ge(service_jobs(r.sv, &r.now, &r.arena, r.fx, 10000, NULL), 0);
+}
+
+/* What a poll does not write is in its row minutes later, also of who never registered. */
+START_TEST(polls_are_seen_later)
+{
+	struct device_live before, l;
+
+	rig_device(&r, "a", KEY_A);
+	rig_device(&r, "n", NULL);
+	uint64_t s = rig_psk(&r, "a"), plain = rig_plain(&r);
+
+	registers(s, 1, "0.9", 1);
+	ck_assert_int_eq(store_live_get(r.bed.st, 1, &before, NULL), 1);
+	r.now.wall += 1000;
+	for (int i = 0; i < 3; i++)
+		ck_assert_uint_eq(rig_get(&r, s, "/device/a/update"), 200);
+	ck_assert_uint_eq(rig_get(&r, plain, "/device/n/update"), 200);
+	r.now.wall += 5000;
+	r.now.track += SEEN_EVERY_MS - 1;
+	jobs_slice_of_now();
+	ck_assert_int_eq(store_live_get(r.bed.st, 1, &l, NULL), 1);
+	ck_assert_int_eq(l.last_seen, before.last_seen);
+	r.now.track++;
+	jobs_slice_of_now();
+	jobs_slice_of_now();
+	ck_assert_int_eq(store_live_get(r.bed.st, 1, &l, NULL), 1);
+	ck_assert_int_eq(l.last_seen, before.last_seen + 1000);
+	ck_assert_int_eq(l.polls, 3);
+	ck_assert_int_eq(l.n_boots, 1); /* the rest stays */
+	ck_assert_uint_eq(rig_get(&r, r.root, "/api/v1/devices/n"), 200);
+	ck_assert_int_eq(rig_int(&r, "polls"), 1);
+	ck_assert_str_ne(rig_text(&r, "last_seen"), "");
+	/* an older hint takes nothing back, and one of a device that is gone harms nothing */
+	ck_assert_int_eq(store_live_seen(r.bed.st, 1, 5, 1, NULL), 0);
+	ck_assert_int_eq(store_live_get(r.bed.st, 1, &l, NULL), 1);
+	ck_assert_int_eq(l.last_seen, before.last_seen + 1000);
+	ck_assert_int_eq(store_live_seen(r.bed.st, 4711, 5, 1, NULL), 0);
+	ck_assert_int_eq(store_live_get(r.bed.st, 4711, &l, NULL), 0);
+}
+END_TEST
+
+/* Everyone comes out once, with the newest time; what does not fit is left out. */
+START_TEST(the_set_of_the_seen)
+{
+	static bool out[3 * SEEN_MAX];
+	struct seen s = { 0 };
+	struct seen_entry some[100];
+	size_t n, all = 0;
+
+	memset(out, 0, sizeof(out));
+	ck_assert(!seen_due(&s, 1 << 30));
+	ck_assert_uint_eq(seen_take(&s, 1, some, 100), 0);
+	for (int64_t dev = 1; dev <= 2 * (int64_t)SEEN_MAX; dev += 2) {
+		seen_note(&s, dev, 7, 1000);
+		seen_note(&s, dev, 8, 2000);
+	}
+	seen_note(&s, 3 * (int64_t)SEEN_MAX - 1, 9, 2000); /* no room */
+	ck_assert_uint_eq(s.n, SEEN_MAX);
+	ck_assert(!seen_due(&s, 1000 + SEEN_SOON_MS - 1));
+	ck_assert(seen_due(&s, 1000 + SEEN_SOON_MS));
+	while (seen_due(&s, 1000 + SEEN_SOON_MS)) {
+		n = seen_take(&s, 1000 + SEEN_SOON_MS, some, 100);
+		for (size_t i = 0; i < n; i++) {
+			ck_assert(!out[some[i].dev]);
+			out[some[i].dev] = true;
+			ck_assert_int_eq(some[i].at, 8);
+			ck_assert_uint_eq(some[i].polls, 2);
+		}
+		/* who comes meanwhile waits, or goes along */
+		for (int i = 0; i < 2 && all < 1000; i++)
+			seen_note(&s, 2 * (int64_t)SEEN_MAX + 2 * (int64_t)all, 8, 2000);
+		all += n;
+	}
+	for (int64_t dev = 1; dev <= 2 * (int64_t)SEEN_MAX; dev += 2)
+		ck_assert(out[dev]);
+	ck_assert(!out[3 * SEEN_MAX - 1]);
+	seen_free(&s);
 }
 END_TEST
 
@@ -400,6 +486,8 @@ int main(void)
 	tcase_add_test(t, a_clock_is_accepted);
 	tcase_add_test(t, the_audit_log_is_checked_in_pages);
 	tcase_add_test(t, a_poll_writes_nothing);
+	tcase_add_test(t, polls_are_seen_later);
+	tcase_add_test(t, the_set_of_the_seen);
 	tcase_add_test(t, observing_reserves_nothing);
 	tcase_add_test(t, published_for_anyone);
 	tcase_add_test(t, published_while_it_is_trusted);

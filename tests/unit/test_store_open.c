@@ -352,11 +352,11 @@ static int index_writes(const char *text)
 
 START_TEST(test_reports_move_no_index)
 {
-	static const enum statement still[] = { STMT_LIVE_PUT,	      STMT_UPDATE_PROGRESS,
-						STMT_UPDATE_PUT,      STMT_HISTORY_ADD,
-						STMT_HISTORY_LINK,    STMT_ROLLOUT_COUNT,
-						STMT_ROLLOUT_RESERVE, STMT_DEVICE_PUT,
-						STMT_DEVICE_FLOOR };
+	static const enum statement still[] = { STMT_LIVE_PUT,	      STMT_LIVE_SEEN,
+						STMT_UPDATE_PROGRESS, STMT_UPDATE_PUT,
+						STMT_HISTORY_ADD,     STMT_HISTORY_LINK,
+						STMT_ROLLOUT_COUNT,   STMT_ROLLOUT_RESERVE,
+						STMT_DEVICE_PUT,      STMT_DEVICE_FLOOR };
 
 	for (size_t i = 0; i < sizeof(still) / sizeof(still[0]); i++)
 		ck_assert_msg(index_writes(store_statements[still[i]].text) == 0, "%s",
