@@ -151,20 +151,56 @@ static void put_component(struct device_state *s, const struct component *c)
 		s->n_components++;
 }
 
+/* Whole and right, or not there: what stands at path is not taken on trust. */
+static bool holds(const char *path, const struct digest *want)
+{
+	struct files f = { .hash = sha256_new(), .fd = open(path, O_RDONLY | O_CLOEXEC) };
+	struct digest is;
+	uint64_t n;
+	bool same = f.hash && f.fd >= 0 && rehash(&f, &n) == 0 && sha256_end(f.hash, &is) == 0 &&
+		    digest_eq(&is, want);
+
+	files_close(&f);
+	return same;
+}
+
+/* Another component takes the same image after this one: each gets a name of its own for it. */
+static bool wanted_again(const struct device_state *s, int i)
+{
+	for (int k = i + 1; k < s->n_installing; k++)
+		if (digest_eq(&s->installing[k].digest, &s->installing[i].digest))
+			return true;
+	return false;
+}
+
+static int put_in_place(const char *dir, const struct device_state *s, int i, struct err *e)
+{
+	const struct component *c = &s->installing[i];
+	char from[512], to[512], step[520];
+
+	if (part_path(from, sizeof(from), dir, &c->digest) != 0 ||
+	    firmware_path(to, sizeof(to), dir, c->name) != 0 ||
+	    text_format(step, sizeof(step), "%s.new", to) != 0)
+		return err_set(e, ERR_INVALID, "the state folder's name is too long");
+	if (wanted_again(s, i)) {
+		(void)unlink(step); /* of a crash */
+		if (link(from, step) == 0 && rename(step, to) == 0)
+			return 0;
+	} else if (rename(from, to) == 0) {
+		return 0;
+	}
+	/* no part: it was in its place before the crash, or an older image is */
+	if (errno == ENOENT && holds(to, &c->digest))
+		return 0;
+	return err_set(e, ERR_IO, "%s: the image is not there", to);
+}
+
 int files_recover(const char *dir, struct device_state *s, struct err *e)
 {
-	char from[512], to[512];
-
 	for (int i = 0; i < s->n_installing; i++) {
-		const struct component *c = &s->installing[i];
-
-		if (part_path(from, sizeof(from), dir, &c->digest) != 0 ||
-		    firmware_path(to, sizeof(to), dir, c->name) != 0)
-			return err_set(e, ERR_INVALID, "the state folder's name is too long");
-		/* no part: it was in its place before the crash */
-		if (rename(from, to) != 0 && (errno != ENOENT || access(to, F_OK) != 0))
-			return err_set(e, ERR_IO, "%s: %s", to, strerror(errno));
-		put_component(s, c);
+		if (put_in_place(dir, s, i, e) != 0)
+			return -1;
+		put_component(s, &s->installing[i]);
 	}
 	if (s->n_installing == 0)
 		return 0;

@@ -215,6 +215,42 @@ START_TEST(finishes_what_a_crash_cut_off)
 }
 END_TEST
 
+/* A/B slots, or two processors alike: one image, two components, each with its own older one. */
+START_TEST(one_image_for_two_components)
+{
+	static const char text[] = "the same for both";
+	struct agent_offer *o = offer_of(text);
+	struct device_state st;
+
+	ck_assert_int_eq(state_load(dir, &st, &e), 0);
+	text_copy(o->images[0].component, NAME_TEXT, "left");
+	o->images[1] = o->images[0];
+	text_copy(o->images[1].component, NAME_TEXT, "right");
+	o->n_images = 2;
+	ck_assert_int_eq(file_replace(dir, "firmware-right.bin", slice_str("old"), &e), 0);
+	store(o, text, 0);
+	ck_assert_int_eq(files_install(dir, &st, o, &e), 0);
+	content_is("firmware-left.bin", slice_str(text));
+	content_is("firmware-right.bin", slice_str(text));
+	ck_assert_int_eq(st.n_components, 2);
+	free(o);
+}
+END_TEST
+
+/* The note says it was installed, what lies there is older: that is not called installed. */
+START_TEST(an_older_image_in_its_place)
+{
+	struct agent_offer *o = offer_of("new");
+	struct device_state st;
+
+	ck_assert_int_eq(state_load(dir, &st, &e), 0);
+	ck_assert_int_eq(file_replace(dir, "firmware-a_b.bin", slice_str("old"), &e), 0);
+	ck_assert_int_eq(files_install(dir, &st, o, &e), -1);
+	ck_assert_int_eq(st.n_components, 0);
+	free(o);
+}
+END_TEST
+
 START_TEST(wrong_bytes_do_not_stay)
 {
 	static const char text[] = "right bytes";
@@ -250,6 +286,8 @@ int main(void)
 	tcase_add_test(t, state_is_bounded);
 	tcase_add_test(t, resumes_and_installs);
 	tcase_add_test(t, finishes_what_a_crash_cut_off);
+	tcase_add_test(t, one_image_for_two_components);
+	tcase_add_test(t, an_older_image_in_its_place);
 	tcase_add_test(t, wrong_bytes_do_not_stay);
 	suite_add_tcase(s, t);
 	srunner_run_all(r, CK_NORMAL);
