@@ -39,6 +39,8 @@ int store_upload_seal(struct store *st, struct upload *u, int64_t now_wall, stru
 	struct digest d;
 	int64_t object = 0;
 
+	if (u->offset == 0)
+		return err_set(e, ERR_INVALID, "an image without a byte is none");
 	if (store_upload_finish(st, u, &d, &object, e) != 0)
 		return -1;
 	if (u->has_digest && !digest_eq(&u->digest, &d)) {
