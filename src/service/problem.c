@@ -138,7 +138,7 @@ void service_unavailable(const struct request *rq, enum err_code why, struct are
 	const char *body =
 		arena_printf(a,
 			     "{\"type\":\"urn:fettle:%s\",\"status\":%u,\"title\":\"%s\","
-			     "\"detail\":\"it could not be stored now; nothing was changed\"}",
+			     "\"detail\":\"it cannot be done now; nothing was changed\"}",
 			     err_word(why), rs->status, status_phrase(rs->status));
 	if (!body)
 		return;
