@@ -11,7 +11,7 @@ import coap
 import dtls
 import harness
 
-# What front may hold in memory (resident, its mapped images apart), MiB: the bound of the man page.
+# What front may hold in memory under all of this, its mapped images apart, MiB.
 FRONT_CEILING_MIB = 160
 SANITIZED = os.path.exists(os.path.join(harness.BUILD, "config.h")) and "FETTLE_UNHARDENED 1" in open(
     os.path.join(harness.BUILD, "config.h")).read()
