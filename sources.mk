@@ -552,6 +552,7 @@ system_files = \
 	tests/system/test_amplification.py \
 	tests/system/test_api.py \
 	tests/system/test_cli.py \
+	tests/system/test_device.py \
 	tests/system/test_diskfull.py \
 	tests/system/test_docs.py \
 	tests/system/test_dtls.py \

@@ -352,6 +352,9 @@ static int rest_of(struct coap *c, struct mc_out *m, bool *got, struct err *e)
 			return -1;
 		if (*got && (c->in.num != m->num || memcmp(&etag, &c->in.etag, sizeof(etag)) != 0))
 			return err_set(e, ERR_BUSY, "the answer changed while it was read");
+		/* else it could go on for ever */
+		if (*got && c->in.payload.n == 0)
+			return err_set(e, ERR_MALFORMED, "an empty block came");
 		if (c->to->failed)
 			return err_set(e, ERR_TOO_LARGE, "the answer is too large");
 	}
