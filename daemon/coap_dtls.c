@@ -223,6 +223,15 @@ static void hello(struct dtls_session *asker, struct dtls_session *old, struct s
 		tls_end_free(end, false);
 }
 
+/* Else it is as if the datagram had got lost: with another key the handshake could not end. */
+static bool has_its_key(const struct dtls_session *s, struct slice datagram)
+{
+	struct slice identity;
+
+	return s->open || !tls_exchange_read(datagram, &identity) ||
+	       coap_keys_ready(s->d->keys, identity);
+}
+
 void dtls_datagram(void *ctx, const struct udp_addr *from, struct slice datagram)
 {
 	struct dtls *d = ctx;
@@ -234,7 +243,7 @@ void dtls_datagram(void *ctx, const struct udp_addr *from, struct slice datagram
 	    (!s || memcmp(&s->hello, &asker.hello, sizeof(s->hello)) != 0)) {
 		asker.addr = *from;
 		hello(&asker, s, datagram);
-	} else if (s) {
+	} else if (s && has_its_key(s, datagram)) {
 		s->addr = *from;
 		session_datagram(s, datagram);
 	} else {

@@ -80,10 +80,14 @@ void coap_keys_replace(struct coap_keys *k, int fd)
 
 /* ---- questions ---- */
 
+static bool well_formed(struct slice identity)
+{
+	return identity.n > 0 && identity.n <= IDENTITY_MAX && !memchr(identity.p, 0, identity.n);
+}
+
 static bool can_ask(const struct coap_keys *k, struct slice identity)
 {
-	return k->ch && k->sick_until <= clock_mono_ms() && identity.n > 0 &&
-	       identity.n <= IDENTITY_MAX && !memchr(identity.p, 0, identity.n);
+	return k->ch && k->sick_until <= clock_mono_ms() && well_formed(identity);
 }
 
 static void put_question(struct coap_keys *k, struct key_asked *a, struct slice identity)
@@ -178,6 +182,17 @@ sick:
 	k->sick_until = clock_mono_ms() + k->sick_ms;
 	k->sick_ms = k->sick_ms * 2 < SICK_LAST_MS ? k->sick_ms * 2 : SICK_LAST_MS;
 	return false;
+}
+
+bool coap_keys_ready(struct coap_keys *k, struct slice identity)
+{
+	struct key_asked *a;
+
+	if (!well_formed(identity))
+		return true; /* nothing is asked for it */
+	coap_keys_ahead(k, identity);
+	a = asked_find(k, identity);
+	return a && (a->n > 0 || wait_for(k, a));
 }
 
 struct slice coap_keys_of(struct coap_keys *k, struct slice identity)

@@ -216,11 +216,10 @@ static void open_socket(struct client *c)
 	ck_assert_int_eq(connect(c->fd, (struct sockaddr *)&where, sizeof(where)), 0);
 }
 
-static bool shake(struct client *c, SSL_SESSION *resume)
+static void begin(struct client *c, SSL_SESSION *resume)
 {
-	BIO *bio;
+	BIO *bio = BIO_new_dgram(c->fd, BIO_NOCLOSE);
 
-	bio = BIO_new_dgram(c->fd, BIO_NOCLOSE);
 	BIO_ctrl(bio, BIO_CTRL_DGRAM_SET_CONNECTED, 0, &where);
 	c->ssl = SSL_new(client_ctx);
 	SSL_set_bio(c->ssl, bio, bio);
@@ -228,6 +227,11 @@ static bool shake(struct client *c, SSL_SESSION *resume)
 	SSL_set_mtu(c->ssl, 1280);
 	if (resume)
 		SSL_set_session(c->ssl, resume);
+}
+
+static bool shake(struct client *c, SSL_SESSION *resume)
+{
+	begin(c, resume);
 	for (unsigned i = 0; i < 200; i++) {
 		int rc = SSL_connect(c->ssl);
 
@@ -409,6 +413,62 @@ START_TEST(keys_do_not_answer)
 	ck_assert(!try_connect(&c, NULL));
 	disconnect(&c);
 	ck_assert_uint_eq(core.admits, 0);
+}
+END_TEST
+
+/* An answer that is late costs a retransmission, not the handshake. */
+START_TEST(keys_answer_late)
+{
+	struct slice body;
+	struct client c;
+	int rc = 0;
+
+	mute = true;
+	ck_assert(!try_connect(&c, NULL));
+	ck_assert_uint_eq(server->dtls->n_shaking, 1);
+	mute = false;
+	for (unsigned i = 0; i < 2000 && rc != 1; i++) {
+		DTLSv1_handle_timeout(c.ssl);
+		rc = SSL_connect(c.ssl);
+		turn();
+	}
+	ck_assert_int_eq(rc, 1);
+	ck_assert_int_eq(ask(&c, "who", NULL, -1, false, &body), WIRE_CODE(2, 5));
+	disconnect(&c);
+	assert_empty();
+}
+END_TEST
+
+/* Many at once: each its own key. */
+START_TEST(keys_asked_together)
+{
+	static char names[20][8], keys[20][20];
+	struct client c[20];
+	unsigned done = 0;
+
+	for (unsigned i = 0; i < 20; i++) {
+		snprintf(names[i], sizeof(names[i]), "dev-%u", i);
+		snprintf(keys[i], sizeof(keys[i]), "key of dev-%u", i);
+		client_identity = names[i];
+		client_key = keys[i];
+		open_socket(&c[i]);
+		begin(&c[i], NULL);
+	}
+	for (unsigned k = 0; k < 200 && done < 20; k++) {
+		done = 0;
+		for (unsigned i = 0; i < 20; i++) {
+			client_identity = names[i];
+			client_key = keys[i];
+			done += SSL_connect(c[i].ssl) == 1;
+			ERR_clear_error();
+		}
+		turn();
+	}
+	ck_assert_uint_eq(done, 20);
+	ck_assert_uint_eq(asked_keys, 20);
+	for (unsigned i = 0; i < 20; i++)
+		disconnect(&c[i]);
+	assert_empty();
 }
 END_TEST
 
@@ -797,6 +857,8 @@ int main(void)
 	tcase_add_test(t, drop_ends_an_open_session);
 	tcase_add_test(t, wrong_and_unknown);
 	tcase_add_test(t, keys_do_not_answer);
+	tcase_add_test(t, keys_answer_late);
+	tcase_add_test(t, keys_asked_together);
 	tcase_add_test(t, image_over_dtls);
 	tcase_add_test(t, observe_over_dtls);
 	tcase_add_test(t, strangers_get_no_more_than_they_sent);
