@@ -254,6 +254,13 @@ int store_operator_list(struct store *st, int64_t after, int limit, struct opera
 
 /* Updates. */
 int store_update_add(struct store *st, struct update *u, struct err *e); /* fills id */
+/*
+ * One planned update, of like's rollout, release, urgency and times, for each device that
+ * matches among the span row ids beyond *cursor, which moves. How many, or -1; *done when
+ * there are no devices left.
+ */
+int store_update_plan(struct store *st, const struct update *like, const struct filter *f,
+		      int64_t *cursor, int span, bool *done, struct err *e);
 int store_update_get(struct store *st, int64_t id, struct update *out, struct err *e);
 /*
  * The device's open update: the one that runs, else what it put off, else the first planned

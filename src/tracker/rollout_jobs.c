@@ -5,8 +5,7 @@
 #include "tracker/filter.h"
 #include "tracker/internal.h"
 
-#define STEP_DEVICES 256
-#define STEP_SPAN 1000 /* devices looked at, whoever matches */
+#define STEP_SPAN 250 /* devices looked at, whoever matches: a millisecond or two */
 #define STEP_UPDATES 64
 
 static enum step gone(struct job *j)
@@ -27,29 +26,25 @@ static int created(struct tracker *tk, struct rollout *r, struct job *j, struct 
 	return rollout_set_state(tk, r, ROLLOUT_READY, "", e);
 }
 
-static int plan(struct tracker *tk, const struct rollout *r, const int64_t *devs, int n,
-		struct err *e)
+/* Who matches among the next devices has an update: one statement for all of them. */
+static int plan(struct tracker *tk, const struct rollout *r, const struct filter *f, struct job *j,
+		bool *done, struct err *e)
 {
+	const struct update like = { .rollout = r->id,
+				     .release = r->release,
+				     .urgency = r->urgency,
+				     .created = tk->now.wall,
+				     .changed = tk->now.wall };
+	int n = store_update_plan(tk->st, &like, f, &j->cursor, STEP_SPAN, done, e);
 	struct rollout_delta d = { .total = n, .planned = n };
 
-	for (int i = 0; i < n; i++) {
-		struct update u = { .dev = devs[i],
-				    .rollout = r->id,
-				    .release = r->release,
-				    .state = UPDATE_PLANNED,
-				    .urgency = r->urgency,
-				    .attempt = 1,
-				    .created = tk->now.wall,
-				    .changed = tk->now.wall };
-		if (store_update_add(tk->st, &u, e) < 0)
-			return -1;
-	}
-	return n > 0 ? store_rollout_count(tk->st, r->id, &d, e) : 0;
+	if (n > 0 && store_rollout_count(tk->st, r->id, &d, e) < 0)
+		return -1;
+	return n;
 }
 
 enum step rollout_create_step(struct tracker *tk, struct job *j, struct err *e)
 {
-	int64_t devs[STEP_DEVICES];
 	struct filter *f;
 	struct rollout r;
 	bool done;
@@ -64,8 +59,8 @@ enum step rollout_create_step(struct tracker *tk, struct job *j, struct err *e)
 	}
 	if (filter_parse(r.target, tk->a, &f, e) < 0)
 		return STEP_ERROR;
-	int n = store_device_match(tk->st, f, &j->cursor, STEP_SPAN, STEP_DEVICES, devs, &done, e);
-	if (n < 0 || plan(tk, &r, devs, n, e) < 0)
+	int n = plan(tk, &r, f, j, &done, e);
+	if (n < 0)
 		return STEP_ERROR;
 	j->done += n;
 	if (!done)

@@ -86,6 +86,62 @@ static int64_t planned(int64_t dev, int64_t release, enum urgency urgency)
 	return u.id;
 }
 
+/* What one statement plans is what store_update_add would have put, for those who match. */
+START_TEST(test_planned_at_once)
+{
+	static struct filter_value planned = { .text = "planned" };
+	struct filter state = { .op = FILTER_COMPARE,
+				.field = FIELD_STATE,
+				.cmp = CMP_EQ,
+				.values = &planned,
+				.n = 1 };
+	struct filter other = { .op = FILTER_NOT, .left = &state };
+	int64_t devs[10], cursor = 0, release = make_release(b.st, "r", 1);
+	int64_t rollout = make_rollout(b.st, "ro", release, 5);
+	struct update like = { .rollout = rollout,
+			       .release = release,
+			       .urgency = URGENCY_CRITICAL,
+			       .attempt = 1,
+			       .created = 9,
+			       .changed = 10 };
+	struct update got[16], one;
+	char id[8];
+	bool done = false;
+	int n = 0, steps = 0;
+
+	for (int i = 0; i < 10; i++) {
+		snprintf(id, sizeof(id), "d%d", i);
+		devs[i] = make_device(b.st, id);
+	}
+	one = like;
+	one.dev = devs[3];
+	ok(store_update_add(b.st, &one, e));
+	for (; !done; steps++) {
+		int planned_now = store_update_plan(b.st, &like, &other, &cursor, 4, &done, &b.e);
+		ck_assert_int_ge(planned_now, 0);
+		n += planned_now;
+	}
+	ck_assert_int_eq(n, 9);
+	ck_assert_int_eq(steps, 3);
+	ck_assert_int_eq(store_update_by_state(b.st, rollout, UPDATE_PLANNED, 0, 16, got, &b.e),
+			 10);
+	for (int i = 1; i < 10; i++) {
+		ck_assert_int_eq(got[i].dev, devs[i <= 3 ? i - 1 : i]);
+		one.id = got[i].id;
+		one.dev = got[i].dev;
+		ck_assert(same(&got[i], &one));
+	}
+	/* all have one, at the end there is nothing to do */
+	cursor = 0;
+	ck_assert_int_eq(store_update_plan(b.st, &like, &other, &cursor, 99, &done, &b.e), 0);
+	ck_assert(done);
+	like.release = 99;
+	cursor = 0;
+	refuses(store_update_plan(b.st, &like, NULL, &cursor, 99, &done, e), ERR_CONFLICT);
+	ck_assert_int_eq(cursor, 0);
+}
+END_TEST
+
 START_TEST(test_which_update_is_open)
 {
 	int64_t dev = make_device(b.st, "a"), other = make_device(b.st, "b");
@@ -522,6 +578,7 @@ int main(void)
 	tcase_set_timeout(tc, 60);
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, test_update_round_trip);
+	tcase_add_test(tc, test_planned_at_once);
 	tcase_add_test(tc, test_which_update_is_open);
 	tcase_add_test(tc, test_due);
 	tcase_add_test(tc, test_history);
