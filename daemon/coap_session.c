@@ -104,16 +104,17 @@ static void read_all(struct dtls_session *s)
 	uint8_t bytes[TLS_MESSAGE_MAX];
 	int n;
 
-	while (!s->over && (n = tls_read(s->end, bytes)) != 0) {
-		if (n < 0) {
+	do {
+		n = tls_read(s->end, bytes);
+		if (n < 0)
 			dtls_session_end(s, true);
+		if (n <= 0)
 			return;
-		}
 		link_del(&s->age);
 		link_add(&s->d->open, &s->age);
 		s->touched = s->d->cs->now;
 		message(s, slice_of(bytes, (size_t)n));
-	}
+	} while (!s->over && tls_more(s->end));
 }
 
 static void shake(struct dtls_session *s)

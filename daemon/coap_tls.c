@@ -324,6 +324,11 @@ int tls_read(struct tls_end *x, uint8_t out[TLS_MESSAGE_MAX])
 	return waits(x, n) ? 0 : -1;
 }
 
+bool tls_more(const struct tls_end *x)
+{
+	return x->in.n > 0 || SSL_has_pending(x->ssl);
+}
+
 bool tls_write(struct tls_end *x, struct slice message)
 {
 	if (message.n == 0 || message.n > TLS_MESSAGE_MAX || x->broken)

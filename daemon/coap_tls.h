@@ -59,6 +59,8 @@ void tls_feed(struct tls_end *x, struct slice datagram);
 int tls_shake(struct tls_end *x); /* 1: done, 0: under way, -1: failed */
 /* Length of the next message, 0: none (yet), -1: the association is over. */
 int tls_read(struct tls_end *x, uint8_t out[TLS_MESSAGE_MAX]);
+/* After a message: may another be read from what was fed? Saves a call that finds nothing. */
+bool tls_more(const struct tls_end *x);
 bool tls_write(struct tls_end *x, struct slice message);
 /* The last flight once more, if it is due (RFC 6347 4.2.4). False: given up. */
 bool tls_repeat(struct tls_end *x);
