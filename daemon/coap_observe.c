@@ -42,6 +42,11 @@ static uint32_t hash_path(const struct coap_server *cs, const char *path)
 	return h ^ h >> 15;
 }
 
+static uint32_t clock_sequence(void)
+{
+	return (uint32_t)(clock_mono_ms() / 16) & 0xffffff;
+}
+
 struct observer *observer_new(struct coap_peer *p, const struct wire_msg *m)
 {
 	struct coap_server *cs = p->cs;
@@ -61,6 +66,7 @@ struct observer *observer_new(struct coap_peer *p, const struct wire_msg *m)
 	o->query = o->path + m->path_n + 1;
 	memcpy(o->query, m->query, m->query_n + 1u);
 	o->hash = hash_path(cs, o->path);
+	o->sequence = (clock_sequence() - 1) & 0xffffff;
 	link_init(&o->dirty);
 	cs->n_observers++;
 	return o;
@@ -75,12 +81,18 @@ struct observer *observer_find(struct coap_peer *p, const uint8_t *token, size_t
 	return o;
 }
 
-/* Clock time in 16 ms steps, never twice: still ahead after a restart (RFC 7641 4.4). */
+/*
+ * Clock time in 16 ms steps, never twice: still ahead after a restart, and when the peer
+ * registers anew under its token (RFC 7641 4.4).
+ */
 uint32_t observer_sequence(struct observer *o)
 {
-	uint32_t v = (uint32_t)(clock_mono_ms() / 16) & 0xffffff;
+	const struct observer *before = observer_find(o->peer, o->token, o->tkl);
+	uint32_t v = clock_sequence();
 
-	if (v == o->sequence || ((o->sequence - v) & 0xffffff) < 0x800000)
+	if (before && before != o)
+		o->sequence = before->sequence;
+	if (((o->sequence - v) & 0xffffff) < 0x800000)
 		v = (o->sequence + 1) & 0xffffff;
 	o->sequence = v;
 	return v;

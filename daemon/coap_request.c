@@ -128,7 +128,8 @@ static void submit(struct exchange *x, const struct wire_msg *m, struct slice bo
 	rq.session = p->session;
 	rq.method = x->method;
 	rq.body = body;
-	if (m->observe_set && m->observe == 0 && x->method == METHOD_GET)
+	/* a block further on is of an answer that the peer has (RFC 7959 3.4) */
+	if (m->observe_set && m->observe == 0 && x->method == METHOD_GET && m->block2.num == 0)
 		x->observer = observer_new(p, m);
 	rq.observe = x->observer != NULL;
 	if (front_submit(p->cs->front, &rq, reply_from_core, x) < 0) {

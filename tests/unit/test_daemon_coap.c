@@ -759,6 +759,46 @@ START_TEST(observe_and_notify)
 }
 END_TEST
 
+static struct observer *the_observer(void)
+{
+	for (unsigned i = 0; i < OBSERVER_BUCKETS; i++)
+		if (server->observers[i])
+			return server->observers[i];
+	return NULL;
+}
+
+/* Under its token the peer compares with what it heard before, not with nothing. */
+START_TEST(observe_anew)
+{
+	uint32_t before;
+	struct reply *r;
+
+	observing = true;
+	before = observe("/device/a/update", 0)->observe;
+	ck_assert_ptr_nonnull(the_observer());
+	before = the_observer()->sequence = (before + 1000) & 0xffffff;
+	r = observe("/device/a/update", 0);
+	ck_assert(r->has_observe && r->observe != before &&
+		  ((r->observe - before) & 0xffffff) < 0x800000);
+	ck_assert_uint_eq(server->n_observers, 1);
+}
+END_TEST
+
+/* What is refused registers nobody; nor does a block of what was answered before. */
+START_TEST(observe_block_further_on)
+{
+	struct wire_block b = { .set = true, .num = 5, .szx = 0 };
+
+	observing = true;
+	begin(WIRE_CON, 1);
+	wire_put_uint(&out, WIRE_OBSERVE, 0);
+	path("/device/a/update");
+	wire_put_block(&out, WIRE_BLOCK2, &b);
+	expect(ask(none), WIRE_CODE(4, 0));
+	ck_assert_uint_eq(server->n_observers, 0);
+}
+END_TEST
+
 START_TEST(observe_reset)
 {
 	struct reply *r;
@@ -972,6 +1012,8 @@ static void add_trusted(TCase *t)
 	tcase_add_test(t, block1_times_out);
 	tcase_add_test(t, block1_without_payload);
 	tcase_add_test(t, observe_and_notify);
+	tcase_add_test(t, observe_anew);
+	tcase_add_test(t, observe_block_further_on);
 	tcase_add_test(t, observe_reset);
 	tcase_add_test(t, observe_gone_peer);
 	tcase_add_test(t, observe_ends_when_core_says);
