@@ -133,10 +133,16 @@ static int open_again(struct call *c, const struct upload_ask *ask, struct uploa
 	if (ask->offset != u->offset)
 		return err_set(e, ERR_CONFLICT, "Upload-Offset: %" PRIu64 " bytes are here",
 			       u->offset);
+	bool reserved = u->has_size;
 	if (declare(u, ask, e) != 0)
 		return -1;
 	u->changed = c->tk.now.wall;
-	return check_room(c->sv, u->offset, u->has_size ? u->size - u->offset : 0, e);
+	if (reserved || !u->has_size)
+		return check_room(c->sv, u->offset, 0, e);
+	/* said only now: it is reserved from now on */
+	if (check_room(c->sv, u->offset, u->size - u->offset, e) != 0)
+		return -1;
+	return store_upload_sync(c->tk.st, u, e);
 }
 
 /* Offset and completeness go with a refused continuation too, so that it can be mended. */
@@ -192,8 +198,8 @@ int service_upload_chunk(struct service *sv, struct upload *u, struct slice byte
 {
 	struct store *st = sv->o.store;
 
-	/* each piece, since not every upload says its size first, and several may come at once */
-	if (check_room(sv, u->offset, bytes.n, e) == 0)
+	/* what was said first is reserved; of others each piece counts, several may come at once */
+	if (u->has_size || check_room(sv, u->offset, bytes.n, e) == 0)
 		return store_upload_chunk(st, u, bytes, e);
 	/* no image may ever be as large: nothing is left to continue */
 	if (e->code == ERR_TOO_LARGE && store_upload_drop(st, u->id, NULL) != 0)

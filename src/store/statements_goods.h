@@ -37,14 +37,16 @@ X(UPLOAD_ADD, IMAGES,
   "INSERT INTO uploads (object, kind, name, size, digest, durable, complete, made_by, created, "
   "changed) VALUES ($1, 'image', $2, $3, $4, 0, $5, $6, $7, $8)")
 X(UPLOAD_BY_NAME, IMAGES, "SELECT " UPLOAD_COLUMNS " FROM uploads WHERE name = $1")
-X(UPLOAD_STATE, IMAGES, "SELECT object, durable FROM uploads WHERE id = $1")
+X(UPLOAD_STATE, IMAGES, "SELECT object, durable, size FROM uploads WHERE id = $1")
 X(UPLOAD_SYNC, IMAGES,
   "UPDATE uploads SET size = $1, digest = $2, durable = $3, complete = $4, changed = $5 "
   "WHERE id = $6")
 X(UPLOAD_DURABLE, IMAGES, "UPDATE uploads SET durable = $1 WHERE id = $2")
 X(UPLOAD_REMOVE, IMAGES, "DELETE FROM uploads WHERE id = $1")
 X(UPLOAD_OLD, IMAGES, "SELECT id FROM uploads WHERE changed < $1 ORDER BY id LIMIT $2")
-X(UPLOAD_TOTAL, IMAGES, "SELECT count(*), coalesce(sum(durable), 0) FROM uploads")
+X(UPLOAD_TOTAL, IMAGES,
+  "SELECT count(*), coalesce(sum(CASE WHEN size > durable THEN size ELSE durable END), 0) "
+  "FROM uploads")
 
 /* Manifests */
 X(MANIFEST_ADD, MAIN,

@@ -154,7 +154,8 @@ int store_upload_seal(struct store *st, struct upload *u, int64_t now_wall, stru
 		      struct err *e);
 int store_upload_drop(struct store *st, int64_t id, struct err *e);
 int store_upload_sweep(struct store *st, int64_t older_than, int limit, struct err *e);
-int64_t store_upload_total(struct store *st); /* staged bytes, all uploads */
+/* Staged bytes of all uploads; of one whose size was said, all of that. -1 on an error */
+int64_t store_upload_total(struct store *st);
 /* An image from memory, e.g. a manifest's integrated payload. */
 int store_image_add(struct store *st, struct slice bytes, const char *by, int64_t now_wall,
 		    struct image *out, struct err *e);

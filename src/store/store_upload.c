@@ -24,6 +24,7 @@ struct upload_state {
 	uint64_t offset; /* received */
 	uint64_t hashed; /* of them, hashed */
 	uint64_t synced; /* of them, durable */
+	uint64_t declared; /* the whole's size as its row has it, 0 unsaid */
 	uint64_t used;
 	void *h;
 	size_t tail; /* bytes of the last, incomplete row */
@@ -83,6 +84,7 @@ static int state_load(struct store *st, struct upload_state *s, struct err *e)
 {
 	struct sql q;
 	size_t size = 0;
+	int64_t declared;
 
 	sql_begin(&q, st, STMT_UPLOAD_STATE, e);
 	sql_int(&q, s->id);
@@ -90,6 +92,8 @@ static int state_load(struct store *st, struct upload_state *s, struct err *e)
 	if (found == 1) {
 		s->object = sql_get_int(&q);
 		s->offset = s->synced = (uint64_t)sql_get_int(&q);
+		if (sql_get_int_or_null(&q, &declared))
+			s->declared = (uint64_t)declared;
 	}
 	if (sql_end(&q) != 0)
 		return -1;
@@ -192,6 +196,8 @@ static int state_sync(struct store *st, struct upload_state *s, const struct upl
 	if (store_images_commit(st, e) != 0)
 		return -1;
 	s->synced = s->offset;
+	if (u)
+		s->declared = u->has_size ? u->size : 0;
 	store_checkpoint(st, false);
 	return 0;
 }
@@ -329,14 +335,22 @@ static int upload_count(struct store *st, int64_t *n, int64_t *bytes, struct err
 	return sql_end(&q);
 }
 
+/* What it takes, or will: an upload that says its size has that much reserved. */
+static uint64_t room_of(const struct upload_state *s, uint64_t bytes)
+{
+	return s->declared > bytes ? s->declared : bytes;
+}
+
 int64_t store_upload_total(struct store *st)
 {
 	int64_t n = 0, bytes = 0;
 
-	upload_count(st, &n, &bytes, NULL);
+	if (upload_count(st, &n, &bytes, NULL) != 0)
+		return -1;
 	for (int i = 0; i < STORE_UPLOADS_OPEN; i++)
 		if (st->uploads[i])
-			bytes += (int64_t)(st->uploads[i]->offset - st->uploads[i]->synced);
+			bytes += (int64_t)(room_of(st->uploads[i], st->uploads[i]->offset) -
+					   room_of(st->uploads[i], st->uploads[i]->synced));
 	return bytes;
 }
 

@@ -96,6 +96,51 @@ START_TEST(wrong_bytes_are_not_kept)
 }
 END_TEST
 
+static unsigned begin(const char *path, enum method m, struct upload_ask ask)
+{
+	struct request rq = request(r.root, m, path);
+
+	arena_reset(&r.arena);
+	return service_upload_open(r.sv, LANE_CONTROL, &rq, &ask, &r.now, &r.arena, &u, &r.rs) == 0
+		       ? 0
+		       : r.rs.status;
+}
+
+/* Two at once may not each count on the same room: what is declared is taken. */
+START_TEST(declared_is_reserved)
+{
+	struct upload_ask big = { .has_size = true, .size = 500000, .complete = -1 };
+	struct upload_ask later = { .has_offset = true, .complete = 0 };
+	char where[PATH_MAX_LEN];
+	struct upload first;
+
+	ck_assert_uint_eq(begin(IMAGES, METHOD_POST, big), 0);
+	first = u;
+	ck_assert_uint_eq(begin(IMAGES, METHOD_POST, big), 0);
+	ck_assert_uint_eq(begin(IMAGES, METHOD_POST, big), 507);
+	ck_assert_int_eq(store_upload_total(r.bed.st), 1000000);
+	/* bytes that come fill what is reserved, durable or not */
+	ck_assert_int_eq(service_upload_chunk(r.sv, &first, slice_str("some"), &e), 0);
+	ck_assert_int_eq(store_upload_total(r.bed.st), 1000000);
+	ck_assert_int_eq(store_upload_sync(r.bed.st, &first, &e), 0);
+	ck_assert_int_eq(store_upload_total(r.bed.st), 1000000);
+	/* one of unknown size gets what is left, and its size may be said later */
+	ck_assert_uint_eq(begin(IMAGES, METHOD_POST, (struct upload_ask){ .complete = 0 }), 0);
+	ck_assert_int_eq(text_format(where, sizeof(where), "/api/v1/uploads/%s", u.name), 0);
+	later.has_size = true;
+	later.size = 48577;
+	ck_assert_uint_eq(begin(where, METHOD_PATCH, later), 507);
+	later.size = 40000;
+	ck_assert_uint_eq(begin(where, METHOD_PATCH, later), 0);
+	ck_assert_int_eq(store_upload_total(r.bed.st), 1040000);
+	ck_assert_uint_eq(begin(where, METHOD_PATCH, later), 0); /* again: it is counted once */
+	ck_assert_int_eq(store_upload_total(r.bed.st), 1040000);
+	ck_assert_int_eq(store_upload_drop(r.bed.st, first.id, &e), 0);
+	ck_assert_int_eq(store_upload_total(r.bed.st), 540000);
+	ck_assert_uint_eq(begin(IMAGES, METHOD_POST, big), 0);
+}
+END_TEST
+
 START_TEST(in_parts)
 {
 	char where[PATH_MAX_LEN];
@@ -232,6 +277,7 @@ int main(void)
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, whole);
 	tcase_add_test(t, wrong_bytes_are_not_kept);
+	tcase_add_test(t, declared_is_reserved);
 	tcase_add_test(t, in_parts);
 	tcase_add_test(t, given_up);
 	tcase_add_test(t, too_much);

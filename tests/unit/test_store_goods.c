@@ -129,7 +129,7 @@ START_TEST(test_upload_resumes)
 	ck_assert_int_eq(store_upload_get(b.st, u.name, &r, &b.e), 1);
 	ck_assert_uint_ge(r.offset, 2600000 - (1 << 20) - STORE_CHUNK);
 	ck_assert_uint_lt(r.offset, 2600000);
-	ck_assert_int_eq(store_upload_total(b.st), (int64_t)r.offset);
+	ck_assert_int_eq(store_upload_total(b.st), BIG); /* reserved */
 	/* the one who thinks it is further on is told */
 	refuses(store_upload_chunk(b.st, &u, slice_str("x"), e), ERR_CONFLICT);
 	ck_assert_uint_eq(u.offset, r.offset);
@@ -220,7 +220,7 @@ START_TEST(test_sweep)
 	ok(store_upload_open(b.st, &young, e));
 	send(&old, 90000);
 	send(&young, 90000);
-	ck_assert_int_eq(store_upload_total(b.st), 180000);
+	ck_assert_int_eq(store_upload_total(b.st), 190000); /* declared and arrived */
 	ok(store_image_add(b.st, slice_of(big, 1000), "x", 9, &i, e));
 	ok(store_object_open(b.st, &i.digest, &fd, &size, e));
 	ok(store_image_remove(b.st, &i.digest, e));
