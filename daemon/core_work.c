@@ -41,14 +41,14 @@ void core_store_failed(struct core *c, const char *what, const struct err *e)
 		log_error("%s: %s: writes are refused until they work again", what, e->text);
 	else
 		log_debug("%s: %s", what, e->text);
-	c->trouble = true;
+	c->trouble = c->stats.trouble = true;
 }
 
 void core_store_works(struct core *c)
 {
 	if (c->trouble)
 		log_notice("writes work again");
-	c->trouble = false;
+	c->trouble = c->stats.trouble = false;
 }
 
 /* ---- transactions between batches ---- */

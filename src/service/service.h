@@ -117,6 +117,7 @@ void service_unavailable(const struct request *rq, enum err_code why, struct are
 struct service_stats {
 	uint64_t batches, requests, commits, commit_us_total, commit_us_max, refused_busy;
 	uint64_t sessions[LANE_COUNT];
+	bool trouble; /* the last write failed: /readyz says so */
 };
 void service_set_stats(struct service *sv, const struct service_stats *stats);
 

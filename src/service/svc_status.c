@@ -62,6 +62,8 @@ int svc_readyz(struct call *c, struct err *e)
 
 	if (store_must_stop(c->tk.st))
 		return err_set(e, ERR_IO, "the store does not trust its disk any more");
+	if (c->sv->stats && c->sv->stats->trouble)
+		return err_set(e, ERR_BUSY, "writing fails at the moment");
 	if (store_device_count(c->tk.st, &n, e) != 0)
 		return -1;
 	return reply_text(c, 200, MEDIA_TEXT, "ready\n", e);
