@@ -3,9 +3,12 @@
 #include "daemon/http.h"
 
 #include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -15,6 +18,7 @@
 
 #define MEMORY_PER_CONNECTION (24u * 1024) /* headers, and the read buffer of bodies */
 #define OPTIONS_MAX 20
+#define UNSENT_MAX (256 << 10)
 
 /* TLS 1.2 and 1.3 with forward secrecy and authenticated encryption, nothing else. */
 static const char tls_priorities[] =
@@ -100,6 +104,19 @@ static void fill_options(struct option_list *l, const struct http_options *o, in
 	}
 }
 
+/*
+ * Who asks for an image and reads nothing must not fill megabytes of the kernel's memory with
+ * it. Only what no window was given for counts: fast and distant askers are as fast as before.
+ * Accepted sockets inherit it.
+ */
+static void bound_unsent(int fd)
+{
+	int most = UNSENT_MAX;
+
+	/* refused by the control socket, whose askers are this machine's */
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &most, sizeof(most));
+}
+
 static int start(struct http_server *hs, const struct http_options *o,
 		 const struct http_listener *from, struct err *e)
 {
@@ -117,6 +134,7 @@ static int start(struct http_server *hs, const struct http_options *o,
 	int fd = fcntl(from->fd, F_DUPFD_CLOEXEC, 3);
 	if (fd < 0)
 		return err_set(e, ERR_IO, "the HTTP listener cannot be taken over");
+	bound_unsent(fd);
 	fill_options(&list, o, fd, from, l);
 	l->daemon = MHD_start_daemon(flags, 0, NULL, NULL, http_handler, hs, MHD_OPTION_ARRAY,
 				     list.items, MHD_OPTION_END);

@@ -265,6 +265,28 @@ class Hostile(harness.Case):
             rounds += 1
         self.check_memory()
 
+    def queued(self, port):
+        """Bytes the kernel holds for each connection of a local TCP port, sent or not."""
+        with open("/proc/net/tcp") as f:
+            rows = [line.split() for line in f][1:]
+        return [int(r[4].split(":")[0], 16) for r in rows
+                if r[1].endswith(":%04X" % port) and r[3] == "01"]
+
+    def test_askers_that_do_not_read(self):
+        """An image for each of many who take nothing: the kernel must not keep it for them."""
+        image = self.random.randbytes(4 << 20)
+        self.release(image, 7, publish=True, version="7.0")
+        request = ("GET /image/%s HTTP/1.1\r\nHost: x\r\n\r\n" % harness.sha256(image)).encode()
+        sockets = self.hold(20, self.daemon.http_port, (request,))
+        time.sleep(0.5)
+        self.assertEqual(len(sockets), 20)
+        queued = self.queued(self.daemon.http_port)
+        self.assertGreater(len(queued), 10)
+        # what is open to send (their windows) comes on top of what waits
+        for n in queued:
+            self.assertLess(n, 3 << 19)
+        self.check_alive()
+
     def test_half_open_and_slow_posts(self):
         post = b"POST /device/a/report HTTP/1.1\r\nHost: x\r\nContent-Length: 10000\r\n\r\nab"
         count = 200 if self.slow else 2000
