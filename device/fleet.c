@@ -3,8 +3,11 @@
 #include "device/fleet.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/text.h"
@@ -225,6 +228,17 @@ static int enroll_line(const struct options *o, const struct carrier_options *c,
 	return rc;
 }
 
+/* The keys in it are nobody else's. */
+static FILE *open_private(const char *path)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	FILE *f = fd < 0 ? NULL : fdopen(fd, "w");
+
+	if (!f && fd >= 0)
+		(void)close(fd);
+	return f;
+}
+
 static int enroll(const struct options *o, struct err *e)
 {
 	struct carrier_options c = { 0 };
@@ -236,12 +250,14 @@ static int enroll(const struct options *o, struct err *e)
 		return err_set(e, ERR_INVALID, "--enroll-out needs --psk-file or --auth-none");
 	if (o->psk_file && psk_read(o->psk_file, c.psk, &c.psk_n, e) != 0)
 		return -1;
-	to = out ? stdout : fopen(o->enroll_out, "we");
+	to = out ? stdout : open_private(o->enroll_out);
 	if (!to)
 		return err_set(e, ERR_IO, "%s: %s", o->enroll_out, strerror(errno));
 	for (uint32_t i = 0; i < o->fleet && rc == 0; i++)
 		rc = enroll_line(o, &c, i, to);
-	if (fflush(to) != 0 || (!out && fclose(to) != 0))
+	if (fflush(to) != 0)
+		rc = -1;
+	if (!out && fclose(to) != 0)
 		rc = -1;
 	explicit_bzero(&c, sizeof(c));
 	return rc == 0 ? 0 : err_set(e, ERR_IO, "%s cannot be written", o->enroll_out);

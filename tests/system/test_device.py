@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: ISC
 # SPDX-FileCopyrightText: The Fettle authors
-"""fettle-device against a server that misbehaves."""
+"""fettle-device: against a server that misbehaves, and what it leaves to read."""
+import os
 import socket
 import subprocess
 import threading
@@ -66,6 +67,14 @@ class Device(harness.Case):
         done, server = self.run_against(answer)
         self.assertNotEqual(done.returncode, 0)
         self.assertLess(server.asked, 100)
+
+    def test_keys_of_a_fleet_are_private(self):
+        out = self.path("fleet.ndjson")
+        subprocess.run([harness.DEVICE, "--fleet", "3", "--psk-file", self.write("master", b"00" * 16),
+                        "--enroll-out", out], check=True, umask=0o022)
+        self.assertEqual(os.stat(out).st_mode & 0o777, 0o600)
+        with open(out) as f:
+            self.assertEqual(len(f.readlines()), 3)
 
 
 if __name__ == "__main__":
