@@ -175,7 +175,7 @@ static int write_rows(struct ctx *c, const struct doc *items, const struct colum
 	const char *title[COLUMNS_MAX];
 	size_t width[COLUMNS_MAX];
 
-	for (; columns[n].path && n < COLUMNS_MAX; n++) {
+	for (; n < COLUMNS_MAX && columns[n].path; n++) {
 		title[n] = columns[n].title;
 		width[n] = text_columns(title[n]);
 	}
