@@ -132,7 +132,7 @@ static void fill_holes(const struct pattern *p, const struct slice *seg, struct 
 {
 	unsigned h = 0;
 
-	for (unsigned i = 0; i < p->n && h < HOLES_MAX; i++) {
+	for (unsigned i = 0; i < p->n; i++) { /* holes were counted when it was cut */
 		if (!(p->holes & 1u << i))
 			continue;
 		if (p->rest && i + 1u == p->n)

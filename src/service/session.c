@@ -164,8 +164,8 @@ static bool admit_psk(struct service *sv, struct session *s, const struct now *n
 	struct credential cr;
 	struct device d;
 	struct err e = { 0 };
-	int rc = store_credential_by_identity(sv->o.store, CREDENTIAL_PSK, s->evidence.identity,
-					      &cr, &e);
+	int rc = store_credential_by_identity_at(sv->o.store, CREDENTIAL_PSK, s->evidence.identity,
+						 now->wall, &cr, &e);
 
 	if (rc == 1 && credential_usable(&cr, now->wall))
 		rc = store_device_by_dev(sv->o.store, cr.dev, &d, &e);
@@ -181,7 +181,8 @@ static bool admit_psk(struct service *sv, struct session *s, const struct now *n
 		return false;
 	s->dev = cr.dev;
 	s->credential = cr.id;
-	return text_copy(s->device, sizeof(s->device), d.id) == 0;
+	(void)text_copy(s->device, sizeof(s->device), d.id);
+	return true;
 }
 
 int service_admit(struct service *sv, enum lane lane, uint64_t session, const struct evidence *ev,

@@ -328,7 +328,226 @@ START_TEST(no_token_is_admin)
 }
 END_TEST
 
+/* Rows that no handler writes decide all the same: never for more than they should. */
+START_TEST(odd_rows_grant_nothing)
+{
+	static const struct {
+		const char *sql;
+		unsigned status;
+	} rows[] = {
+		{ "UPDATE tokens SET not_after = 0", 200 },
+		{ "UPDATE tokens SET role = 'device'", 401 },
+		{ "UPDATE tokens SET role = 'admin'", 401 },
+		{ "UPDATE tokens SET role = 'viewer', scope = '(('", 500 },
+	};
+	char *token = rig_token(&r, "t", "viewer", NULL), sql[256];
+	uint64_t s = rig_tls(&r);
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		ck_assert_int_eq(text_format(sql, sizeof(sql),
+					     "PRAGMA ignore_check_constraints = ON; %s",
+					     rows[i].sql),
+				 0);
+		bed_sql(&r.bed, "fettle.db", sql);
+		ck_assert_uint_eq(by_token(s, API "/status", token), rows[i].status);
+	}
+	free(token);
+	struct operator_uid o = { .uid = 1234, .role = ROLE_DEVICE, .by = "x" };
+	ck_assert_int_eq(store_operator_put(r.bed.st, &o, NULL), 0);
+	ck_assert_uint_eq(rig_get(&r, rig_local(&r, 1234), API "/status"), 403);
+}
+END_TEST
+
+/* Each change behind the back of an open session ends what it may. */
+START_TEST(sessions_follow_the_rows)
+{
+	struct session *own;
+
+	rig_device(&r, "a", KEY_A);
+	uint64_t s = rig_psk(&r, "a");
+	char *token = rig_device_token(&r, "a");
+	ck_assert_uint_eq(rig_get(&r, s, "/device/a/update"), 200);
+	/* a credential of another kind is not what opened it */
+	own = sessions_find(&r.sv->lanes[LANE_NETWORK], s);
+	ck_assert_ptr_nonnull(own);
+	int64_t key = own->credential;
+	own->credential = key + 1;
+	ck_assert_uint_eq(rig_get(&r, s, "/device/a/update"), 401);
+	own->credential = 4711;
+	ck_assert_uint_eq(rig_get(&r, s, "/device/a/update"), 401);
+	own->credential = key;
+	ck_assert_uint_eq(rig_get(&r, s, "/device/a/update"), 200);
+	bed_sql(&r.bed, "fettle.db", "UPDATE devices SET disabled = 1");
+	ck_assert_uint_eq(rig_get(&r, s, "/device/a/update"), 401);
+	ck_assert_uint_eq(by_token(rig_tls(&r), "/device/a/update", token), 401);
+	bed_sql(&r.bed, "fettle.db", "UPDATE devices SET disabled = 0, auth = 'none'");
+	ck_assert_uint_eq(rig_get(&r, s, "/device/a/update"), 401);
+	ck_assert_uint_eq(rig_psk(&r, "a"), 0);
+	bed_sql(&r.bed, "fettle.db",
+		"UPDATE devices SET auth = 'credential'; "
+		"UPDATE credentials SET not_after = 1 WHERE kind = 'token'");
+	ck_assert_uint_eq(by_token(rig_tls(&r), "/device/a/update", token), 401);
+	ck_assert_uint_eq(rig_get(&r, s, "/device/a/update"), 200);
+	free(token);
+}
+END_TEST
+
+/* In the clear a token counts from this machine alone, whatever its address looks like. */
+START_TEST(only_loopback_is_near)
+{
+	static const struct {
+		uint8_t ip[16];
+		unsigned status;
+	} from[] = {
+		{ { [10] = 0xff, [11] = 0xff, [12] = 127, [15] = 9 }, 200 },
+		{ { [15] = 1 }, 200 },
+		{ { [10] = 0xff, [11] = 0xff, [12] = 128, [15] = 1 }, 401 },
+		{ { [0] = 0x20, [15] = 1 }, 401 },
+		{ { [12] = 127, [15] = 1 }, 401 },
+	};
+	char *token = rig_token(&r, "t", "viewer", NULL);
+
+	for (size_t i = 0; i < sizeof(from) / sizeof(from[0]); i++) {
+		struct evidence ev = { .kind = EVIDENCE_PLAIN, .transport = TRANSPORT_HTTP };
+		memcpy(ev.ip, from[i].ip, sizeof(ev.ip));
+		ck_assert_int_eq(service_admit(r.sv, LANE_NETWORK, 700 + i, &ev, &r.now), 1);
+		ck_assert_uint_eq(by_token(700 + i, API "/status", token), from[i].status);
+	}
+	free(token);
+}
+END_TEST
+
+static void add_psk(int64_t dev, const char *identity, enum credential_kind kind, int64_t not_after)
+{
+	static uint8_t n;
+	struct credential c = {
+		.dev = dev, .kind = kind, .secret_len = 32, .created = 1, .not_after = not_after
+	};
+
+	c.secret[0] = ++n;
+	ck_assert_int_eq(text_copy(c.identity, sizeof(c.identity), identity), 0);
+	ck_assert_int_eq(store_credential_add(r.bed.st, &c, NULL), 0);
+}
+
+/* Which ended key of a device asks for a new one, when its session is resumed. */
+START_TEST(keys_that_ended)
+{
+	static const struct {
+		const char *identity;
+		enum credential_kind kind;
+		int64_t ago_ms; /* it ended */
+		int admitted;
+	} keys[] = {
+		{ "a", CREDENTIAL_PSK, -60000, 1 }, /* not yet */
+		{ "a", CREDENTIAL_PSK, 3 * 3600 * 1000, 1 }, /* its tickets are gone too */
+		{ "other", CREDENTIAL_PSK, 1000, 1 },
+		{ "", CREDENTIAL_TOKEN, 1000, 1 },
+		{ "a", CREDENTIAL_PSK, 1000, 0 },
+	};
+	struct evidence ev = {
+		.kind = EVIDENCE_PSK, .transport = TRANSPORT_COAPS, .identity = "a", .resumed = true
+	};
+
+	rig_device(&r, "a", KEY_A);
+	for (size_t i = 0; i < 10; i++) /* more than one look at them takes */
+		add_psk(1, "more", CREDENTIAL_PSK, 0);
+	add_psk(1, "a", CREDENTIAL_PSK, 0);
+	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+		add_psk(1, keys[i].identity, keys[i].kind, r.now.wall - keys[i].ago_ms);
+		ck_assert_int_eq(service_admit(r.sv, LANE_NETWORK, 800 + i, &ev, &r.now),
+				 keys[i].admitted);
+	}
+}
+END_TEST
+
+/* What an effect does not name, it does not end. */
+START_TEST(effects_end_what_they_name)
+{
+	static const struct effect none[] = {
+		{ .kind = EFFECT_DROP_DEVICE, .dev = 0 },
+		{ .kind = EFFECT_DROP_DEVICE, .dev = 1, .credential = 99 },
+		{ .kind = EFFECT_DROP_DEVICE, .dev = 2 },
+		{ .kind = EFFECT_DROP_TOKEN, .token = 0 },
+		{ .kind = EFFECT_DROP_TOKEN, .token = 99 },
+		{ .kind = EFFECT_WAKE },
+	};
+	const struct effect all = { .kind = EFFECT_DROP_DEVICE, .dev = 1 };
+	uint64_t out[4];
+
+	rig_device(&r, "a", KEY_A);
+	uint64_t s = rig_psk(&r, "a");
+	for (size_t i = 0; i < sizeof(none) / sizeof(none[0]); i++)
+		ck_assert_int_eq(service_sessions_of(r.sv, LANE_NETWORK, &none[i], out, 4), 0);
+	ck_assert_int_eq(service_sessions_of(r.sv, LANE_NETWORK, &all, out, 4), 1);
+	/* there is no third lane */
+	ck_assert_int_eq(service_sessions_of(r.sv, LANE_COUNT, &all, out, 4), 0);
+	service_closed(r.sv, LANE_COUNT, s);
+	service_lane_reset(r.sv, LANE_COUNT);
+	ck_assert_uint_eq(rig_get(&r, s, "/device/a/update"), 200);
+}
+END_TEST
+
+static int nobody(struct call *c, struct err *x)
+{
+	(void)c;
+	return err_set(x, ERR_NOT_FOUND, "nobody");
+}
+
+/* Tables of other shapes than ours. */
+START_TEST(tables_of_routes)
+{
+	static const struct route good[] = {
+		{ METHOD_GET, "/x/<a>/<rest...>", WHO_ANYONE, 0, nobody, "" },
+		{ METHOD_GET, "/x/<a>", WHO_ANYONE, 0, nobody, "" },
+	};
+	static const struct route bad[] = {
+		{ METHOD_GET, "no/slash", WHO_ANYONE, 0, nobody, "" },
+		{ METHOD_GET, "/1/2/3/4/5/6/7/8/9", WHO_ANYONE, 0, nobody, "" },
+		{ METHOD_GET, "/<a>/<b>/<c>/<d>/<e>", WHO_ANYONE, 0, nobody, "" },
+	};
+	struct slice hole[HOLES_MAX];
+	struct route_index *ix;
+	struct err why = { 0 };
+
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		ck_assert_int_eq(route_index_new(&bad[i], 1, &ix, &why), -1);
+		ck_assert_int_eq(why.code, ERR_INTERNAL);
+	}
+	ck_assert_int_eq(route_index_new(good, 0, &ix, &why), 0);
+	ck_assert_ptr_null(route_find(ix, METHOD_GET, slice_str("/x/1"), hole, &why));
+	route_index_free(ix);
+	ck_assert_int_eq(route_index_new(good, 2, &ix, &why), 0);
+	ck_assert_ptr_eq(route_find(ix, METHOD_GET, slice_str("/x/1/2/3"), hole, &why), &good[0]);
+	ck_assert(slice_eq_str(hole[0], "1"));
+	ck_assert(slice_eq_str(hole[1], "2/3"));
+	ck_assert_ptr_eq(route_find(ix, METHOD_HEAD, slice_str("/x/1"), hole, &why), &good[1]);
+	ck_assert_ptr_null(route_find(ix, METHOD_POST, slice_str("/x/1"), hole, &why));
+	ck_assert_int_eq(why.code, ERR_METHOD);
+	route_index_free(ix);
+}
+END_TEST
+
 /* ---- without credentials ---- */
+
+/* A plain session is the device it named last, until that goes or names another. */
+START_TEST(plain_sessions_name_devices)
+{
+	rig_device(&r, "n", NULL);
+	rig_device(&r, "m", NULL);
+	rig_device(&r, "off", NULL);
+	ck_assert_uint_eq(with(r.root, METHOD_PATCH, API "/devices/off", "{\"disabled\":true}"),
+			  200);
+	uint64_t s = rig_coap(&r);
+	ck_assert_uint_eq(rig_get(&r, s, "/device/n/update"), 200);
+	ck_assert_uint_eq(rig_get(&r, s, "/device/m/update"), 200);
+	ck_assert_uint_eq(rig_get(&r, s, "/device/n/update"), 200);
+	ck_assert_uint_eq(rig_get(&r, s, "/device/off/update"), 401);
+	ck_assert_uint_eq(rig_get(&r, s, "/device/b%d/update"), 401);
+	ck_assert_uint_eq(with(r.root, METHOD_DELETE, API "/devices/n", NULL), 204);
+	ck_assert_uint_eq(rig_get(&r, s, "/healthz"), 200);
+	ck_assert_uint_eq(rig_get(&r, s, "/device/n/update"), 401);
+}
+END_TEST
 
 START_TEST(first_contact_where_policy_says_so)
 {
@@ -513,6 +732,13 @@ static TCase *cases(void)
 	tcase_add_test(t, operators_lose_their_row);
 	tcase_add_test(t, no_token_is_admin);
 	tcase_add_test(t, first_contact_where_policy_says_so);
+	tcase_add_test(t, odd_rows_grant_nothing);
+	tcase_add_test(t, sessions_follow_the_rows);
+	tcase_add_test(t, only_loopback_is_near);
+	tcase_add_test(t, keys_that_ended);
+	tcase_add_test(t, effects_end_what_they_name);
+	tcase_add_test(t, tables_of_routes);
+	tcase_add_test(t, plain_sessions_name_devices);
 	tcase_add_test(t, auth_none_changes_and_ends);
 	tcase_add_test(t, devices_are_nothing_to_each_other);
 	tcase_add_test(t, scopes_bound_what_is_seen_and_done);
