@@ -20,7 +20,7 @@ int core_batch_init(struct core_batch *b, struct err *e)
 {
 	b->replies = BUF_INIT(IPC_REPLY_BYTES + IPC_BATCH_MAX * REPLY_LEAST);
 	b->grants = calloc(IPC_BATCH_MAX, sizeof(*b->grants));
-	b->refused = calloc(IPC_BATCH_MAX, sizeof(*b->refused));
+	b->refused = calloc(IPC_ENTRIES_MAX, sizeof(*b->refused));
 	return b->grants && b->refused ? 0 : err_set(e, ERR_NO_MEMORY, "batch");
 }
 
@@ -45,10 +45,11 @@ static int check_entry(const struct core_lane *l, const struct ipc_entry *en, st
 static int decode(struct core_batch *b, const struct core_lane *l, struct slice body, struct err *e)
 {
 	struct rd r = rd_init(body);
+	unsigned requests = 0;
 
 	b->number = rd_u32(&r);
 	b->n_entries = rd_u16(&r);
-	if (r.failed || b->n_entries > IPC_BATCH_MAX)
+	if (r.failed || b->n_entries > IPC_ENTRIES_MAX)
 		return err_set(e, ERR_MALFORMED, "batch: head");
 	memset(b->admitted, 0, sizeof(b->admitted));
 	for (unsigned i = 0; i < b->n_entries; i++) {
@@ -56,7 +57,10 @@ static int decode(struct core_batch *b, const struct core_lane *l, struct slice 
 			return err_set(e, ERR_MALFORMED, "batch: entry %u of %u", i, b->n_entries);
 		if (check_entry(l, &b->entries[i], e) != 0)
 			return -1;
+		requests += b->entries[i].type == ENTRY_REQUEST;
 	}
+	if (requests > IPC_BATCH_MAX)
+		return err_set(e, ERR_MALFORMED, "batch: %u requests", requests);
 	return rd_done(&r) ? 0 : err_set(e, ERR_MALFORMED, "batch: bytes behind its entries");
 }
 

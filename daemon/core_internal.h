@@ -63,14 +63,14 @@ struct core_lane {
 struct core_batch {
 	uint32_t number;
 	unsigned n_entries;
-	struct ipc_entry entries[IPC_BATCH_MAX];
-	bool admitted[IPC_BATCH_MAX]; /* stays over a second run: admitting is not the database's */
+	struct ipc_entry entries[IPC_ENTRIES_MAX];
+	bool admitted[IPC_ENTRIES_MAX]; /* stays over a second run: no row tells of it */
 	struct buf replies; /* encoded responses, one behind the other */
 	size_t reply_at[IPC_BATCH_MAX + 1];
 	unsigned n_replies;
 	struct grant *grants; /* IPC_BATCH_MAX */
 	unsigned n_grants;
-	uint64_t *refused; /* sessions not admitted: IPC_BATCH_MAX */
+	uint64_t *refused; /* sessions not admitted: IPC_ENTRIES_MAX */
 	unsigned n_refused;
 	struct digest new_objects[CORE_NEW_OBJECTS]; /* whose descriptors go with the answers */
 	unsigned n_new_objects;

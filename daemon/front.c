@@ -113,13 +113,13 @@ void front_on_withdraw(struct front *f, front_withdraw cb, void *ctx)
 
 bool front_batch_room(const struct front *f, unsigned entries, size_t bytes)
 {
-	return f->gather->count + entries <= IPC_BATCH_MAX &&
+	return f->gather->count + entries <= IPC_ENTRIES_MAX &&
 	       f->gather->entries.n + bytes <= IPC_BATCH_BYTES;
 }
 
 bool front_crowded(const struct front *f)
 {
-	return f->gather->count > IPC_BATCH_MAX / 2 || f->gather->entries.n > IPC_BATCH_BYTES / 2;
+	return f->gather->n_ids > IPC_BATCH_MAX / 2 || f->gather->entries.n > IPC_BATCH_BYTES / 2;
 }
 
 /* The core ends the channel over a field out of bounds: what an adapter let through stops here. */
@@ -173,7 +173,8 @@ int front_submit(struct front *f, struct request *rq, front_reply cb, void *ctx)
 
 	if (f->dead || !s || !front_request_fits(rq))
 		return -1;
-	if (!front_batch_room(f, 2, front_request_size(rq) + REQUEST_FIXED) ||
+	if (g->n_ids == IPC_BATCH_MAX ||
+	    !front_batch_room(f, 2, front_request_size(rq) + REQUEST_FIXED) ||
 	    !(p = pending_take(f))) {
 		f->stats.refused_busy++;
 		return -1;

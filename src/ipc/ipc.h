@@ -20,6 +20,8 @@
  * into the frame.
  */
 #define IPC_BATCH_MAX 1024		/* requests in a batch */
+/* All entries: a burst of new peers brings an ADMIT with every request, and closings ride along. */
+#define IPC_ENTRIES_MAX (2 * IPC_BATCH_MAX + 256)
 #define IPC_BATCH_BYTES (1u << 20)
 #define IPC_FRAME_MAX (IPC_BATCH_BYTES + 65536)
 #define IPC_REPLY_BYTES (8u << 20)	/* replies of one batch may need several frames */
