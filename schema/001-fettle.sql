@@ -442,8 +442,9 @@ CREATE INDEX updates_dev ON updates (dev, id);
 CREATE INDEX updates_rollout ON updates (rollout, id);
 CREATE INDEX updates_rollout_state ON updates (rollout, state, id);
 
+-- Appended to, and pruned from the low end only: the highest id stays, so none comes twice.
 CREATE TABLE history (
-	id INTEGER PRIMARY KEY AUTOINCREMENT,
+	id INTEGER PRIMARY KEY,
 	prev INTEGER NOT NULL,			-- of the same update, 0: the first
 	dev INTEGER NOT NULL,
 	upd INTEGER NOT NULL,

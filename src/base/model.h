@@ -220,6 +220,12 @@ struct update {
 	int64_t not_before, not_after;	/* granted slot, wall */
 	char reason[REASON_TEXT];
 	int64_t created, changed;	/* changed: wall time of the last state change */
+	struct {			/* as the row had it when it was read: the store's own */
+		bool known;
+		enum update_state state;
+		enum urgency urgency;
+		int64_t track_due, last_history;
+	} row;
 };
 
 struct history {

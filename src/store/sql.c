@@ -290,9 +290,11 @@ bool sql_get_u64(struct sql *q, uint64_t *out)
 int sql_end(struct sql *q)
 {
 	if (q->s) {
-		/* the failure, if any, was told by the step */
+		/*
+		 * The failure, if any, was told by the step. What is bound may be stale now:
+		 * every parameter is bound anew before the next step.
+		 */
 		sqlite3_reset(q->s);
-		sqlite3_clear_bindings(q->s);
 	}
 	return q->failed ? -1 : 0;
 }

@@ -52,7 +52,23 @@ X(UPDATE_DUE, MAIN,
 X(UPDATE_NEXT_DUE, MAIN,
   "SELECT track_due FROM updates WHERE track_due > 0 ORDER BY track_due LIMIT 1")
 
+/*
+ * A change of state and the end of its history in one. A row that is not as it was read is
+ * left alone.
+ */
+X(UPDATE_MOVE, MAIN,
+  "UPDATE updates SET " UPDATE_PLAIN ", state = $15, track_due = $16, last_history = $17 "
+  "WHERE id = $18 AND last_history = $19 AND track_due = $20 AND urgency = $21 AND state = $22")
+X(UPDATE_MOVE_OPEN, MAIN,
+  "UPDATE updates SET " UPDATE_PLAIN ", state = $15, track_due = $16, last_history = $17, "
+  "open = $18, urgency = $19 "
+  "WHERE id = $20 AND last_history = $21 AND track_due = $22 AND urgency = $23 AND state = $24")
+
 /* History: a chain from updates.last_history through prev */
+X(HISTORY_APPEND, MAIN,
+  "INSERT INTO history (prev, dev, upd, from_state, to_state, inferred, late, cause, at) "
+  "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)")
+X(HISTORY_REMOVE, MAIN, "DELETE FROM history WHERE id = $1")
 X(HISTORY_ADD, MAIN,
   "INSERT INTO history (prev, dev, upd, from_state, to_state, inferred, late, cause, at) "
   "SELECT last_history, $1, id, $2, $3, $4, $5, $6, $7 FROM updates WHERE id = $8")

@@ -284,6 +284,8 @@ int store_update_by_state(struct store *st, int64_t rollout, enum update_state s
 int store_update_due(struct store *st, int64_t track, int limit, struct update *out, struct err *e);
 int store_update_next_due(struct store *st, int64_t *track, struct err *e); /* 1/0/-1 */
 int store_history_add(struct store *st, const struct history *h, struct err *e);
+/* store_update_put and store_history_add in one: two statements, where the row is as u was read. */
+int store_update_move(struct store *st, struct update *u, const struct history *h, struct err *e);
 int store_history_list(struct store *st, int64_t dev, int64_t update, int64_t after, int limit,
 		       struct history *out, struct err *e);
 

@@ -28,6 +28,11 @@ static void update_read(struct sql *q, struct update *u)
 	sql_get_text(q, u->reason, sizeof(u->reason));
 	u->created = sql_get_int(q);
 	u->changed = sql_get_int(q);
+	u->row.last_history = sql_get_int(q);
+	u->row.known = true;
+	u->row.state = u->state;
+	u->row.urgency = u->urgency;
+	u->row.track_due = u->track_due;
 }
 
 int store_update_add(struct store *st, struct update *u, struct err *e)
@@ -185,6 +190,97 @@ int store_update_put(struct store *st, const struct update *u, struct err *e)
 	if (store_atomic_begin(st, &own, e) != 0)
 		return -1;
 	return store_atomic_end(st, own, put_changed(st, u, &old, e), e);
+}
+
+static int history_insert(struct store *st, const struct update *u, const struct history *h,
+			  int64_t *id, struct err *e)
+{
+	struct sql q;
+
+	sql_begin(&q, st, STMT_HISTORY_APPEND, e);
+	sql_int(&q, u->row.last_history);
+	sql_int(&q, h->dev);
+	sql_int(&q, h->update);
+	sql_text(&q, update_state_word(h->from));
+	sql_text(&q, update_state_word(h->to));
+	sql_int(&q, h->inferred);
+	sql_int(&q, h->late);
+	sql_text(&q, h->cause);
+	sql_int(&q, h->at);
+	return sql_insert(&q, id);
+}
+
+/* 1 moved, 0 the row is another than the one that was read. */
+static int row_move(struct store *st, const struct update *u, int64_t history, struct err *e)
+{
+	bool open = !update_state_terminal(u->state);
+	bool opens = open == update_state_terminal(u->row.state) || u->row.urgency != u->urgency;
+	struct sql q;
+
+	sql_begin(&q, st, opens ? STMT_UPDATE_MOVE_OPEN : STMT_UPDATE_MOVE, e);
+	bind_plain(&q, u);
+	sql_text(&q, update_state_word(u->state));
+	sql_int(&q, u->track_due);
+	sql_int(&q, history);
+	if (opens) {
+		sql_int(&q, open);
+		sql_int(&q, u->urgency);
+	}
+	sql_int(&q, u->id);
+	sql_int(&q, u->row.last_history);
+	sql_int(&q, u->row.track_due);
+	sql_int(&q, u->row.urgency);
+	sql_text(&q, update_state_word(u->row.state));
+	return sql_changed(&q);
+}
+
+static int history_remove(struct store *st, int64_t id, struct err *e)
+{
+	struct sql q;
+
+	sql_begin(&q, st, STMT_HISTORY_REMOVE, e);
+	sql_int(&q, id);
+	return sql_run(&q);
+}
+
+/* 1 done, 0 to be done the long way. */
+static int move_at_once(struct store *st, struct update *u, const struct history *h, struct err *e)
+{
+	int64_t id = 0;
+
+	if (!u->row.known || u->state == u->row.state || u->track_due == u->row.track_due)
+		return 0;
+	if (history_insert(st, u, h, &id, e) != 0)
+		return -1;
+	int n = row_move(st, u, id, e);
+	if (n == 0)
+		return history_remove(st, id, e);
+	if (n < 0)
+		return -1;
+	u->row.state = u->state;
+	u->row.urgency = u->urgency;
+	u->row.track_due = u->track_due;
+	u->row.last_history = id;
+	return 1;
+}
+
+static int move(struct store *st, struct update *u, const struct history *h, struct err *e)
+{
+	int rc = move_at_once(st, u, h, e);
+
+	if (rc != 0)
+		return rc < 0 ? -1 : 0;
+	u->row.known = false;
+	return store_update_put(st, u, e) != 0 ? -1 : store_history_add(st, h, e);
+}
+
+int store_update_move(struct store *st, struct update *u, const struct history *h, struct err *e)
+{
+	bool own;
+
+	if (store_atomic_begin(st, &own, e) != 0)
+		return -1;
+	return store_atomic_end(st, own, move(st, u, h, e), e);
 }
 
 int store_update_progress(struct store *st, int64_t id, uint8_t progress, bool manifest_fetched,

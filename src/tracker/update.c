@@ -236,8 +236,7 @@ static void enter(struct tracker *tk, struct update *u, const struct change *c, 
 	cause_copy(u->reason, sizeof(u->reason), c->cause);
 }
 
-static int write_history(struct tracker *tk, const struct update *u, const struct change *c,
-			 struct err *e)
+static int store_change(struct tracker *tk, struct update *u, const struct change *c, struct err *e)
 {
 	struct history h = { .update = u->id,
 			     .dev = u->dev,
@@ -250,7 +249,7 @@ static int write_history(struct tracker *tk, const struct update *u, const struc
 	cause_copy(h.cause, sizeof(h.cause), c->cause);
 	log_debug("update=%lld dev=%lld %s -> %s cause=\"%s\"", (long long)u->id, (long long)u->dev,
 		  update_state_word(c->from), update_state_word(c->t.to), log_safe(c->cause));
-	return store_history_add(tk->st, &h, e);
+	return store_update_move(tk->st, u, &h, e);
 }
 
 static int moved(bool was, bool is)
@@ -342,8 +341,7 @@ int update_apply(struct tracker *tk, struct update *u, enum update_event ev, enu
 	enter(tk, u, &c, f);
 	if (c.ev == EVENT_OFFER && set_deadline(tk, u, e) < 0)
 		return -1;
-	if (arm(tk, u, c.ev, e) < 0 || store_update_put(tk->st, u, e) < 0 ||
-	    write_history(tk, u, &c, e) < 0 || count(tk, u, &c, e) < 0)
+	if (arm(tk, u, c.ev, e) < 0 || store_change(tk, u, &c, e) < 0 || count(tk, u, &c, e) < 0)
 		return -1;
 	return concerns_device(&c) ? update_notify(tk, u->dev, e) : 0;
 }

@@ -50,6 +50,7 @@ START_TEST(test_update_round_trip)
 
 	ok(store_update_add(b.st, &u, e));
 	ck_assert_int_eq(store_update_get(b.st, u.id, &got, &b.e), 1);
+	u.row = got.row;
 	ck_assert(same(&got, &u));
 	/* every state and every failure is one the database takes, forth and back */
 	for (int s = 0; s < UPDATE_STATE_COUNT; s++) {
@@ -60,6 +61,7 @@ START_TEST(test_update_round_trip)
 		u.progress = (uint8_t)s;
 		ok(store_update_put(b.st, &u, e));
 		ck_assert_int_eq(store_update_get(b.st, u.id, &got, &b.e), 1);
+		u.row = got.row;
 		ck_assert(same(&got, &u));
 		ck_assert_int_eq(store_update_open(b.st, dev, &got, &b.e),
 				 !update_state_terminal(u.state));
@@ -129,6 +131,7 @@ START_TEST(test_planned_at_once)
 		ck_assert_int_eq(got[i].dev, devs[i <= 3 ? i - 1 : i]);
 		one.id = got[i].id;
 		one.dev = got[i].dev;
+		one.row = got[i].row;
 		ck_assert(same(&got[i], &one));
 	}
 	/* all have one, at the end there is nothing to do */
@@ -244,6 +247,49 @@ START_TEST(test_history)
 	/* history outlives the device, until it is compacted */
 	ok(store_device_remove(b.st, dev, e));
 	ck_assert_int_eq(store_history_list(b.st, 0, 0, 0, 32, h, &b.e), 10);
+}
+END_TEST
+
+/* Forth and back through every state, with a copy that is fresh, stale, or was never read. */
+static void move_and_look(struct update *u, enum update_state to, int64_t due)
+{
+	struct history h = { .update = u->id, .dev = u->dev, .from = u->state, .to = to, .at = 3 };
+	struct history list[64];
+	struct update got;
+	int before = store_history_list(b.st, 0, u->id, 0, 64, list, &b.e);
+
+	u->state = to;
+	u->track_due = due;
+	u->urgency = (enum urgency)(due % URGENCY_COUNT);
+	ok(store_update_move(b.st, u, &h, e));
+	ck_assert_int_eq(store_update_get(b.st, u->id, &got, &b.e), 1);
+	ck_assert_int_eq(got.state, to);
+	ck_assert_int_eq(got.track_due, due);
+	ck_assert_int_eq(got.urgency, u->urgency);
+	ck_assert_int_eq(store_update_open(b.st, u->dev, &got, &b.e), !update_state_terminal(to));
+	/* nothing of the chain is lost, and it ends with what was said last */
+	ck_assert_int_eq(store_history_list(b.st, 0, u->id, 0, 64, list, &b.e), before + 1);
+	ck_assert_int_eq(list[before].to, to);
+	ck_assert_int_eq(list[before].from, h.from);
+}
+
+START_TEST(test_move)
+{
+	int64_t dev = make_device(b.st, "a"), release = make_release(b.st, "r", 1);
+	struct update u = make_update(b.st, dev, 0, release), fresh, stale;
+	struct history lost = { .update = 999, .dev = dev };
+
+	move_and_look(&u, UPDATE_OFFERED, 3);
+	ck_assert_int_eq(store_update_get(b.st, u.id, &stale, &b.e), 1);
+	for (int s = 0; s < UPDATE_STATE_COUNT; s++) {
+		ck_assert_int_eq(store_update_get(b.st, u.id, &fresh, &b.e), 1);
+		move_and_look(&fresh, (enum update_state)s, s % 5 + 1);
+		move_and_look(&fresh, UPDATE_ACCEPTED, 20 + s);
+		move_and_look(&stale, (enum update_state)s, 40 + s);
+	}
+	ok(store_quick_check(b.st, e));
+	u.id = 999;
+	refuses(store_update_move(b.st, &u, &lost, e), ERR_NOT_FOUND);
 }
 END_TEST
 
@@ -582,6 +628,7 @@ int main(void)
 	tcase_add_test(tc, test_which_update_is_open);
 	tcase_add_test(tc, test_due);
 	tcase_add_test(tc, test_history);
+	tcase_add_test(tc, test_move);
 	tcase_add_test(tc, test_rollout);
 	tcase_add_test(tc, test_updates_of_a_rollout);
 	tcase_add_test(tc, test_budget_is_never_exceeded);
