@@ -223,11 +223,33 @@ static void answer_all_unavailable(struct core *c, enum err_code why)
 			answer_unavailable(c, &b->entries[i].request, why);
 }
 
+/*
+ * Hardly any request writes and then fails. So the batch runs without savepoints, and when
+ * one does, runs again with them; whoever does that all the time makes a batch in
+ * CORE_CAREFUL run twice, not every one.
+ */
+static int attempt_cheaply(struct core *c, struct core_lane *l, struct err *e)
+{
+	struct core_batch *b = &c->batch;
+	bool cheap = b->careful == 0;
+
+	if (!cheap)
+		b->careful--;
+	store_batch_optimistic(c->store, cheap);
+	int rc = attempt(c, l, e);
+	store_batch_optimistic(c->store, false);
+	if (rc == 0 || !cheap || !store_batch_undo(c->store))
+		return rc;
+	b->careful = CORE_CAREFUL;
+	*e = (struct err){ 0 };
+	return attempt(c, l, e);
+}
+
 static void execute(struct core *c, struct core_lane *l)
 {
 	struct err e = { 0 }, again = { 0 };
 
-	if (attempt(c, l, &e) == 0) {
+	if (attempt_cheaply(c, l, &e) == 0) {
 		if (store_batch_dirty(c->store))
 			core_store_works(c);
 		return;

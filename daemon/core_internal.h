@@ -38,6 +38,9 @@
 #define CORE_SWEEP_ROWS 16 /* of up to 64 KiB, at a time */
 #define CORE_UPLOAD_AGE_MS (INT64_C(24) * 3600 * 1000)
 #define CORE_RETRY_MS 1000 /* after an error between batches */
+#define CORE_IDLE_MS 100 /* without a batch so long: time for a checkpoint, */
+#define CORE_IDLE_PAGES 1000 /* where so much waits for one */
+#define CORE_CAREFUL 32 /* batches with savepoints after one that had to run twice */
 
 struct core_upload {
 	bool used;
@@ -72,6 +75,7 @@ struct core_batch {
 	unsigned n_grants;
 	uint64_t *refused; /* sessions not admitted: IPC_ENTRIES_MAX */
 	unsigned n_refused;
+	unsigned careful; /* batches that still run with savepoints: one had to run twice */
 	struct digest new_objects[CORE_NEW_OBJECTS]; /* whose descriptors go with the answers */
 	unsigned n_new_objects;
 };

@@ -115,7 +115,7 @@ int store_write_begin(struct store *st, enum database db, struct err *e)
 		st->dirty = true;
 	if (!st->in_handler || st->in_savepoint)
 		return 0;
-	if (control(st, STMT_HANDLER_OPEN, e) != 0)
+	if (!st->optimistic && control(st, STMT_HANDLER_OPEN, e) != 0)
 		return -1;
 	st->in_savepoint = true;
 	return 0;
@@ -128,7 +128,7 @@ int store_batch_begin(struct store *st, struct err *e)
 	if (control(st, STMT_MAIN_BEGIN, e) != 0)
 		return -1;
 	st->in_batch = true;
-	st->dirty = st->broken = st->in_handler = st->in_savepoint = false;
+	st->dirty = st->broken = st->undo = st->in_handler = st->in_savepoint = false;
 	return 0;
 }
 
@@ -145,9 +145,13 @@ int store_handler_end(struct store *st, bool keep, struct err *e)
 	st->in_handler = st->in_savepoint = false;
 	if (st->broken)
 		return err_set(e, st->refuse_code, "the batch was rolled back");
-	if (!had)
+	if (!had || (st->optimistic && keep))
 		return 0;
 	if (!keep && control(st, STMT_HANDLER_ROLLBACK, e) != 0)
+	if (st->optimistic) {
+		st->broken = st->undo = true;
+		return err_set(e, ERR_BUSY, "the batch has to run again");
+	}
 		goto lost;
 	if (control(st, STMT_HANDLER_KEEP, e) != 0)
 		goto lost;
@@ -169,6 +173,16 @@ bool store_batch_broken(struct store *st)
 }
 
 static void rollback(struct store *st)
+void store_batch_optimistic(struct store *st, bool on)
+{
+	st->optimistic = on;
+}
+
+bool store_batch_undo(const struct store *st)
+{
+	return st->undo;
+}
+
 {
 	if (!sqlite3_get_autocommit(st->db[DB_MAIN]))
 		sqlite3_exec(st->db[DB_MAIN], "ROLLBACK", NULL, NULL, NULL);

@@ -53,6 +53,8 @@ struct store {
 	bool in_batch, in_handler, in_savepoint;
 	bool dirty; /* a write happened in this batch */
 	bool broken; /* the batch's transaction is gone */
+	bool optimistic; /* handlers are not undone one by one */
+	bool undo; /* one had to be: the batch must run again */
 	bool refuse;
 	bool must_stop;
 	enum err_code refuse_code;

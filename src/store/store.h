@@ -52,6 +52,14 @@ bool store_batch_dirty(const struct store *st); /* a write happened */
 int store_batch_commit(struct store *st, struct err *e);
 void store_batch_abandon(struct store *st);
 bool store_batch_broken(struct store *st); /* SQLite rolled the transaction back under us */
+/*
+ * From the next batch on no savepoints: each costs a copy of every page its handler changes,
+ * to undo what hardly ever is undone. A handler that wrote and is not kept then breaks the
+ * batch: store_handler_end fails, store_batch_undo() tells why, and the batch is to be
+ * abandoned and run again, not optimistic.
+ */
+void store_batch_optimistic(struct store *st, bool on);
+bool store_batch_undo(const struct store *st);
 void store_refuse_writes(struct store *st, bool refuse);
 bool store_must_stop(const struct store *st);
 /* PASSIVE checkpoint when >= 1000 WAL pages wait, between batches. Returns pages still waiting. */

@@ -101,6 +101,42 @@ START_TEST(test_a_handlers_error_leaves_the_others)
 }
 END_TEST
 
+START_TEST(test_without_savepoints)
+{
+	store_batch_optimistic(b.st, true);
+	ok(store_batch_begin(b.st, e));
+	handler("a", 1, true);
+	/* one that only read may fail */
+	store_handler_begin(b.st);
+	ck_assert_int_eq(value("a"), 1);
+	ok(store_handler_end(b.st, false, e));
+	ck_assert(!store_batch_undo(b.st));
+	ok(store_batch_commit(b.st, e));
+	ck_assert_int_eq(value("a"), 1);
+
+	ok(store_batch_begin(b.st, e));
+	handler("b", 2, true);
+	store_handler_begin(b.st);
+	ok(store_meta_put_int(b.st, "c", 3, e));
+	refuses(store_handler_end(b.st, false, e), ERR_BUSY);
+	ck_assert(store_batch_broken(b.st) && store_batch_undo(b.st));
+	/* nothing of it can be kept by mistake */
+	ck_assert_int_eq(store_batch_commit(b.st, &b.e), -1);
+	store_batch_abandon(b.st);
+	ck_assert_int_eq(value("b"), -1);
+	ck_assert_int_eq(value("c"), -1);
+
+	store_batch_optimistic(b.st, false);
+	ok(store_batch_begin(b.st, e));
+	handler("b", 2, true);
+	handler("c", 3, false);
+	ck_assert(!store_batch_undo(b.st));
+	ok(store_batch_commit(b.st, e));
+	ck_assert_int_eq(value("b"), 2);
+	ck_assert_int_eq(value("c"), -1);
+}
+END_TEST
+
 /* So many pages are all this file may have. */
 static void limit_pages(int more)
 {
@@ -277,6 +313,7 @@ int main(void)
 	tcase_set_timeout(tc, 60);
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, test_handlers_are_kept_or_not);
+	tcase_add_test(tc, test_without_savepoints);
 	tcase_add_test(tc, test_abandoned);
 	tcase_add_test(tc, test_a_handlers_error_leaves_the_others);
 	tcase_add_test(tc, test_full);
