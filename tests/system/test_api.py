@@ -300,6 +300,7 @@ class Answers(Api):
         one("PUT", "/api/v1/policies/settings", policy, status=200)
         one("GET", "/api/v1/audit", status=200)
         self.assertTrue(one("GET", "/api/v1/audit/verify", status=200)["whole"])
+        self.assertTrue(one("POST", "/api/v1/clock/accept", status=200)["clock"]["trusted"])
         one("DELETE", "/api/v1/devices/a", status=204)
         # what nothing names can go
         other = one("POST", "/api/v1/images", b"other", {"Content-Type": "application/octet-stream"}, status=201)
