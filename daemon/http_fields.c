@@ -196,6 +196,23 @@ static const struct {
 
 _Static_assert(COUNT(fields) <= 32, "struct http_fields has a bit for each");
 
+/*
+ * libmicrohttpd 0.9.75 joins a folded line (obsolete since RFC 7230) to the field's name, so that
+ * "Content-Lengt: 5" and " h" become a length that others on the way did not see. A field that was
+ * not folded has its value right behind its name, with blanks between at the most.
+ */
+static bool is_folded(const char *key, size_t key_n, const char *value)
+{
+	uintptr_t end = (uintptr_t)key + key_n, at = (uintptr_t)value;
+
+	if (!value || at <= end)
+		return true;
+	for (const char *p = key + key_n + 1; p != value; p++)
+		if (*p != ' ' && *p != '\t')
+			return true;
+	return false;
+}
+
 static enum MHD_Result on_field(void *cls, enum MHD_ValueKind kind, const char *key, size_t key_n,
 				const char *value, size_t value_n)
 {
@@ -208,7 +225,8 @@ static enum MHD_Result on_field(void *cls, enum MHD_ValueKind kind, const char *
 		return MHD_NO;
 	}
 	/* "Content-Length : 5" and the like are read differently by others on the way */
-	if (!http_name_valid(name) || !http_value_valid(v)) {
+	if (is_folded(key, key_n, value) || strlen(value) != value_n || !http_name_valid(name) ||
+	    !http_value_valid(v)) {
 		refuse_framing(c, 400, "a header field is malformed");
 		return MHD_NO;
 	}

@@ -121,6 +121,11 @@ class Http(harness.Case):
                 ("two lengths", b"Content-Length: 0\r\nContent-Length: %d\r\n" % len(body)),
                 ("two lengths, other case", b"content-length: %d\r\nContent-Length: 0\r\n" % len(body)),
                 ("length and coding", b"Content-Length: %d\r\nTransfer-Encoding: chunked\r\n" % len(body)),
+                ("folded coding", b"Content-Length: 0\r\nTransfer-Encoding:\r\n chunked\r\n"),
+                ("folded length", b"Content-Length:\r\n %d\r\n" % len(body)),
+                ("folded value", b"Content-Length: 1\r\n 0\r\n"),
+                ("folded name", b"Content-Lengt: %d\r\n h\r\n" % len(body)),
+                ("folded by tab", b"Content-Length: 0\r\nX-A: b\r\n\tc\r\n"),
                 ("coding and length", b"Transfer-Encoding: chunked\r\nContent-Length: 0\r\n")):
             answer = self.raw(b"POST /device/a/report HTTP/1.1\r\nHost: x\r\n" + headers + b"\r\n" + body)
             with self.subTest(name):
