@@ -50,8 +50,7 @@ static bool refused(long rc)
 static bool open_a_file(void)
 {
 	return refused(open(file, O_RDONLY)) && refused(open("/etc/passwd", O_RDONLY)) &&
-	       refused(openat(AT_FDCWD, file, O_RDWR)) &&
-	       refused(open("/proc/self/mem", O_RDWR));
+	       refused(openat(AT_FDCWD, file, O_RDWR)) && refused(open("/proc/self/mem", O_RDWR));
 }
 
 static bool make_a_file(void)
@@ -114,8 +113,7 @@ static bool kill_the_core(void)
 static bool listen_anew(void)
 {
 	return refused(socket(AF_INET, SOCK_STREAM, 0)) &&
-	       refused(socket(AF_INET6, SOCK_DGRAM, 0)) &&
-	       refused(socket(AF_UNIX, SOCK_STREAM, 0));
+	       refused(socket(AF_INET6, SOCK_DGRAM, 0)) && refused(socket(AF_UNIX, SOCK_STREAM, 0));
 }
 
 static bool listen_on_a_socket_it_has(void)
@@ -280,8 +278,8 @@ static void try_inside(unsigned i)
 		ck_assert_int_eq(status, 0);
 	} else {
 		ck_assert_int_eq(waitpid(front, &status, 0), front);
-		ck_assert_msg(WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS,
-			      "%s: status %#x", tries[i].what, (unsigned)status);
+		ck_assert_msg(WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS, "%s: status %#x",
+			      tries[i].what, (unsigned)status);
 	}
 }
 
