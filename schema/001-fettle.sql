@@ -409,6 +409,7 @@ CREATE TABLE updates (
 	dev INTEGER NOT NULL REFERENCES devices (dev) ON DELETE CASCADE,
 	rollout INTEGER REFERENCES rollouts (id),
 	release INTEGER NOT NULL REFERENCES releases (id),
+	phase INTEGER NOT NULL CHECK (phase >= 0),	-- that it joined; 0: none yet
 	state TEXT NOT NULL CHECK (open = 1 OR state = 'succeeded' OR state = 'failed' OR
 		state = 'rejected' OR state = 'timed-out' OR state = 'rolled-back' OR
 		state = 'cancelled' OR state = 'superseded' OR state = 'expired'),

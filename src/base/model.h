@@ -204,6 +204,7 @@ enum failure {
 struct update {
 	int64_t id;
 	int64_t dev, rollout, release;
+	int64_t phase;			/* of its rollout that it joined, 0 none */
 	enum update_state state;
 	enum urgency urgency;
 	enum failure failure;

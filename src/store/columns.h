@@ -29,7 +29,7 @@
 	"planned, in_flight, deferred, failed, succeeded, timed_out, ended, made_by, created, " \
 	"started, finished, phase, track_due, etag"
 #define UPDATE_COLUMNS \
-	"id, dev, rollout, release, state, urgency, failure, attempt, deferrals, charged, " \
+	"id, dev, rollout, release, phase, state, urgency, failure, attempt, deferrals, charged, " \
 	"reserved, manifest_fetched, late, progress, offer_boot, track_due, track_deadline, " \
 	"not_before, not_after, reason, created, changed, last_history"
 /* set by every statement that puts an update */

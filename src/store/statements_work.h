@@ -4,10 +4,10 @@
 
 /* Updates */
 X(UPDATE_ADD, MAIN,
-  "INSERT INTO updates (dev, rollout, release, state, open, urgency, failure, attempt, deferrals, "
+  "INSERT INTO updates (dev, rollout, release, phase, state, open, urgency, failure, attempt, deferrals, "
   "charged, reserved, manifest_fetched, late, progress, offer_boot, track_due, track_deadline, "
-  "not_before, not_after, reason, created, changed, last_history) VALUES ($1, $2, $3, $4, $5, $6, "
-  "$7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, 0)")
+  "not_before, not_after, reason, created, changed, last_history) VALUES ($1, $2, $3, $4, "
+  "$5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, 0)")
 X(UPDATE_GET, MAIN, "SELECT " UPDATE_COLUMNS " FROM updates WHERE id = $1")
 /* in the order of updates_open, so that what most reports are about needs no sorting */
 X(UPDATE_RUNNING, MAIN,
@@ -16,6 +16,11 @@ X(UPDATE_RUNNING, MAIN,
 X(UPDATE_FIRST_WAITING, MAIN,
   "SELECT " UPDATE_COLUMNS " FROM updates WHERE dev = $1 AND open = 1 "
   "ORDER BY CASE WHEN state = 'deferred' THEN 0 ELSE 1 END, urgency, id LIMIT 1")
+/* the open ones only: however long a device's past, it has few of them */
+X(UPDATE_OPEN_LIST, MAIN,
+  "SELECT " UPDATE_COLUMNS " FROM updates WHERE dev = $1 AND open = 1 "
+  "ORDER BY CASE state WHEN 'planned' THEN 2 WHEN 'deferred' THEN 1 ELSE 0 END, urgency, id "
+  "LIMIT $2")
 X(UPDATE_LATEST, MAIN,
   "SELECT " UPDATE_COLUMNS " FROM updates WHERE dev = $1 AND state <> 'planned' "
   "ORDER BY id DESC LIMIT 1")
@@ -34,6 +39,8 @@ X(UPDATE_PUT_STATE, MAIN, "UPDATE updates SET " UPDATE_PLAIN ", state = $15 WHER
 X(UPDATE_PUT_OPEN, MAIN,
   "UPDATE updates SET " UPDATE_PLAIN ", state = $15, open = $16, urgency = $17 WHERE id = $18")
 X(UPDATE_PUT_DUE, MAIN, "UPDATE updates SET track_due = $1 WHERE id = $2")
+/* once, when it joins, not with every report */
+X(UPDATE_PHASE, MAIN, "UPDATE updates SET phase = $1 WHERE id = $2")
 X(UPDATE_PROGRESS, MAIN, "UPDATE updates SET progress = $1, manifest_fetched = $2 WHERE id = $3")
 X(UPDATE_LIST, MAIN, "SELECT " UPDATE_COLUMNS " FROM updates WHERE id > $1 ORDER BY id LIMIT $2")
 X(UPDATE_LIST_DEV, MAIN,

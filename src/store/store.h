@@ -276,6 +276,9 @@ int store_update_get(struct store *st, int64_t id, struct update *out, struct er
  * by urgency, then age.
  */
 int store_update_open(struct store *st, int64_t dev, struct update *out, struct err *e);
+/* All of them in that order, at most limit. */
+int store_update_open_list(struct store *st, int64_t dev, int limit, struct update *out,
+			   struct err *e);
 int store_update_latest(struct store *st, int64_t dev, struct update *out,
 			struct err *e); /* newest of any state past planned */
 int store_update_of(struct store *st, int64_t dev, int64_t rollout, struct update *out,
@@ -284,6 +287,8 @@ int store_update_put(struct store *st, const struct update *u, struct err *e);
 /* progress and manifest_fetched only: no index moves */
 int store_update_progress(struct store *st, int64_t id, uint8_t progress, bool manifest_fetched,
 			  struct err *e);
+int store_update_phase(struct store *st, int64_t id, int64_t phase,
+		       struct err *e); /* put does not touch it */
 int store_update_list(struct store *st, int64_t rollout, int64_t dev, int64_t after, int limit,
 		      struct update *out, struct err *e); /* 0: any */
 int store_update_by_state(struct store *st, int64_t rollout, enum update_state s, int64_t after,

@@ -10,6 +10,7 @@ static void update_read(struct sql *q, struct update *u)
 	u->dev = sql_get_int(q);
 	u->rollout = sql_get_int(q);
 	u->release = sql_get_int(q);
+	u->phase = sql_get_int(q);
 	sql_get_word(q, update_state_parse, &u->state);
 	u->urgency = (enum urgency)sql_get_int(q);
 	sql_get_word(q, failure_parse, &u->failure);
@@ -43,6 +44,7 @@ int store_update_add(struct store *st, struct update *u, struct err *e)
 	sql_int(&q, u->dev);
 	sql_int_or_null(&q, u->rollout != 0, u->rollout);
 	sql_int(&q, u->release);
+	sql_int(&q, u->phase);
 	sql_text(&q, update_state_word(u->state));
 	sql_int(&q, !update_state_terminal(u->state));
 	sql_int(&q, u->urgency);
@@ -85,6 +87,17 @@ int store_update_open(struct store *st, int64_t dev, struct update *out, struct 
 	int found = update_one(st, STMT_UPDATE_RUNNING, dev, out, e);
 
 	return found != 0 ? found : update_one(st, STMT_UPDATE_FIRST_WAITING, dev, out, e);
+}
+
+int store_update_open_list(struct store *st, int64_t dev, int limit, struct update *out,
+			   struct err *e)
+{
+	struct sql q;
+
+	sql_begin(&q, st, STMT_UPDATE_OPEN_LIST, e);
+	sql_int(&q, dev);
+	sql_int(&q, limit);
+	return STORE_LIST(&q, limit, out, update_read);
 }
 
 int store_update_latest(struct store *st, int64_t dev, struct update *out, struct err *e)
@@ -281,6 +294,16 @@ int store_update_move(struct store *st, struct update *u, const struct history *
 	if (store_atomic_begin(st, &own, e) != 0)
 		return -1;
 	return store_atomic_end(st, own, move(st, u, h, e), e);
+}
+
+int store_update_phase(struct store *st, int64_t id, int64_t phase, struct err *e)
+{
+	struct sql q;
+
+	sql_begin(&q, st, STMT_UPDATE_PHASE, e);
+	sql_int(&q, phase);
+	sql_int(&q, id);
+	return store_expect_one(sql_changed(&q), "update", e);
 }
 
 int store_update_progress(struct store *st, int64_t id, uint8_t progress, bool manifest_fetched,

@@ -9,11 +9,7 @@ static int64_t seconds_until(int64_t then, int64_t now)
 	return then > now ? (then - now + 999) / 1000 : 0;
 }
 
-/*
- * The latest a deferral may last from now: the class's longest, but not past the deadline. 0:
- * none.
- */
-static int64_t latest_s(const struct tracker *tk, const struct update *u)
+int64_t deferral_latest_s(const struct tracker *tk, const struct update *u)
 {
 	const struct strategy *s = &tk->policy->strategy[u->urgency];
 	int64_t latest = s->defer_max_s;
@@ -76,7 +72,7 @@ static int accept(struct tracker *tk, struct update *u, const char *cause, struc
 static int defer(struct tracker *tk, struct update *u, const struct decision *c, const char *cause,
 		 struct decision_answer *out, struct err *e)
 {
-	int64_t latest = latest_s(tk, u);
+	int64_t latest = deferral_latest_s(tk, u);
 	int64_t asked =
 		c->until_s > 0 ? c->until_s : tk->policy->strategy[u->urgency].contact_interval_s;
 	int64_t granted = asked < latest ? asked : latest;

@@ -17,6 +17,13 @@ void cause_copy(char *dst, size_t cap, const char *text);
 void cause_format(char *dst, size_t cap, const char *fmt, ...) __attribute__((format(printf, 3,
 		  4)));
 
+/* ---- decide.c ---- */
+/*
+ * The latest a deferral may last from now: the class's longest, but not past the deadline. 0:
+ * none.
+ */
+int64_t deferral_latest_s(const struct tracker *tk, const struct update *u);
+
 /* ---- update.c ---- */
 /* Tell the device's observers to look again. */
 int update_notify(struct tracker *tk, int64_t dev, struct err *e);
@@ -44,9 +51,9 @@ int rollout_moved(struct tracker *tk, int64_t id, const struct counts *c, bool u
 		  const char *cause, struct err *e);
 int rollout_set_state(struct tracker *tk, struct rollout *r, enum rollout_state s,
 		      const char *reason, struct err *e);
-/* total and done: how many joined, and ended, in the open phase; failed, succeeded: likewise. */
-int phase_moved(struct tracker *tk, int64_t rollout, int total, int done, int failed, int succeeded,
-		struct err *e);
+/* total and done: how many joined, and ended, of this phase; failed, succeeded: likewise. */
+int phase_moved(struct tracker *tk, int64_t rollout, int64_t number, int total, int done,
+		int failed, int succeeded, struct err *e);
 /* May one more device join the open phase? Opens the next phase when the last is done. 1/0/-1 */
 int phase_admits(struct tracker *tk, struct rollout *r, bool joined, bool looking,
 		 char value[REASON_TEXT], struct err *e);

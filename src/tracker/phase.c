@@ -8,8 +8,8 @@
 #define PHASES_MAX 16
 
 /*
- * Phases open one after the other, so whoever joins or ends now belongs to the
- * open one. The last phase takes all that is left, whatever its size says.
+ * Phases open one after the other: whoever joins now joins the open one, and counts there
+ * even when it ends late. The last phase takes all that is left, whatever its size says.
  */
 int phase_check(const struct rollout_spec *s, struct err *e)
 {
@@ -37,21 +37,28 @@ int phase_check(const struct rollout_spec *s, struct err *e)
 	return 0;
 }
 
-/* 1 with the open phase, 0: the rollout has none, all may join. */
-static int open_phase(struct tracker *tk, const struct rollout *r, struct phase *out, bool *last,
-		      struct err *e)
+/* 1 with the phase of this number, 0: the rollout has no such. */
+static int find_phase(struct tracker *tk, int64_t rollout, int64_t number, struct phase *out,
+		      bool *last, struct err *e)
 {
 	struct phase p[PHASES_MAX];
-	int n = store_phase_list(tk->st, r->id, p, PHASES_MAX, e);
+	int n = store_phase_list(tk->st, rollout, p, PHASES_MAX, e);
 
 	for (int i = 0; i < n; i++) {
-		if (p[i].number == r->phase) {
+		if (p[i].number == number) {
 			*out = p[i];
 			*last = i == n - 1;
 			return 1;
 		}
 	}
 	return n < 0 ? -1 : 0;
+}
+
+/* 1 with the open phase, 0: the rollout has none, all may join. */
+static int open_phase(struct tracker *tk, const struct rollout *r, struct phase *out, bool *last,
+		      struct err *e)
+{
+	return find_phase(tk, r->id, r->phase, out, last, e);
 }
 
 /* How many may join this phase. */
@@ -83,24 +90,23 @@ static int phase_ended(struct tracker *tk, struct rollout *r, struct phase *p, s
 	return store_phase_put(tk->st, p, e) < 0 ? -1 : store_rollout_put(tk->st, r, e);
 }
 
-int phase_moved(struct tracker *tk, int64_t rollout, int total, int done, int failed, int succeeded,
-		struct err *e)
+int phase_moved(struct tracker *tk, int64_t rollout, int64_t number, int total, int done,
+		int failed, int succeeded, struct err *e)
 {
 	struct rollout r;
 	struct phase p;
 	bool last;
 
 	int found = store_rollout_get(tk->st, rollout, &r, e);
-	if (found <= 0 || r.phase == 0)
-		return found < 0 ? -1 : 0;
-	found = open_phase(tk, &r, &p, &last, e);
+	if (found > 0)
+		found = find_phase(tk, rollout, number, &p, &last, e);
 	if (found <= 0)
 		return found;
 	p.total += total;
 	p.done += done;
 	p.failed += failed;
 	p.succeeded += succeeded;
-	if (!last && p.closed == 0 && all_done(&p, &r))
+	if (!last && number == r.phase && p.closed == 0 && all_done(&p, &r))
 		return phase_ended(tk, &r, &p, e);
 	return store_phase_put(tk->st, &p, e);
 }

@@ -101,13 +101,19 @@ static void describe(const struct report *r, enum failure f, char cause[REASON_T
 		     r->text);
 }
 
-static int put_off(const struct tracker *tk, struct update *u)
+/* As a decision to defer would: false when no deferral is left, then the offer stands. */
+static bool put_off(const struct tracker *tk, struct update *u)
 {
-	int64_t wait = tk->policy->strategy[u->urgency].contact_interval_s * 1000;
+	int64_t wait = tk->policy->strategy[u->urgency].contact_interval_s;
+	int64_t latest = deferral_latest_s(tk, u);
 
-	u->track_due = tk->now.track + wait;
-	u->not_before = tk->now.wall + wait;
-	return 0;
+	if (latest == 0)
+		return false;
+	if (wait > latest)
+		wait = latest;
+	u->track_due = tk->now.track + wait * 1000;
+	u->not_before = tk->now.wall + wait * 1000;
+	return true;
 }
 
 static uint8_t percent(const struct report *r, const struct update *u)
@@ -148,14 +154,14 @@ static int apply_word(struct tracker *tk, struct update *u, const struct report 
 	}
 	if (repeats(u, ev))
 		return progress_only(tk, u, r, e);
+	if (ev == EVENT_DEFERRED && !put_off(tk, u))
+		return 0;
 	enum failure f = ev == EVENT_FAILED	   ? failure_of(r)
 			 : ev == EVENT_ROLLED_BACK ? FAILURE_BOOT
 						   : FAILURE_NONE;
 	/* the boot it installs in: success must come from another one */
 	if (ev >= EVENT_ACCEPTED && ev <= EVENT_REBOOTING && !r->keyless)
 		u->offer_boot = r->boot;
-	if (ev == EVENT_DEFERRED)
-		put_off(tk, u);
 	u->progress = percent(r, u);
 	describe(r, f, cause);
 	return update_apply(tk, u, ev, f, cause, e);

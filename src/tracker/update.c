@@ -32,51 +32,9 @@ int update_size(struct tracker *tk, int64_t release, uint64_t *size, struct err 
 	return n < 0 ? -1 : 0;
 }
 
-/* What runs, then what was put off, then what never was offered. */
-static int rank(const struct update *u)
-{
-	if (update_state_in_flight(u->state))
-		return 0;
-	return u->state == UPDATE_PLANNED ? 2 : 1;
-}
-
-static bool before(const struct update *a, const struct update *b)
-{
-	if (rank(a) != rank(b))
-		return rank(a) < rank(b);
-	return a->urgency != b->urgency ? a->urgency < b->urgency : a->id < b->id;
-}
-
-static void insert(struct update *queue, int *n, const struct update *u)
-{
-	int at = *n;
-
-	while (at > 0 && before(u, &queue[at - 1]))
-		at--;
-	if (at == QUEUE_MAX)
-		return;
-	int behind = (*n < QUEUE_MAX ? *n : QUEUE_MAX - 1) - at;
-	memmove(&queue[at + 1], &queue[at], (size_t)behind * sizeof(*queue));
-	queue[at] = *u;
-	if (*n < QUEUE_MAX)
-		*n += 1;
-}
-
 int update_queue(struct tracker *tk, int64_t dev, struct update out[QUEUE_MAX], struct err *e)
 {
-	struct update page[QUEUE_MAX];
-	int64_t after = 0;
-	int n = 0, got;
-
-	do {
-		got = store_update_list(tk->st, 0, dev, after, QUEUE_MAX, page, e);
-		for (int i = 0; i < got; i++) {
-			if (!update_state_terminal(page[i].state))
-				insert(out, &n, &page[i]);
-			after = page[i].id;
-		}
-	} while (got == QUEUE_MAX);
-	return got < 0 ? -1 : n;
+	return store_update_open_list(tk->st, dev, QUEUE_MAX, out, e);
 }
 
 /* How often an attempt that failed so is worth repeating, at most. */
@@ -257,19 +215,48 @@ static int moved(bool was, bool is)
 	return (is ? 1 : 0) - (was ? 1 : 0);
 }
 
-static int count_phase(struct tracker *tk, const struct update *u, const struct change *c,
-		       const struct counts *n, struct err *e)
+/* What leaves the queue without ever having been offered takes no part. */
+static bool takes_part(const struct update *u, const struct change *c)
 {
-	/* what leaves the queue without ever having been offered took no part */
 	if (!c->was_joined && update_state_terminal(u->state) && !update_event_is_fact(c->ev))
-		return 0;
-	int total = moved(c->was_joined, joined(u->state, u));
-	if (total == 0 && n->ended == 0 && n->failed == 0 && n->succeeded == 0)
-		return 0;
-	return phase_moved(tk, u->rollout, total, n->ended, n->failed, n->succeeded, e);
+		return false;
+	return joined(u->state, u);
 }
 
-static int count(struct tracker *tk, const struct update *u, const struct change *c, struct err *e)
+/* Who joins does so in the phase that is open, and counts there for good: its number, or -1. */
+static int64_t join_phase(struct tracker *tk, struct update *u, const struct change *c,
+			  struct err *e)
+{
+	bool takes = takes_part(u, c);
+	struct rollout r = { .phase = 0 };
+	int64_t number = u->phase;
+
+	if (takes && !c->was_joined) {
+		if (store_rollout_get(tk->st, u->rollout, &r, e) < 0)
+			return -1;
+		number = r.phase;
+	}
+	int64_t keeps = takes ? number : 0;
+	if (keeps != u->phase && store_update_phase(tk->st, u->id, keeps, e) < 0)
+		return -1;
+	u->phase = keeps;
+	return number;
+}
+
+static int count_phase(struct tracker *tk, struct update *u, const struct change *c,
+		       const struct counts *n, struct err *e)
+{
+	int64_t number = join_phase(tk, u, c, e);
+	int total = moved(c->was_joined, joined(u->state, u));
+
+	if (number <= 0)
+		return (int)number;
+	if (total == 0 && n->ended == 0 && n->failed == 0 && n->succeeded == 0)
+		return 0;
+	return phase_moved(tk, u->rollout, number, total, n->ended, n->failed, n->succeeded, e);
+}
+
+static int count(struct tracker *tk, struct update *u, const struct change *c, struct err *e)
 {
 	if (u->rollout == 0)
 		return 0;
