@@ -79,8 +79,8 @@ int core_schedule(struct core *c, struct err *e)
 	int rc;
 
 	prepare_call(c);
-	rc = service_schedule(c->service, &c->now, &c->arena, &c->fx, CORE_SCHEDULE_LIMIT, &next,
-			      e);
+	rc = service_schedule(c->service, &c->now, &c->arena, &c->fx, CORE_SCHEDULE_LIMIT,
+			      CORE_SLICE_US, &next, e);
 	/* before followed(): an effect of the pass may ask for the next one at once */
 	if (rc >= 0)
 		c->schedule_track = next;

@@ -468,7 +468,9 @@ CREATE TABLE jobs (
 	made_by TEXT NOT NULL,
 	result TEXT NOT NULL,
 	created INTEGER NOT NULL,
-	finished INTEGER NOT NULL
+	finished INTEGER NOT NULL,
+	tries INTEGER NOT NULL CHECK (tries >= 0),	-- that failed in a row
+	due INTEGER NOT NULL				-- tracker time of the next one
 ) STRICT;
 
 CREATE INDEX jobs_running ON jobs (id) WHERE state = 'running';

@@ -282,6 +282,8 @@ struct job {
 	char by[NAME_TEXT];
 	char result[REASON_TEXT];
 	int64_t created, finished;
+	int64_t tries;			/* that failed in a row */
+	int64_t due;			/* tracker time of the next one, 0: at once */
 };
 
 struct token {

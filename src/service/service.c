@@ -273,7 +273,7 @@ static int finish(struct service *sv, int rc, struct effects *fx, struct err *e)
 }
 
 int service_schedule(struct service *sv, const struct now *now, struct arena *a, struct effects *fx,
-		     int limit, int64_t *next_track, struct err *e)
+		     int limit, int64_t budget_us, int64_t *next_track, struct err *e)
 {
 	struct tracker tk = system_tracker(sv, now, a, fx);
 
@@ -281,7 +281,7 @@ int service_schedule(struct service *sv, const struct now *now, struct arena *a,
 		return -1;
 	int rc = refresh_policy(sv, e);
 	if (rc == 0)
-		rc = scheduler_pass(&tk, limit, next_track, e);
+		rc = scheduler_pass(&tk, limit, budget_us, next_track, e);
 	return finish(sv, rc, fx, e);
 }
 

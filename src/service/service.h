@@ -101,7 +101,7 @@ void service_upload_close(struct service *sv, enum lane lane, const struct reque
  * effects only when that is durable. Same returns as scheduler_pass and jobs_slice.
  */
 int service_schedule(struct service *sv, const struct now *now, struct arena *a, struct effects *fx,
-		     int limit, int64_t *next_track, struct err *e);
+		     int limit, int64_t budget_us, int64_t *next_track, struct err *e);
 /* It also puts into rows, every few minutes, who polled. */
 int service_jobs(struct service *sv, const struct now *now, struct arena *a, struct effects *fx,
 		 int64_t budget_us, struct err *e);

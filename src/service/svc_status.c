@@ -41,7 +41,7 @@ static int job_runs(struct call *c, struct err *e)
 {
 	struct job j;
 
-	return store_job_next(c->tk.st, &j, e);
+	return store_job_next(c->tk.st, INT64_MAX, &j, e);
 }
 
 int svc_nothing(struct call *c, struct err *e)

@@ -39,7 +39,8 @@
 	"not_before = $11, not_after = $12, reason = $13, changed = $14"
 #define HISTORY_COLUMNS "id, upd, dev, from_state, to_state, inferred, late, cause, at"
 #define JOB_COLUMNS \
-	"id, kind, ref, cursor, done, total, state, made_by, result, created, finished"
+	"id, kind, ref, cursor, done, total, state, made_by, result, created, finished, " \
+	"tries, due"
 #define AUDIT_COLUMNS "id, at, who, verb, object, detail, prev, hash"
 
 #endif

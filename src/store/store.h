@@ -333,8 +333,8 @@ int store_rollout_reserve(struct store *st, int64_t id, struct err *e);
 int store_job_add(struct store *st, struct job *j, struct err *e);
 int store_job_get(struct store *st, int64_t id, struct job *out, struct err *e);
 int store_job_put(struct store *st, const struct job *j, struct err *e);
-int store_job_next(struct store *st, struct job *out,
-		   struct err *e); /* running: trust first, then the oldest; 1/0/-1 */
+/* Running, and due at or before track: trust first, then the oldest; 1/0/-1 */
+int store_job_next(struct store *st, int64_t track, struct job *out, struct err *e);
 int store_job_list(struct store *st, int64_t after, int limit, struct job *out, struct err *e);
 /* A stored answer to an operator's POST: 1 found (status, body in arena), 0 new, -1. */
 int store_idempotency_get(struct store *st, const char *who, struct slice key,

@@ -17,6 +17,8 @@ static void job_read(struct sql *q, struct job *j)
 	sql_get_text(q, j->result, sizeof(j->result));
 	j->created = sql_get_int(q);
 	j->finished = sql_get_int(q);
+	j->tries = sql_get_int(q);
+	j->due = sql_get_int(q);
 }
 
 int store_job_add(struct store *st, struct job *j, struct err *e)
@@ -34,6 +36,8 @@ int store_job_add(struct store *st, struct job *j, struct err *e)
 	sql_text(&q, j->result);
 	sql_int(&q, j->created);
 	sql_int(&q, j->finished);
+	sql_int(&q, j->tries);
+	sql_int(&q, j->due);
 	return sql_insert(&q, &j->id);
 }
 
@@ -56,6 +60,8 @@ static int job_update(struct store *st, const struct job *j, struct err *e)
 	sql_int(&q, j->total);
 	sql_text(&q, j->result);
 	sql_int(&q, j->finished);
+	sql_int(&q, j->tries);
+	sql_int(&q, j->due);
 	sql_int(&q, j->id);
 	if (store_expect_one(sql_changed(&q), "job", e) != 0)
 		return -1;
@@ -75,11 +81,12 @@ int store_job_put(struct store *st, const struct job *j, struct err *e)
 	return store_atomic_end(st, own, job_update(st, j, e), e);
 }
 
-int store_job_next(struct store *st, struct job *out, struct err *e)
+int store_job_next(struct store *st, int64_t track, struct job *out, struct err *e)
 {
 	struct sql q;
 
 	sql_begin(&q, st, STMT_JOB_NEXT, e);
+	sql_int(&q, track);
 	return STORE_ONE(&q, out, job_read);
 }
 

@@ -118,16 +118,10 @@ int route_path(const char *uri, char dst[URI_TEXT]);
 bool route_is_own(const char *uri, const struct digest *image);
 
 /* ---- jobs ---- */
-enum step { STEP_MORE, STEP_DONE, STEP_ERROR };
-struct job_kind {
-	const char *kind;
-	enum step (*step)(struct tracker *tk, struct job *j, struct err *e);
-};
 enum step rollout_create_step(struct tracker *tk, struct job *j, struct err *e);
 enum step rollout_notify_step(struct tracker *tk, struct job *j, struct err *e);
 enum step rollout_cancel_step(struct tracker *tk, struct job *j, struct err *e);
 enum step release_withdraw_step(struct tracker *tk, struct job *j, struct err *e);
 enum step anchor_revoke_step(struct tracker *tk, struct job *j, struct err *e);
-int job_start(struct tracker *tk, const char *kind, int64_t ref, struct job *out, struct err *e);
 
 #endif

@@ -4,11 +4,14 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/text.h"
 #include "tracker/internal.h"
 
 /* A step makes at most this many effects. */
 #define STEP_EFFECTS 128
+#define TRIES_MAX 6
+#define RETRY_MS 1000 /* after the first failure; then twice as long each time */
 
 static const struct job_kind kinds[] = {
 	{ "rollout-create", rollout_create_step }, { "rollout-notify", rollout_notify_step },
@@ -16,12 +19,25 @@ static const struct job_kind kinds[] = {
 	{ "anchor-revoke", anchor_revoke_step },
 };
 
-static const struct job_kind *kind_of(const struct job *j)
+static const struct job_kind *kind_in(const struct job_kind *k, size_t n, const char *word)
 {
-	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
-		if (strcmp(kinds[i].kind, j->kind) == 0)
-			return &kinds[i];
+	for (size_t i = 0; i < n; i++)
+		if (strcmp(k[i].kind, word) == 0)
+			return &k[i];
 	return NULL;
+}
+
+static const struct job_kind *kind_of(const struct tracker *tk, const struct job *j)
+{
+	const struct job_kind *k = kind_in(kinds, sizeof(kinds) / sizeof(kinds[0]), j->kind);
+
+	return k ? k : kind_in(tk->kinds, tk->n_kinds, j->kind);
+}
+
+/* Half-withdrawn trust would be worse than a long job. */
+static bool carried_through(const struct job *j)
+{
+	return strcmp(j->kind, "anchor-revoke") == 0 || strcmp(j->kind, "release-withdraw") == 0;
 }
 
 int job_start(struct tracker *tk, const char *kind, int64_t ref, struct job *out, struct err *e)
@@ -44,8 +60,14 @@ static int end(struct tracker *tk, struct job *j, enum job_state s, struct err *
 	return store_job_put(tk->st, j, e);
 }
 
-/* The database's troubles pass, or stop the daemon; the job goes on after them. */
-static bool temporary(enum err_code code)
+/* The disk's troubles pass, or stop the daemon; every job goes on after them. */
+static bool of_the_disk(enum err_code code)
+{
+	return code == ERR_FULL || code == ERR_IO;
+}
+
+/* Whether trying again may help; what the input or the state forbids stays forbidden. */
+static bool may_pass(enum err_code code)
 {
 	return code >= ERR_BUSY;
 }
@@ -63,30 +85,71 @@ static enum step work(struct tracker *tk, const struct job_kind *k, struct job *
 	return s;
 }
 
+/* A slice is kept whole or not at all: the job's row says how far it came. */
+static enum step slice(struct tracker *tk, const struct job_kind *k, struct job *j,
+		       int64_t budget_us, struct err *why)
+{
+	unsigned effects = tk->fx ? tk->fx->n : 0;
+	const struct job before = *j;
+	const char *caller = tk->who;
+	struct err e = { 0 };
+
+	store_handler_begin(tk->st);
+	tk->who = j->by[0] ? j->by : "system";
+	enum step s = work(tk, k, j, budget_us, why);
+	tk->who = caller;
+	if (store_handler_end(tk->st, s != STEP_ERROR, &e) != 0) {
+		*why = e;
+		s = STEP_ERROR;
+	}
+	if (s == STEP_ERROR) {
+		*j = before;
+		if (tk->fx)
+			tk->fx->n = effects;
+	}
+	return s;
+}
+
+/* Later, so that a job that cannot go on keeps nobody back; at last it has failed. */
+static int try_later(struct tracker *tk, struct job *j, const struct err *why, struct err *e)
+{
+	int64_t doublings = j->tries < TRIES_MAX ? j->tries : TRIES_MAX;
+
+	j->tries++;
+	log_warn("job=%" PRId64 " kind=%s try=%" PRId64 " cause=\"%s\"", j->id, j->kind, j->tries,
+		 log_safe(why->text));
+	if (j->tries >= TRIES_MAX && !carried_through(j)) {
+		cause_copy(j->result, sizeof(j->result), why->text);
+		return end(tk, j, JOB_FAILED, e);
+	}
+	j->due = tk->now.track + (RETRY_MS << doublings);
+	return store_job_put(tk->st, j, e);
+}
+
 int jobs_slice(struct tracker *tk, int64_t budget_us, struct err *e)
 {
 	struct err why = { .code = ERR_NONE };
-	const char *caller = tk->who;
 	struct job j;
 
-	int found = store_job_next(tk->st, &j, e);
+	int found = store_job_next(tk->st, tk->now.track, &j, e);
 	if (found <= 0)
 		return found;
-	const struct job_kind *k = kind_of(&j);
+	const struct job_kind *k = kind_of(tk, &j);
 	if (!k) {
 		cause_copy(j.result, sizeof(j.result), "this version knows no such kind of job");
 		return end(tk, &j, JOB_FAILED, e) < 0 ? -1 : 1;
 	}
-	tk->who = j.by[0] ? j.by : "system";
-	enum step s = work(tk, k, &j, budget_us, &why);
-	tk->who = caller;
-	if (s == STEP_ERROR && temporary(why.code)) {
+	enum step s = slice(tk, k, &j, budget_us, &why);
+	if (s == STEP_ERROR && (of_the_disk(why.code) || store_batch_broken(tk->st))) {
 		if (e)
 			*e = why;
 		return -1;
 	}
+	if (s == STEP_ERROR && may_pass(why.code))
+		return try_later(tk, &j, &why, e) < 0 ? -1 : 1;
 	if (s == STEP_ERROR)
 		cause_copy(j.result, sizeof(j.result), why.text);
+	j.tries = j.due = 0;
 	if (s == STEP_MORE)
 		return store_job_put(tk->st, &j, e) < 0 ? -1 : 1;
 	return end(tk, &j, s == STEP_DONE ? JOB_DONE : JOB_FAILED, e) < 0 ? -1 : 1;
@@ -103,8 +166,7 @@ int job_cancel(struct tracker *tk, int64_t id, struct err *e)
 	if (j.state != JOB_RUNNING)
 		return err_set(e, ERR_CONFLICT, "job %" PRId64 " is %s", id,
 			       job_state_word(j.state));
-	/* half-withdrawn trust would be worse than a long job */
-	if (strcmp(j.kind, "anchor-revoke") == 0 || strcmp(j.kind, "release-withdraw") == 0)
+	if (carried_through(&j))
 		return err_set(e, ERR_CONFLICT, "job %" PRId64 ": %s is always carried through", id,
 			       j.kind);
 	text_format(object, sizeof(object), "%" PRId64, id);

@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: ISC */
 /* SPDX-FileCopyrightText: The Fettle authors */
+#include "base/clock.h"
+#include "base/log.h"
 #include "tracker/internal.h"
 
 #define PAGE 32
 #define PHASES 4 /* rollouts in one pass */
+#define RETRY_MS (INT64_C(10) * 60 * 1000) /* until one that failed is looked at again */
 
 /* The device was heard of not long ago: it lives, and what it waits for is ours. */
 static int heard_of(struct tracker *tk, const struct update *u, bool *out, struct err *e)
@@ -83,18 +86,6 @@ static int handle(struct tracker *tk, struct update *u, struct err *e)
 	return store_update_put(tk->st, u, e);
 }
 
-/* Phases end by the clock too: silence and soaking call nobody. */
-static int due_phases(struct tracker *tk, struct err *e)
-{
-	struct rollout page[PHASES];
-	int n = store_rollout_due(tk->st, tk->now.track, PHASES, page, e);
-
-	for (int i = 0; i < n; i++)
-		if (phase_due(tk, &page[i], e) < 0)
-			return -1;
-	return n;
-}
-
 static int next_due(struct tracker *tk, int64_t *track, struct err *e)
 {
 	int64_t phase = 0;
@@ -108,18 +99,102 @@ static int next_due(struct tracker *tk, int64_t *track, struct err *e)
 	return 0;
 }
 
-int scheduler_pass(struct tracker *tk, int limit, int64_t *next_track, struct err *e)
+/* The disk's troubles concern all of them, and are over for all of them. */
+static bool of_the_disk(const struct tracker *tk, enum err_code code)
 {
+	return code == ERR_FULL || code == ERR_IO || store_batch_broken(tk->st);
+}
+
+/*
+ * Each in a savepoint of its own: one that fails takes nothing back of the others. 1 done,
+ * 0 undone and to be put off, so that it does not hold up those behind it; -1.
+ */
+struct alone {
+	struct tracker *tk;
+	unsigned effects;
+	struct err why;
+};
+
+static struct alone alone_begin(struct tracker *tk)
+{
+	store_handler_begin(tk->st);
+	return (struct alone){ .tk = tk, .effects = tk->fx ? tk->fx->n : 0 };
+}
+
+static int alone_end(struct alone *x, int rc, struct err *e)
+{
+	struct tracker *tk = x->tk;
+
+	if (store_handler_end(tk->st, rc >= 0, e) != 0)
+		return -1;
+	if (rc >= 0)
+		return 1;
+	if (tk->fx)
+		tk->fx->n = x->effects;
+	if (!of_the_disk(tk, x->why.code))
+		return 0;
+	if (e)
+		*e = x->why;
+	return -1;
+}
+
+static int handle_alone(struct tracker *tk, struct update *u, struct err *e)
+{
+	struct update before = *u;
+	struct alone x = alone_begin(tk);
+	int rc = alone_end(&x, handle(tk, u, &x.why), e);
+
+	if (rc != 0)
+		return rc;
+	log_error("update=%lld dev=%lld is due but cannot be handled: %s", (long long)u->id,
+		  (long long)u->dev, log_safe(x.why.text));
+	before.track_due = tk->now.track + RETRY_MS;
+	return store_update_put(tk->st, &before, e);
+}
+
+/* Phases end by the clock too: silence and soaking call nobody. */
+static int phase_alone(struct tracker *tk, struct rollout *r, struct err *e)
+{
+	struct rollout before = *r;
+	struct alone x = alone_begin(tk);
+	int rc = alone_end(&x, phase_due(tk, r, &x.why), e);
+
+	if (rc != 0)
+		return rc;
+	log_error("rollout=%lld has a phase that is due but cannot be handled: %s",
+		  (long long)r->id, log_safe(x.why.text));
+	before.track_due = tk->now.track + RETRY_MS;
+	return store_rollout_put(tk->st, &before, e);
+}
+
+static int due_phases(struct tracker *tk, struct err *e)
+{
+	struct rollout page[PHASES];
+	int n = store_rollout_due(tk->st, tk->now.track, PHASES, page, e);
+
+	for (int i = 0; i < n; i++)
+		if (phase_alone(tk, &page[i], e) < 0)
+			return -1;
+	return n;
+}
+
+int scheduler_pass(struct tracker *tk, int limit, int64_t budget_us, int64_t *next_track,
+		   struct err *e)
+{
+	int64_t until = clock_mono_us() + budget_us;
 	struct update page[PAGE];
+	bool late = false;
 	int done = 0, n;
 
 	do {
 		int room = limit - done < PAGE ? limit - done : PAGE;
 		n = room > 0 ? store_update_due(tk->st, tk->now.track, room, page, e) : 0;
-		for (int i = 0; i < n; i++, done++)
-			if (handle(tk, &page[i], e) < 0)
+		for (int i = 0; i < n && !late; i++, done++) {
+			if (handle_alone(tk, &page[i], e) < 0)
 				return -1;
-	} while (n == PAGE && effects_room(tk->fx) > 8 * PAGE);
+			late = clock_mono_us() >= until;
+		}
+	} while (n == PAGE && !late && effects_room(tk->fx) > 8 * PAGE);
 	if (n < 0 || due_phases(tk, e) < 0 || next_due(tk, next_track, e) < 0)
 		return -1;
 	return done;

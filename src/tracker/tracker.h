@@ -29,6 +29,10 @@ struct tracker {
 	struct arena *a;
 	/* "uid:0", "token:ci", "device:lamp-1", "system": cause and audit */
 	const char *who;
+	/* of jobs that are not the tracker's own, for jobs_slice */
+	const struct job_kind *kinds;
+	size_t n_kinds;
+	void *kinds_ctx;		/* what their steps need besides */
 };
 
 /*
@@ -195,11 +199,27 @@ int rollout_dry_run(struct tracker *tk, const struct rollout_spec *s, int64_t *d
 /* ---- time (scheduler.c) and long work (jobs.c) ---- */
 
 /*
- * Handle up to limit due updates; *next_track: when to come again (0: nothing due). Returns
- * how many, -1.
+ * Handle due updates, up to limit and for about budget_us; *next_track: when to come again (0:
+ * nothing due). One that fails takes back nothing of the others: it is tried again later.
+ * In a batch, outside handlers. Returns how many, -1.
  */
-int scheduler_pass(struct tracker *tk, int limit, int64_t *next_track, struct err *e);
-/* One slice of the oldest running job, <= budget_us by the clock. 1 more work waits, 0 none, -1. */
+int scheduler_pass(struct tracker *tk, int limit, int64_t budget_us, int64_t *next_track,
+		   struct err *e);
+/*
+ * Long work in steps, a few ms at most each, which may be run again: what one leaves is in rows
+ * and in j's cursor, done, total and result. At most 128 effects.
+ */
+enum step { STEP_MORE, STEP_DONE, STEP_ERROR };
+struct job_kind {
+	const char *kind;
+	enum step (*step)(struct tracker *tk, struct job *j, struct err *e);
+};
+int job_start(struct tracker *tk, const char *kind, int64_t ref, struct job *out, struct err *e);
+/*
+ * One slice of the oldest running job, <= budget_us by the clock. In a batch, outside handlers.
+ * A job that fails for the moment is tried again later, a few times. 1 more work waits, 0
+ * none, -1.
+ */
 int jobs_slice(struct tracker *tk, int64_t budget_us, struct err *e);
 int job_cancel(struct tracker *tk, int64_t id, struct err *e);
 

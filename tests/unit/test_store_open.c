@@ -249,6 +249,7 @@ static const struct {
 	{ "HISTORY_OF_UPDATE", "SCAN chain" },
 	{ "HISTORY_OF_DEVICE", "SCAN chain" },
 	/* sorts of a handful: a device's open updates, credentials of one identity */
+	{ "UPDATE_OPEN_LIST", "USE TEMP B-TREE" },
 	{ "UPDATE_FIRST_WAITING", "USE TEMP B-TREE" },
 	{ "CREDENTIAL_BY_IDENTITY", "USE TEMP B-TREE" },
 	/* the answers kept for one asker: as many as it may have */

@@ -41,6 +41,7 @@ START_TEST(test_update_round_trip)
 			    .offer_boot = UINT64_MAX,
 			    .track_due = 5,
 			    .track_deadline = 6,
+			    .phase = 3,
 			    .not_before = 7,
 			    .not_after = 8,
 			    .reason = "why",
@@ -169,10 +170,17 @@ START_TEST(test_which_update_is_open)
 	ck_assert_int_eq(u.id, low);
 	ck_assert_int_eq(store_update_latest(b.st, dev, &u, &b.e), 1);
 	ck_assert_int_eq(u.id, low);
+	/* and so do they all */
+	const int64_t order[] = { low, crit, n1, n2 };
+	ck_assert_int_eq(store_update_open_list(b.st, dev, 8, list, &b.e), 4);
+	for (int i = 0; i < 4; i++)
+		ck_assert_int_eq(list[i].id, order[i]);
+	ck_assert_int_eq(store_update_open_list(b.st, dev, 2, list, &b.e), 2);
 	u.state = UPDATE_SUCCEEDED;
 	ok(store_update_put(b.st, &u, e));
 	ck_assert_int_eq(store_update_open(b.st, dev, &u, &b.e), 1);
 	ck_assert_int_eq(u.id, crit);
+	ck_assert_int_eq(store_update_open_list(b.st, dev, 8, list, &b.e), 3);
 	ck_assert_int_eq(store_update_list(b.st, 0, dev, 0, 8, list, &b.e), 4);
 	ck_assert_int_eq(store_update_list(b.st, 0, dev, n1, 1, list, &b.e), 1);
 	ck_assert_int_eq(list[0].id, n2);
@@ -455,13 +463,16 @@ START_TEST(test_jobs)
 			 .total = 8,
 			 .by = "me",
 			 .result = "",
-			 .created = 9 };
+			 .created = 9,
+			 .tries = 2,
+			 .due = 70 };
 	struct job k = j, got, list[3];
 
-	ck_assert_int_eq(store_job_next(b.st, &got, &b.e), 0);
+	ck_assert_int_eq(store_job_next(b.st, 0, &got, &b.e), 0);
 	ok(store_job_add(b.st, &j, e));
 	ok(store_job_add(b.st, &k, e));
-	ck_assert_int_eq(store_job_next(b.st, &got, &b.e), 1);
+	ck_assert_int_eq(store_job_next(b.st, 69, &got, &b.e), 0);
+	ck_assert_int_eq(store_job_next(b.st, 70, &got, &b.e), 1);
 	ck_assert(same(&got, &j));
 	for (int s = JOB_STATE_COUNT - 1; s > 0; s--) {
 		j.state = (enum job_state)s;
@@ -470,7 +481,7 @@ START_TEST(test_jobs)
 		ck_assert_int_eq(store_job_get(b.st, j.id, &got, &b.e), 1);
 		ck_assert(same(&got, &j));
 	}
-	ck_assert_int_eq(store_job_next(b.st, &got, &b.e), 1);
+	ck_assert_int_eq(store_job_next(b.st, 70, &got, &b.e), 1);
 	ck_assert_int_eq(got.id, k.id);
 	ck_assert_int_eq(store_job_list(b.st, 0, 3, list, &b.e), 2);
 	ck_assert_int_eq(store_job_list(b.st, k.id, 3, list, &b.e), 0);

@@ -187,10 +187,108 @@ START_TEST(test_revocation_goes_before_other_jobs)
 
 	WORLD_OK(&w, rollout_create(&w.tk, &s, &r, &job, &w.err));
 	WORLD_OK(&w, anchor_revoke(&w.tk, w.anchor.id, &w.err));
-	WORLD_OK(&w, jobs_slice(&w.tk, 1000000, &w.err));
+	WORLD_TURN(&w, jobs_slice(&w.tk, 1000000, &w.err));
 	ck_assert_int_eq(store_release_get(w.st, rel.id, &now, &w.err), 1);
 	ck_assert_int_eq(now.state, RELEASE_WITHDRAWN);
 	ck_assert_int_eq(world_rollout_now(&w, r.id).state, ROLLOUT_CREATING);
+}
+END_TEST
+
+static int stuck_steps;
+
+static enum step stuck_step(struct tracker *tk, struct job *j, struct err *e)
+{
+	int64_t dev;
+
+	stuck_steps++;
+	j->cursor++;
+	/* what a failing step wrote is taken back */
+	if (store_meta_put_int(tk->st, "stuck", 1, e) < 0 ||
+	    store_meta_get_int(tk->st, "stuck", &dev, e) != 1)
+		return STEP_ERROR;
+	err_set(e, ERR_INTERNAL, "it never works");
+	return STEP_ERROR;
+}
+
+static enum step easy_step(struct tracker *tk, struct job *j, struct err *e)
+{
+	(void)tk;
+	(void)j;
+	(void)e;
+	return STEP_DONE;
+}
+
+/* A job that cannot go on keeps nobody back, and has failed in the end. */
+START_TEST(test_a_job_that_is_stuck)
+{
+	static const struct job_kind kinds[] = { { "stuck", stuck_step }, { "easy", easy_step } };
+	struct job stuck, easy;
+	int64_t n;
+
+	w.tk.kinds = kinds;
+	w.tk.n_kinds = 2;
+	WORLD_OK(&w, job_start(&w.tk, "stuck", 0, &stuck, &w.err));
+	WORLD_OK(&w, job_start(&w.tk, "easy", 0, &easy, &w.err));
+	ck_assert_int_eq(WORLD_TURN(&w, jobs_slice(&w.tk, 0, &w.err)), 1);
+	ck_assert_int_eq(WORLD_TURN(&w, jobs_slice(&w.tk, 0, &w.err)), 1);
+	ck_assert_int_eq(store_job_get(w.st, easy.id, &easy, &w.err), 1);
+	ck_assert_int_eq(easy.state, JOB_DONE);
+	ck_assert_int_eq(store_job_get(w.st, stuck.id, &stuck, &w.err), 1);
+	ck_assert_int_eq(stuck.state, JOB_RUNNING);
+	ck_assert_int_eq(stuck.cursor, 0);
+	ck_assert_int_eq(store_meta_get_int(w.st, "stuck", &n, &w.err), 0);
+	/* not at once again */
+	ck_assert_int_eq(WORLD_TURN(&w, jobs_slice(&w.tk, 0, &w.err)), 0);
+	for (int i = 0; i < 100 && stuck.state == JOB_RUNNING; i++) {
+		world_wait(&w, 60);
+		world_jobs(&w);
+		ck_assert_int_eq(store_job_get(w.st, stuck.id, &stuck, &w.err), 1);
+	}
+	ck_assert_int_eq(stuck.state, JOB_FAILED);
+	ck_assert_str_eq(stuck.result, "it never works");
+	ck_assert_int_eq(stuck_steps, 6);
+}
+END_TEST
+
+/* One that cannot be handled takes nothing back of the others, and does not come at once again. */
+START_TEST(test_one_due_update_fails)
+{
+	struct rollout_delta less = { .in_flight = -1 };
+
+	world_enrol(&w, "lamp-2", "1.0", 1);
+	struct rollout one = world_rollout(&w, &rel, "one", "id == lamp-1", 1);
+	world_rollout(&w, &rel, "two", "id == lamp-2", 1);
+	int64_t bad = world_ask(&w, "lamp-1"), good = world_ask(&w, "lamp-2"), next = 0;
+	ck_assert(bad > 0 && good > 0);
+	w.policy.strategy[URGENCY_NORMAL].retries = 0;
+	/* its end would count below nothing */
+	WORLD_OK(&w, store_rollout_count(w.st, one.id, &less, &w.err));
+	world_wait(&w, 7 * 86400);
+	WORLD_TURN(&w, scheduler_pass(&w.tk, 100, 1000000, &next, &w.err));
+	assert_state(good, UPDATE_TIMED_OUT);
+	assert_state(bad, UPDATE_OFFERED);
+	ck_assert_int_gt(next, w.tk.now.track);
+	ck_assert_int_eq(world_update(&w, bad).track_due, next);
+	less.in_flight = 1;
+	WORLD_OK(&w, store_rollout_count(w.st, one.id, &less, &w.err));
+	world_wait(&w, 86400);
+	world_schedule(&w);
+	assert_state(bad, UPDATE_TIMED_OUT);
+}
+END_TEST
+
+/* A pass without time handles one, so that it ends, and comes again at once. */
+START_TEST(test_a_pass_has_its_time)
+{
+	int64_t next = 0;
+
+	world_enrol(&w, "lamp-2", "1.0", 1);
+	world_rollout(&w, &rel, "one", "all", 2);
+	ck_assert(world_ask(&w, "lamp-1") > 0 && world_ask(&w, "lamp-2") > 0);
+	world_wait(&w, 7 * 86400);
+	ck_assert_int_eq(WORLD_TURN(&w, scheduler_pass(&w.tk, 100, 0, &next, &w.err)), 1);
+	ck_assert_int_le(next, w.tk.now.track);
+	ck_assert_int_gt(next, 0);
 }
 END_TEST
 
@@ -209,6 +307,9 @@ int main(void)
 	tcase_add_test(t, test_no_offer_without_a_slot_after_preempting);
 	tcase_add_test(t, test_a_revoked_anchor_closes_routes_at_once);
 	tcase_add_test(t, test_revocation_goes_before_other_jobs);
+	tcase_add_test(t, test_a_job_that_is_stuck);
+	tcase_add_test(t, test_one_due_update_fails);
+	tcase_add_test(t, test_a_pass_has_its_time);
 	suite_add_tcase(s, t);
 	SRunner *r = srunner_create(s);
 	srunner_run_all(r, CK_NORMAL);

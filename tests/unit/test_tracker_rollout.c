@@ -105,7 +105,7 @@ START_TEST(test_created_by_a_job_that_survives_crashes)
 	ck_assert_int_eq(w.err.code, ERR_CONFLICT);
 	world_commit(&w);
 	for (int i = 0; i < 20 && world_rollout_now(&w, r.id).state == ROLLOUT_CREATING; i++) {
-		WORLD_OK(&w, jobs_slice(&w.tk, 0, &w.err));
+		WORLD_TURN(&w, jobs_slice(&w.tk, 0, &w.err));
 		if (i % 2 == 0)
 			world_crash(&w); /* this slice never was */
 		else
@@ -121,7 +121,7 @@ START_TEST(test_created_by_a_job_that_survives_crashes)
 	ck_assert_int_eq(store_update_open(w.st, d.dev, &u, &w.err), 0);
 	WORLD_OK(&w, rollout_start(&w.tk, &r, &w.err));
 	int notified = 0;
-	while (WORLD_OK(&w, jobs_slice(&w.tk, 0, &w.err)) > 0) {
+	while (WORLD_TURN(&w, jobs_slice(&w.tk, 0, &w.err)) > 0) {
 		for (unsigned i = 0; i < w.fx.n; i++)
 			notified += w.fx.v[i].kind == EFFECT_NOTIFY;
 		effects_clear(&w.fx);
@@ -139,7 +139,7 @@ START_TEST(test_one_of_many)
 
 	enrol(3000);
 	ck_assert_int_eq(create(&s, &r), 0);
-	while (WORLD_OK(&w, jobs_slice(&w.tk, 0, &w.err)) > 0)
+	while (WORLD_TURN(&w, jobs_slice(&w.tk, 0, &w.err)) > 0)
 		steps++;
 	ck_assert_int_ge(steps, 3);
 	r = world_rollout_now(&w, r.id);
@@ -295,7 +295,7 @@ START_TEST(test_jobs_that_are_cancelled)
 	ck_assert_int_eq(WORLD_DO(&w, job_cancel(&w.tk, job.id, &w.err)), -1);
 	ck_assert_int_eq(WORLD_DO(&w, job_cancel(&w.tk, 99, &w.err)), -1);
 	ck_assert_int_eq(w.err.code, ERR_NOT_FOUND);
-	ck_assert_int_eq(WORLD_OK(&w, jobs_slice(&w.tk, 0, &w.err)), 0);
+	ck_assert_int_eq(WORLD_TURN(&w, jobs_slice(&w.tk, 0, &w.err)), 0);
 	struct job odd = { .kind = "juggle", .state = JOB_RUNNING };
 	WORLD_OK(&w, store_job_add(w.st, &odd, &w.err));
 	world_jobs(&w);
@@ -303,7 +303,7 @@ START_TEST(test_jobs_that_are_cancelled)
 	ck_assert_int_eq(odd.state, JOB_FAILED);
 	/* trust is withdrawn whole */
 	WORLD_OK(&w, anchor_revoke(&w.tk, w.anchor.id, &w.err));
-	ck_assert_int_eq(store_job_next(w.st, &job, &w.err), 1);
+	ck_assert_int_eq(store_job_next(w.st, INT64_MAX, &job, &w.err), 1);
 	ck_assert_int_eq(WORLD_DO(&w, job_cancel(&w.tk, job.id, &w.err)), -1);
 }
 END_TEST
@@ -387,6 +387,34 @@ START_TEST(test_a_canary_that_fails_stops_the_rest)
 }
 END_TEST
 
+/* Who ends late counts for the phase it joined, not for the one that is open by then. */
+START_TEST(test_a_late_end_counts_where_it_joined)
+{
+	static const struct phase phases[] = {
+		{ .count = 2, .success_percent = 50, .timeout_s = 600 },
+		{ .count = 2, .success_percent = 100 },
+		{ .percent = 100 },
+	};
+	struct phase now[4];
+
+	enrol(6);
+	struct rollout r = phased(phases, 3);
+	ck_assert_int_eq(offered(6), 2);
+	ck_assert_int_eq(world_register(&w, "lamp-0", 2, 1, "2.0", 5), 0);
+	world_wait(&w, 600);
+	ck_assert_int_gt(world_ask(&w, "lamp-2"), 0);
+	ck_assert_int_eq(world_rollout_now(&w, r.id).phase, 2);
+	ck_assert_int_eq(world_register(&w, "lamp-1", 2, 1, "2.0", 5), 0);
+	ck_assert_int_eq(store_phase_list(w.st, r.id, now, 4, &w.err), 3);
+	ck_assert_int_eq(now[0].total, 2);
+	ck_assert_int_eq(now[0].done, 2);
+	ck_assert_int_eq(now[0].succeeded, 2);
+	ck_assert_int_eq(now[1].total, 1);
+	ck_assert_int_eq(now[1].done, 0);
+	ck_assert_int_eq(now[1].succeeded, 0);
+}
+END_TEST
+
 START_TEST(test_soak)
 {
 	static const struct phase phases[] = { { .count = 1, .soak_s = 600 }, { .percent = 100 } };
@@ -408,7 +436,8 @@ static bool notifies(void)
 {
 	struct job j;
 
-	return store_job_next(w.st, &j, &w.err) == 1 && strcmp(j.kind, "rollout-notify") == 0;
+	return store_job_next(w.st, INT64_MAX, &j, &w.err) == 1 &&
+	       strcmp(j.kind, "rollout-notify") == 0;
 }
 
 static int64_t scheduled(void)
@@ -416,7 +445,7 @@ static int64_t scheduled(void)
 	int64_t next = 0;
 
 	effects_clear(&w.fx);
-	ck_assert_int_ge(WORLD_DO(&w, scheduler_pass(&w.tk, 100, &next, &w.err)), 0);
+	WORLD_TURN(&w, scheduler_pass(&w.tk, 100, 1000000, &next, &w.err));
 	return next;
 }
 
@@ -683,6 +712,7 @@ int main(void)
 	tcase_add_test(t, test_jobs_that_are_cancelled);
 	tcase_add_test(t, test_canary_first);
 	tcase_add_test(t, test_a_canary_that_fails_stops_the_rest);
+	tcase_add_test(t, test_a_late_end_counts_where_it_joined);
 	tcase_add_test(t, test_soak);
 	tcase_add_test(t, test_soak_ends_by_the_schedule);
 	tcase_add_test(t, test_a_phase_without_soak_closes_at_once);

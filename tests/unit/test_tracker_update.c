@@ -287,6 +287,28 @@ START_TEST(test_deferrals_run_out)
 }
 END_TEST
 
+/* The word in a report is no way round the limits of a decision. */
+START_TEST(test_deferrals_by_report_run_out_too)
+{
+	uint64_t counter = 2;
+	int64_t u = world_ask(&w, "lamp-1");
+
+	w.policy.strategy[URGENCY_NORMAL].defer_count = 2;
+	w.policy.strategy[URGENCY_NORMAL].defer_max_s = 10;
+	for (int i = 0; i < 2; i++) {
+		ck_assert_int_eq(world_report(&w, "lamp-1", 1, counter++, u, "deferred"), 0);
+		ck_assert_int_eq(world_update(&w, u).state, UPDATE_DEFERRED);
+		/* and not for longer either */
+		ck_assert_int_eq(world_update(&w, u).track_due, w.tk.now.track + 10000);
+		world_wait(&w, 10);
+		ck_assert_int_eq(world_ask(&w, "lamp-1"), u);
+	}
+	ck_assert_int_eq(world_report(&w, "lamp-1", 1, counter++, u, "deferred"), 0);
+	ck_assert_int_eq(world_update(&w, u).state, UPDATE_OFFERED);
+	ck_assert_int_eq(world_update(&w, u).deferrals, 2);
+}
+END_TEST
+
 START_TEST(test_a_deadline_ends_deferrals)
 {
 	struct decision_answer a;
@@ -662,11 +684,11 @@ START_TEST(test_the_end_of_a_deferral_is_told)
 
 	ck_assert_int_eq(decide("lamp-1", 2, u, DECISION_DEFER, 600, &a), 0);
 	world_wait(&w, 599);
-	ck_assert_int_eq(WORLD_OK(&w, scheduler_pass(&w.tk, 100, &next, &w.err)), 0);
+	ck_assert_int_eq(WORLD_TURN(&w, scheduler_pass(&w.tk, 100, 1000000, &next, &w.err)), 0);
 	ck_assert_int_eq(next, w.tk.now.track + 1000);
 	world_wait(&w, 1);
 	effects_clear(&w.fx);
-	ck_assert_int_eq(WORLD_OK(&w, scheduler_pass(&w.tk, 100, &next, &w.err)), 1);
+	ck_assert_int_eq(WORLD_TURN(&w, scheduler_pass(&w.tk, 100, 1000000, &next, &w.err)), 1);
 	ck_assert_uint_eq(w.fx.n, 1);
 	ck_assert_int_eq(w.fx.v[0].kind, EFFECT_NOTIFY);
 	ck_assert_str_eq(w.fx.v[0].device, "lamp-1");
@@ -756,6 +778,7 @@ int main(void)
 	tcase_add_test(t, test_defer_within_the_limits);
 	tcase_add_test(t, test_defer_over_the_limits);
 	tcase_add_test(t, test_deferrals_run_out);
+	tcase_add_test(t, test_deferrals_by_report_run_out_too);
 	tcase_add_test(t, test_a_deadline_ends_deferrals);
 	tcase_add_test(t, test_accept_while_deferred_takes_a_slot);
 	tcase_add_test(t, test_failure_is_retried_after_back_off);

@@ -219,7 +219,7 @@ void world_jobs(struct world *w)
 	int more;
 
 	do {
-		more = WORLD_OK(w, jobs_slice(&w->tk, 1000000, &w->err));
+		more = WORLD_TURN(w, jobs_slice(&w->tk, 1000000, &w->err));
 		effects_clear(&w->fx);
 	} while (more > 0);
 }
@@ -289,7 +289,7 @@ void world_schedule(struct world *w)
 {
 	int64_t next;
 
-	WORLD_OK(w, scheduler_pass(&w->tk, 10000, &next, &w->err));
+	WORLD_TURN(w, scheduler_pass(&w->tk, 10000, 1000000, &next, &w->err));
 	effects_clear(&w->fx);
 }
 

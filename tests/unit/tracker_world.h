@@ -55,6 +55,13 @@ struct world_author world_author(struct world *w, uint64_t sequence, const char 
 		world_handled((w), world_result >= 0);                           \
 		world_result;                                                    \
 	})
+/* Between handlers: jobs and the schedule. */
+#define WORLD_TURN(w, expr)                                                       \
+	({                                                                        \
+		int world_turn = (expr);                                          \
+		ck_assert_msg(world_turn >= 0, "%s: %s", #expr, (w)->err.text);   \
+		world_turn;                                                       \
+	})
 /* The same, and it must succeed. */
 #define WORLD_OK(w, expr)                                                        \
 	({                                                                       \
