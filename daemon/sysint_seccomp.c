@@ -87,7 +87,6 @@ static const struct rule front_rules[] = {
 	CALL(close),
 	CALL(lseek),
 	CALL(fstat),
-	CALL_IF(newfstatat, { EQUALS, 3, AT_EMPTY_PATH }),
 	CALL_IF(fcntl, { EQUALS, 1, F_GETFL }),
 	CALL_IF(fcntl, { EQUALS, 1, F_SETFL }),
 	CALL_IF(fcntl, { EQUALS, 1, F_GETFD }),

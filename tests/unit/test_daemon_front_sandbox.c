@@ -65,6 +65,17 @@ static bool read_the_database(void)
 	       refused(rename(database, file)) && refused(unlink(database));
 }
 
+static bool look_at_a_file(void)
+{
+	struct stat st;
+
+	/* AT_EMPTY_PATH allows an empty path, it does not ask for one */
+	return refused(stat(file, &st)) && refused(access(file, F_OK)) &&
+	       refused(syscall(SYS_newfstatat, AT_FDCWD, "/etc/passwd", &st, AT_EMPTY_PATH)) &&
+	       refused(syscall(SYS_newfstatat, 0, database, &st, AT_EMPTY_PATH)) &&
+	       refused(syscall(SYS_statx, AT_FDCWD, file, AT_EMPTY_PATH, 0, &st));
+}
+
 static bool exec_a_program(void)
 {
 	char *argv[] = { NULL };
@@ -154,6 +165,7 @@ static const struct {
 	{ "open a file", open_a_file, true },
 	{ "make a file", make_a_file, true },
 	{ "read the database", read_the_database, true },
+	{ "look at a file", look_at_a_file, true },
 	{ "exec a program", exec_a_program, false },
 	{ "start a process", start_a_process, true },
 	{ "trace the core", trace_the_core, true },
