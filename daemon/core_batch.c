@@ -148,9 +148,7 @@ static void admit(struct core *c, struct core_lane *l, unsigned i)
 		return;
 	b->admitted[i] =
 		service_admit(c->service, l->lane, en->session, &en->evidence, &c->now) == 1;
-	if (b->admitted[i])
-		l->sessions++;
-	else
+	if (!b->admitted[i])
 		b->refused[b->n_refused++] = en->session;
 }
 
@@ -295,13 +293,9 @@ static void close_sessions(struct core *c, struct core_lane *l)
 {
 	const struct core_batch *b = &c->batch;
 
-	for (unsigned i = 0; i < b->n_entries; i++) {
-		if (b->entries[i].type != ENTRY_CLOSED)
-			continue;
-		service_closed(c->service, l->lane, b->entries[i].session);
-		if (l->sessions)
-			l->sessions--;
-	}
+	for (unsigned i = 0; i < b->n_entries; i++)
+		if (b->entries[i].type == ENTRY_CLOSED)
+			service_closed(c->service, l->lane, b->entries[i].session);
 }
 
 int core_batch_run(struct core *c, struct core_lane *l, struct slice body, struct err *e)
@@ -325,6 +319,5 @@ int core_batch_run(struct core *c, struct core_lane *l, struct slice body, struc
 	send_replies(l, b);
 	core_effects_send(c);
 	close_sessions(c, l);
-	c->stats.sessions[l->lane] = l->sessions;
 	return 0;
 }

@@ -59,7 +59,6 @@ struct core_lane {
 	bool broken; /* to be closed at the end of the turn */
 	struct object_set objects; /* whose descriptors it has */
 	struct core_upload uploads[CORE_UPLOADS_MAX];
-	uint64_t sessions;
 };
 
 /* A batch while it runs; kept for the next one to save allocations. */

@@ -32,7 +32,6 @@ static void lane_close(struct loop *lp, struct core_lane *l)
 	channel_free(l->ch);
 	l->ch = NULL;
 	l->greeted = l->readable = l->more = l->broken = false;
-	l->sessions = c->stats.sessions[l->lane] = 0;
 	object_set_clear(&l->objects);
 	core_upload_reset(l);
 	service_lane_reset(c->service, l->lane);
@@ -162,8 +161,9 @@ static void dump(const struct core *c)
 		   c->stats.refused_busy, c->n_prepare, c->now.track, c->now.wall_trusted,
 		   c->trouble);
 	for (unsigned i = 0; i < LANE_COUNT; i++)
-		log_notice("state: lane=%u front=%d sessions=%" PRIu64 " objects=%u", i,
-			   c->lanes[i].ch != NULL, c->lanes[i].sessions, c->lanes[i].objects.n);
+		log_notice("state: lane=%u front=%d sessions=%zu objects=%u", i,
+			   c->lanes[i].ch != NULL, service_sessions(c->service, (enum lane)i),
+			   c->lanes[i].objects.n);
 }
 
 static void parent_event(struct loop *lp, const struct child_event *ev)

@@ -62,6 +62,7 @@ int service_admit(struct service *sv, enum lane lane, uint64_t session, const st
 		  const struct now *now);
 void service_closed(struct service *sv, enum lane lane, uint64_t session);
 void service_lane_reset(struct service *sv, enum lane lane);	/* the front was replaced */
+size_t service_sessions(const struct service *sv, enum lane lane);	/* how many there are */
 /* Sessions an effect ends: fills up to limit handles, returns how many. */
 int service_sessions_of(struct service *sv, enum lane lane, const struct effect *fx, uint64_t *out,
 			int limit);
@@ -116,7 +117,6 @@ void service_unavailable(const struct request *rq, enum err_code why, struct are
 /* Counters for /metrics and the watchdog: the caller's, read whenever they are asked for. */
 struct service_stats {
 	uint64_t batches, requests, commits, commit_us_total, commit_us_max, refused_busy;
-	uint64_t sessions[LANE_COUNT];
 	bool trouble; /* the last write failed: /readyz says so */
 };
 void service_set_stats(struct service *sv, const struct service_stats *stats);

@@ -214,6 +214,11 @@ void service_lane_reset(struct service *sv, enum lane lane)
 		sessions_clear(&sv->lanes[lane]);
 }
 
+size_t service_sessions(const struct service *sv, enum lane lane)
+{
+	return (unsigned)lane < LANE_COUNT ? sv->lanes[lane].n : 0;
+}
+
 static bool ends(const struct effect *fx, const struct session *s)
 {
 	if (fx->kind == EFFECT_DROP_DEVICE)
