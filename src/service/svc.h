@@ -86,6 +86,19 @@ int svc_object_path(struct call *c, struct err *e);
 /* What several subjects show of one another. */
 /* Into c->device; outside the asker's scope it is not there. */
 int call_load_device(struct call *c, unsigned hole, struct err *e);
+/* A kind of thing named by its digest, hole 0 of its routes; row: its model, of this size. */
+struct goods {
+	const char *what;
+	size_t size;
+	int (*get)(struct store *st, const struct digest *d, void *row, struct err *e);
+	int (*list)(struct store *st, int64_t after, int limit, int64_t *ids, void *rows,
+		    struct err *e);
+	void (*put)(struct call *c, struct doc *d, const void *row);
+	int (*reply)(struct call *c, uint16_t status, const void *row, struct err *e);
+};
+int goods_load(struct call *c, const struct goods *g, void *row, struct err *e);
+int goods_show(struct call *c, const struct goods *g, struct err *e);
+int goods_list(struct call *c, const struct goods *g, struct err *e);
 /* By number or name. */
 int hole_release(struct call *c, unsigned i, struct release *out, struct err *e);
 int release_of_text(struct call *c, const char *text, struct release *out, struct err *e);

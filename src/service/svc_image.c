@@ -27,51 +27,50 @@ int reply_image(struct call *c, uint16_t status, const struct image *i, struct e
 	return reply_doc(c, status, d, e);
 }
 
-int svc_image_list(struct call *c, struct err *e)
+static int get(struct store *st, const struct digest *d, void *row, struct err *e)
 {
-	struct image *rows = arena_alloc(c->tk.a, sizeof(*rows) * PAGE_ROWS);
-	int64_t ids[PAGE_ROWS];
-	struct page p;
-	int want;
-
-	if (!rows || page_begin(&p, c, e) != 0)
-		return rows ? -1 : err_set(e, ERR_NO_MEMORY, "no memory for the page");
-	while ((want = page_want(&p)) > 0) {
-		int n = store_image_list(c->tk.st, p.after, want, ids, rows, e);
-
-		if (n < 0)
-			return -1;
-		for (int i = 0; i < n; i++)
-			put_image(c, page_item(&p), &rows[i]);
-		if (!page_step(&p, want, n, n ? ids[n - 1] : 0))
-			break;
-	}
-	return page_end(&p, e);
+	return store_image_get(st, d, row, e);
 }
 
-static int load(struct call *c, struct image *i, struct err *e)
+static int list(struct store *st, int64_t after, int limit, int64_t *ids, void *rows, struct err *e)
 {
-	struct digest d;
+	return store_image_list(st, after, limit, ids, rows, e);
+}
 
-	if (hole_digest(c, 0, &d, e) != 0)
-		return -1;
-	return found_or(store_image_get(c->tk.st, &d, i, e), e, "image");
+static void put(struct call *c, struct doc *d, const void *row)
+{
+	put_image(c, d, row);
+}
+
+static int reply(struct call *c, uint16_t status, const void *row, struct err *e)
+{
+	return reply_image(c, status, row, e);
+}
+
+static const struct goods goods = {
+	.what = "image",
+	.size = sizeof(struct image),
+	.get = get,
+	.list = list,
+	.put = put,
+	.reply = reply,
+};
+
+int svc_image_list(struct call *c, struct err *e)
+{
+	return goods_list(c, &goods, e);
 }
 
 int svc_image_show(struct call *c, struct err *e)
 {
-	struct image i;
-
-	if (load(c, &i, e) != 0)
-		return -1;
-	return reply_image(c, 200, &i, e);
+	return goods_show(c, &goods, e);
 }
 
 int svc_image_content(struct call *c, struct err *e)
 {
 	struct image i;
 
-	if (load(c, &i, e) != 0)
+	if (goods_load(c, &goods, &i, e) != 0)
 		return -1;
 	if (!i.sealed)
 		return err_set(e, ERR_NOT_FOUND, "the image is not whole");
@@ -84,7 +83,7 @@ int svc_image_remove(struct call *c, struct err *e)
 	char hex[DIGEST_TEXT];
 	struct image i;
 
-	if (load(c, &i, e) != 0)
+	if (goods_load(c, &goods, &i, e) != 0)
 		return -1;
 	digest_text(hex, &i.digest);
 	if (store_image_remove(c->tk.st, &i.digest, e) != 0 ||

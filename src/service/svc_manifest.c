@@ -85,44 +85,43 @@ int svc_manifest_add(struct call *c, struct err *e)
 	return reply_whole(c, 201, &m, e);
 }
 
-int svc_manifest_list(struct call *c, struct err *e)
+static int get(struct store *st, const struct digest *d, void *row, struct err *e)
 {
-	struct manifest *rows = arena_alloc(c->tk.a, sizeof(*rows) * PAGE_ROWS);
-	int64_t ids[PAGE_ROWS];
-	struct page p;
-	int want;
-
-	if (!rows || page_begin(&p, c, e) != 0)
-		return rows ? -1 : err_set(e, ERR_NO_MEMORY, "no memory for the page");
-	while ((want = page_want(&p)) > 0) {
-		int n = store_manifest_list(c->tk.st, p.after, want, ids, rows, e);
-
-		if (n < 0)
-			return -1;
-		for (int i = 0; i < n; i++)
-			put_manifest(c, page_item(&p), &rows[i]);
-		if (!page_step(&p, want, n, n ? ids[n - 1] : 0))
-			break;
-	}
-	return page_end(&p, e);
+	return store_manifest_get(st, d, row, e);
 }
 
-static int load(struct call *c, struct manifest *m, struct err *e)
+static int list(struct store *st, int64_t after, int limit, int64_t *ids, void *rows, struct err *e)
 {
-	struct digest d;
+	return store_manifest_list(st, after, limit, ids, rows, e);
+}
 
-	if (hole_digest(c, 0, &d, e) != 0)
-		return -1;
-	return found_or(store_manifest_get(c->tk.st, &d, m, e), e, "manifest");
+static void put(struct call *c, struct doc *d, const void *row)
+{
+	put_manifest(c, d, row);
+}
+
+static int reply(struct call *c, uint16_t status, const void *row, struct err *e)
+{
+	return reply_whole(c, status, row, e);
+}
+
+static const struct goods goods = {
+	.what = "manifest",
+	.size = sizeof(struct manifest),
+	.get = get,
+	.list = list,
+	.put = put,
+	.reply = reply,
+};
+
+int svc_manifest_list(struct call *c, struct err *e)
+{
+	return goods_list(c, &goods, e);
 }
 
 int svc_manifest_show(struct call *c, struct err *e)
 {
-	struct manifest m;
-
-	if (load(c, &m, e) != 0)
-		return -1;
-	return reply_whole(c, 200, &m, e);
+	return goods_show(c, &goods, e);
 }
 
 int svc_manifest_content(struct call *c, struct err *e)
@@ -130,7 +129,7 @@ int svc_manifest_content(struct call *c, struct err *e)
 	struct manifest m;
 	struct slice bytes;
 
-	if (load(c, &m, e) != 0 ||
+	if (goods_load(c, &goods, &m, e) != 0 ||
 	    found_or(store_manifest_bytes(c->tk.st, &m.digest, c->tk.a, &bytes, e), e, "manifest"))
 		return -1;
 	etag_of_digest(&c->rs->etag, &m.digest);
@@ -143,7 +142,7 @@ int svc_manifest_remove(struct call *c, struct err *e)
 	struct manifest m;
 	char hex[DIGEST_TEXT];
 
-	if (load(c, &m, e) != 0)
+	if (goods_load(c, &goods, &m, e) != 0)
 		return -1;
 	int rc = store_release_by_manifest(c->tk.st, &m.digest, &r, e);
 	if (rc == 1)
