@@ -99,6 +99,19 @@ static void cache_headers(struct MHD_Response *r, const struct response *rs)
 	http_answer_header(r, "Vary", "Accept, Authorization");
 }
 
+/* RFC 9110, 15.5.6: with 405 always. */
+static void allow_header(struct MHD_Response *r, const struct response *rs)
+{
+	struct buf b = BUF_INIT(128);
+
+	for (enum method m = 0; m < METHOD_COUNT; m++)
+		if (rs->allow & METHOD_BIT(m))
+			buf_printf(&b, "%s%s", b.n ? ", " : "", method_name(m));
+	if (rs->status == 405 && !b.failed)
+		http_answer_header(r, "Allow", "%.*s", (int)b.n, b.n ? (const char *)b.p : "");
+	buf_free(&b);
+}
+
 static void add_headers(struct http_conn *c, const struct response *rs)
 {
 	struct MHD_Response *r = c->response;
@@ -117,6 +130,7 @@ static void add_headers(struct http_conn *c, const struct response *rs)
 		http_answer_header(r, "Location", "%s", rs->location);
 	if (rs->retry_after >= 0)
 		http_answer_header(r, "Retry-After", "%d", (int)rs->retry_after);
+	allow_header(r, rs);
 	if (rs->status == 401) {
 		http_answer_header(r, "WWW-Authenticate", "Bearer realm=\"fettle\"");
 		http_answer_header(r, "WWW-Authenticate",

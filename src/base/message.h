@@ -24,6 +24,7 @@ enum method {
 	METHOD_DELETE,
 	METHOD_COUNT
 };
+#define METHOD_BIT(m) (1u << (m))
 
 /* Media types, by CoAP content-format number where one is assigned. */
 enum media {
@@ -119,6 +120,7 @@ struct response {
 	int32_t retry_after;	/* seconds with 429, 503, 507; -1: none */
 	bool observing;		/* the core accepted the observation */
 	bool close;		/* end the session after this answer */
+	uint8_t allow;		/* with 405: the methods there are, METHOD_BIT each */
 	char location[PATH_MAX_LEN];
 	/* Either a body, or an object the front serves itself from its granted descriptor. */
 	struct slice body;

@@ -216,6 +216,7 @@ void ipc_put_response(struct buf *b, const struct response *rs)
 	ipc_put_u32(b, (uint32_t)rs->retry_after);
 	ipc_put_u8(b, rs->observing);
 	ipc_put_u8(b, rs->close);
+	ipc_put_u8(b, rs->allow);
 	ipc_put_blob16(b, slice_str(rs->location));
 	ipc_put_u8(b, rs->has_object);
 	if (rs->has_object)
@@ -236,6 +237,7 @@ bool ipc_get_response(struct rd *r, struct response *out)
 	out->retry_after = (int32_t)rd_u32(r);
 	out->observing = get_flag(r);
 	out->close = get_flag(r);
+	out->allow = get_enum(r, METHOD_BIT(METHOD_COUNT));
 	s = get_text16(r, PATH_MAX_LEN - 1);
 	if (s.n)
 		memcpy(out->location, s.p, s.n);

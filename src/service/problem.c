@@ -104,10 +104,12 @@ static void note(const struct call *c, const struct err *why, uint16_t status)
 void problem_fill(const struct call *c, const struct err *why, struct response *rs)
 {
 	bool close = rs->close;
+	uint8_t allow = rs->allow;
 	enum media m = problem_media(c);
 
 	reply_init(rs, c->rq->id);
 	rs->close = close;
+	rs->allow = allow;
 	rs->status = status_of_err(why->code ? why->code : ERR_INTERNAL);
 	rs->retry_after = retry_of(why->code);
 	note(c, why, rs->status);

@@ -158,12 +158,13 @@ static unsigned shown(unsigned n)
 }
 
 const struct route *route_find(const struct route_index *ix, enum method m, struct slice path,
-			       struct slice hole[HOLES_MAX], struct err *e)
+			       struct slice hole[HOLES_MAX], uint8_t *allow, struct err *e)
 {
 	struct slice seg[SEGMENTS_MAX];
 	unsigned n = cut_path(path, seg);
-	bool other = false;
+	unsigned others = 0;
 
+	*allow = 0;
 	if (m == METHOD_HEAD)
 		m = METHOD_GET;
 	if (n > 1 && slice_eq_str(seg[0], "d"))
@@ -176,10 +177,12 @@ const struct route *route_find(const struct route_index *ix, enum method m, stru
 				fill_holes(p, seg, path, hole);
 				return p->route;
 			}
-			other = true;
+			others |= METHOD_BIT(p->route->method);
 		}
 	}
-	if (other) {
+	if (others) {
+		*allow = (uint8_t)(others & METHOD_BIT(METHOD_GET) ? others | METHOD_BIT(METHOD_HEAD)
+								   : others);
 		err_set(e, ERR_METHOD, "%s is not for this resource", method_name(m));
 		return NULL;
 	}

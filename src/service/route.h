@@ -92,9 +92,9 @@ int route_index_new(const struct route *table, unsigned n, struct route_index **
 void route_index_free(struct route_index *ix);
 /*
  * The route of (method, path); HEAD is GET, "/d/" is "/device/". Fills hole. NULL with
- * e: ERR_NOT_FOUND, or ERR_METHOD when the path has other methods.
+ * e: ERR_NOT_FOUND, or ERR_METHOD when the path has other methods: then *allow has their bits.
  */
 const struct route *route_find(const struct route_index *ix, enum method m, struct slice path,
-			       struct slice hole[HOLES_MAX], struct err *e);
+			       struct slice hole[HOLES_MAX], uint8_t *allow, struct err *e);
 
 #endif

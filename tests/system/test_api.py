@@ -395,6 +395,7 @@ class Rules(Api):
             with self.subTest(path=path):
                 self.refused(404, "not-found", "", "GET", path)
         self.refused(405, "method", "PUT", "PUT", "/api/v1/devices/x", {})
+        self.assertEqual(self.headers.get("Allow"), "GET, HEAD, PATCH, DELETE")
         self.refused(405, "method", "DELETE", "DELETE", "/api/v1/status")
         for path in ("/api/v1//devices", "/api/v1/devices/", "/api/v1/devices/..", "/api/v1/./devices",
                      "/api/v1/devices/%2e%2e", "/api/v1/devices/%00"):

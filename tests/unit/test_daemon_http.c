@@ -267,6 +267,10 @@ static void answer(struct waiting *w)
 		rs.status = 429;
 		rs.retry_after = 17;
 		rs.close = true;
+	} else if (strcmp(w->path, "/no-such-verb") == 0) {
+		rs.status = 405;
+		rs.allow = METHOD_BIT(METHOD_GET) | METHOD_BIT(METHOD_HEAD) |
+			   METHOD_BIT(METHOD_DELETE);
 	}
 	if (!w->want_body)
 		rs.body = slice_of(NULL, 0);
@@ -680,6 +684,9 @@ START_TEST(answers_map)
 	ask(&k, &r, "GET /gone" V "\r\n");
 	ck_assert_int_eq(r.status, 503);
 	ck_assert_str_eq(header(&r, "Retry-After"), "1");
+	ask(&k, &r, "POST /no-such-verb" V "Content-Length: 0\r\n\r\n");
+	ck_assert_int_eq(r.status, 405);
+	ck_assert_str_eq(header(&r, "Allow"), "GET, HEAD, DELETE");
 	ask(&k, &r, "GET /later" V "\r\n");
 	ck_assert_int_eq(r.status, 429);
 	ck_assert_str_eq(header(&r, "Retry-After"), "17");

@@ -177,6 +177,7 @@ START_TEST(response_and_grant)
 			      .max_age = -1,
 			      .retry_after = 5,
 			      .observing = true,
+			      .allow = METHOD_BIT(METHOD_GET) | METHOD_BIT(METHOD_DELETE),
 			      .location = "/api/v1/jobs/1",
 			      .body = slice_str("{}"),
 			      .has_object = true };
@@ -199,6 +200,7 @@ START_TEST(response_and_grant)
 	ck_assert(ipc_get_response(&r, &x) && rd_done(&r));
 	ck_assert_int_eq(x.max_age, -1);
 	ck_assert_int_eq(x.retry_after, 5);
+	ck_assert_uint_eq(x.allow, a.allow);
 	ck_assert_str_eq(x.location, a.location);
 	ck_assert(x.has_object && digest_eq(&x.object, &a.object));
 	ck_assert(slice_eq_str(x.body, "{}"));

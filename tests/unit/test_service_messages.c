@@ -183,8 +183,10 @@ START_TEST(paths_find_routes)
 	struct err e = { 0 };
 
 	ck_assert_int_eq(route_index_new(little, sizeof(little) / sizeof(little[0]), &ix, &e), 0);
+	uint8_t allow = 0xff;
 	const struct route *found =
-		route_find(ix, paths[_i].m, slice_str(paths[_i].path), hole, &e);
+		route_find(ix, paths[_i].m, slice_str(paths[_i].path), hole, &allow, &e);
+	ck_assert((allow != 0) == (e.code == ERR_METHOD));
 	if (paths[_i].doc) {
 		ck_assert_ptr_nonnull(found);
 		ck_assert_str_eq(found->doc, paths[_i].doc);
@@ -242,6 +244,10 @@ START_TEST(paths_that_are_none)
 	path[sizeof(path) - 1] = '\0';
 	ck_assert_uint_eq(rig_get(&r, r.root, path), 400);
 	ck_assert_uint_lt(r.rs.body.n, 400); /* nothing of it comes back */
+	struct ask put = { .session = r.root, .method = METHOD_PUT, .path = "/api/v1/devices/x" };
+	ck_assert_uint_eq(rig_ask(&r, &put), 405);
+	ck_assert_uint_eq(r.rs.allow, METHOD_BIT(METHOD_GET) | METHOD_BIT(METHOD_HEAD) |
+					      METHOD_BIT(METHOD_PATCH) | METHOD_BIT(METHOD_DELETE));
 }
 END_TEST
 
