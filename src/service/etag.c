@@ -51,3 +51,13 @@ int etag_check(struct call *c, const struct etag *full, bool *fresh, struct err 
 	*fresh = known;
 	return 0;
 }
+
+int etag_check_version(struct call *c, const char *kind, int64_t id, uint64_t version, bool *fresh,
+		       struct err *e)
+{
+	struct etag tag;
+
+	if (etag_of_version(&tag, kind, id, version) != 0)
+		return err_set(e, ERR_NO_MEMORY, "SHA-256 is not to be had");
+	return etag_check(c, &tag, fresh, e);
+}

@@ -91,6 +91,8 @@ void etag_of_digest(struct etag *t, const struct digest *d);
 int etag_of_version(struct etag *t, const char *kind, int64_t id, uint64_t version);
 /* If-Match: 412 when none fits. GET with If-None-Match: *fresh says 304. Also sets rs->etag. */
 int etag_check(struct call *c, const struct etag *full, bool *fresh, struct err *e);
+int etag_check_version(struct call *c, const char *kind, int64_t id, uint64_t version, bool *fresh,
+		       struct err *e);
 
 /* ---- idempotency.c ---- */
 

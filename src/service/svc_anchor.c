@@ -29,6 +29,8 @@ static int reply_anchor(struct call *c, uint16_t status, const struct anchor *a,
 	struct doc *d = doc_map(c->tk.a, NULL, NULL);
 
 	put_anchor(c, d, a);
+	if (etag_of_version(&c->rs->etag, "anchor", a->id, a->revoked != 0) != 0)
+		return err_set(e, ERR_NO_MEMORY, "SHA-256 is not to be had");
 	return reply_doc(c, status, d, e);
 }
 
@@ -124,23 +126,33 @@ int svc_anchor_list(struct call *c, struct err *e)
 	return page_end(&p, e);
 }
 
+/* All that ever changes of an anchor is that it is revoked. */
+static int load(struct call *c, struct anchor *a, bool *fresh, struct err *e)
+{
+	int64_t id;
+
+	if (hole_id(c, 0, &id, e) || found_or(store_anchor_get(c->tk.st, id, a, e), e, "anchor"))
+		return -1;
+	return etag_check_version(c, "anchor", id, a->revoked != 0, fresh, e);
+}
+
 int svc_anchor_show(struct call *c, struct err *e)
 {
 	struct anchor a;
-	int64_t id;
+	bool fresh;
 
-	if (hole_id(c, 0, &id, e) || found_or(store_anchor_get(c->tk.st, id, &a, e), e, "anchor"))
+	if (load(c, &a, &fresh, e) != 0)
 		return -1;
-	return reply_anchor(c, 200, &a, e);
+	return fresh ? reply_empty(c, 304) : reply_anchor(c, 200, &a, e);
 }
 
 int svc_anchor_revoke(struct call *c, struct err *e)
 {
 	struct anchor a;
-	int64_t id;
+	bool fresh;
 
-	if (hole_id(c, 0, &id, e) || anchor_revoke(&c->tk, id, e) ||
-	    found_or(store_anchor_get(c->tk.st, id, &a, e), e, "anchor"))
+	if (load(c, &a, &fresh, e) || anchor_revoke(&c->tk, a.id, e) ||
+	    found_or(store_anchor_get(c->tk.st, a.id, &a, e), e, "anchor"))
 		return -1;
 	return reply_anchor(c, 200, &a, e);
 }

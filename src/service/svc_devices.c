@@ -201,11 +201,7 @@ int svc_devices_list(struct call *c, struct err *e)
 /* If-Match and If-None-Match against the configuration's version. */
 static int check_version(struct call *c, bool *fresh, struct err *e)
 {
-	struct etag tag;
-
-	if (etag_of_version(&tag, "device", c->device.dev, c->device.etag) != 0)
-		return err_set(e, ERR_NO_MEMORY, "SHA-256 is not to be had");
-	return etag_check(c, &tag, fresh, e);
+	return etag_check_version(c, "device", c->device.dev, c->device.etag, fresh, e);
 }
 
 int svc_devices_show(struct call *c, struct err *e)

@@ -104,8 +104,13 @@ static int put_phases(struct call *c, struct doc *d, int64_t rollout, struct err
 
 static int put_whole(struct call *c, struct doc *d, const struct rollout *r, struct err *e)
 {
-	put_rollout(c, d, r);
-	if (etag_of_version(&c->rs->etag, "rollout", r->id, r->etag) != 0)
+	struct rollout now;
+
+	/* as the row is now: a verb has moved its version on */
+	if (found_or(store_rollout_get(c->tk.st, r->id, &now, e), e, "rollout") != 0)
+		return -1;
+	put_rollout(c, d, &now);
+	if (etag_of_version(&c->rs->etag, "rollout", now.id, now.etag) != 0)
 		return err_set(e, ERR_NO_MEMORY, "SHA-256 is not to be had");
 	return put_phases(c, d, r->id, e);
 }
@@ -275,10 +280,12 @@ int svc_rollout_list(struct call *c, struct err *e)
 int svc_rollout_show(struct call *c, struct err *e)
 {
 	struct rollout r;
+	bool fresh;
 
-	if (load(c, &r, e) != 0)
+	if (load(c, &r, e) != 0 ||
+	    etag_check_version(c, "rollout", r.id, r.etag, &fresh, e) != 0)
 		return -1;
-	return reply_rollout(c, 200, &r, e);
+	return fresh ? reply_empty(c, 304) : reply_rollout(c, 200, &r, e);
 }
 
 /* If-Match against the rollout's version, for verbs. */
@@ -286,7 +293,6 @@ static int load_for_verb(struct call *c, struct rollout *r, char reason[REASON_T
 {
 	static const char *const members[] = { "reason", NULL };
 	struct doc_reader rd;
-	struct etag tag;
 	bool fresh;
 
 	reason[0] = '\0';
@@ -299,9 +305,7 @@ static int load_for_verb(struct call *c, struct rollout *r, char reason[REASON_T
 	}
 	if (load(c, r, e) != 0)
 		return -1;
-	if (etag_of_version(&tag, "rollout", r->id, r->etag) != 0)
-		return err_set(e, ERR_NO_MEMORY, "SHA-256 is not to be had");
-	return etag_check(c, &tag, &fresh, e);
+	return etag_check_version(c, "rollout", r->id, r->etag, &fresh, e);
 }
 
 int svc_rollout_start(struct call *c, struct err *e)

@@ -25,6 +25,20 @@ static void put_token(struct call *c, struct doc *d, const struct token *t)
 	doc_add_text(a, d, "by", t->by);
 }
 
+/* All that ever changes of a token is that it is revoked. */
+static int reply_token(struct call *c, uint16_t status, const struct token *t, const char *secret,
+		       struct err *e)
+{
+	struct doc *d = doc_map(c->tk.a, NULL, NULL);
+
+	put_token(c, d, t);
+	if (secret)
+		doc_add_text(c->tk.a, d, "token", secret);
+	if (etag_of_version(&c->rs->etag, "token", t->id, t->revoked != 0) != 0)
+		return err_set(e, ERR_NO_MEMORY, "SHA-256 is not to be had");
+	return reply_doc(c, status, d, e);
+}
+
 /* admin is had by local users alone, device by devices. */
 static int read_role(const char *word, enum role highest, enum role *out, struct err *e)
 {
@@ -62,7 +76,6 @@ static int read_token(struct call *c, struct token *t, struct err *e)
 int svc_token_add(struct call *c, struct err *e)
 {
 	struct token t = { .created = c->tk.now.wall };
-	struct doc *d = doc_map(c->tk.a, NULL, NULL);
 	char text[SECRET_TEXT];
 
 	if (read_token(c, &t, e) != 0)
@@ -75,9 +88,7 @@ int svc_token_add(struct call *c, struct err *e)
 		       role_word(t.role), t.scope[0] ? t.scope : "-") != 0 ||
 	    reply_location(c, e, "/api/v1/tokens/%" PRId64, t.id) != 0)
 		return -1;
-	put_token(c, d, &t);
-	doc_add_text(c->tk.a, d, "token", text);
-	return reply_doc(c, 201, d, e);
+	return reply_token(c, 201, &t, text, e);
 }
 
 int svc_token_list(struct call *c, struct err *e)
@@ -103,15 +114,16 @@ int svc_token_list(struct call *c, struct err *e)
 
 int svc_token_revoke(struct call *c, struct err *e)
 {
-	struct doc *d = doc_map(c->tk.a, NULL, NULL);
 	struct token t;
 	char object[24];
 	int64_t id;
+	bool fresh;
 
 	if (hole_id(c, 0, &id, e))
 		return -1;
 	int n = store_token_list(c->tk.st, id - 1, 1, &t, e);
-	if (n < 0 || found_or(n == 1 && t.id == id, e, "token") != 0)
+	if (n < 0 || found_or(n == 1 && t.id == id, e, "token") != 0 ||
+	    etag_check_version(c, "token", id, t.revoked != 0, &fresh, e) != 0)
 		return -1;
 	if (t.revoked == 0) {
 		t.revoked = c->tk.now.wall;
@@ -121,8 +133,7 @@ int svc_token_revoke(struct call *c, struct err *e)
 			return -1;
 	}
 	effects_drop_token(c->tk.fx, id);
-	put_token(c, d, &t);
-	return reply_doc(c, 200, d, e);
+	return reply_token(c, 200, &t, NULL, e);
 }
 
 static void put_operator(struct call *c, struct doc *d, const struct operator_uid *o)

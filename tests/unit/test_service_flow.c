@@ -453,6 +453,42 @@ START_TEST(versions_and_conditions)
 }
 END_TEST
 
+static void assert_version(const char *path, const char *verb)
+{
+	struct ask get = { .session = r.root, .method = METHOD_GET, .path = path };
+	struct ask post = { .session = r.root, .method = METHOD_POST, .path = verb };
+
+	ck_assert_uint_eq(rig_ask(&r, &get), 200);
+	get.if_none_match = post.if_match = r.rs.etag;
+	ck_assert_uint_eq(get.if_none_match.n, 32);
+	ck_assert_uint_eq(rig_ask(&r, &get), 304);
+	ck_assert_uint_eq(rig_ask(&r, &post), 200);
+	ck_assert(!etag_matches(&r.rs.etag, &post.if_match));
+	ck_assert_uint_eq(rig_ask(&r, &get), 200);
+	ck_assert_uint_eq(rig_ask(&r, &post), 412);
+}
+
+START_TEST(versions_of_all_kinds)
+{
+	rig_device(&r, "lamp", NULL);
+	rig_release(&r, "one", 1);
+	rig_rollout(&r, "go", "one", "all");
+	assert_version("/api/v1/rollouts/go", "/api/v1/rollouts/1/pause");
+	assert_version("/api/v1/releases/one", "/api/v1/releases/one/publish");
+	assert_version("/api/v1/anchors/1", "/api/v1/anchors/1/revoke");
+	ck_assert_uint_eq(
+		rig_post(&r, r.root, "/api/v1/tokens", "{\"name\":\"ci\",\"role\":\"viewer\"}"),
+		201);
+	struct ask revoke = { .session = r.root,
+			      .method = METHOD_POST,
+			      .path = "/api/v1/tokens/1/revoke",
+			      .if_match = r.rs.etag };
+	ck_assert_uint_eq(r.rs.etag.n, 32);
+	ck_assert_uint_eq(rig_ask(&r, &revoke), 200);
+	ck_assert_uint_eq(rig_ask(&r, &revoke), 412);
+}
+END_TEST
+
 START_TEST(import_names_every_bad_line)
 {
 	struct ask a = { .session = r.root,
@@ -494,6 +530,7 @@ int main(void)
 	tcase_add_test(t, repeats_with_a_key);
 	tcase_add_test(t, what_has_served_is_swept);
 	tcase_add_test(t, versions_and_conditions);
+	tcase_add_test(t, versions_of_all_kinds);
 	tcase_add_test(t, import_names_every_bad_line);
 	suite_add_tcase(s, t);
 	SRunner *sr = srunner_create(s);
