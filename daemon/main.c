@@ -171,11 +171,27 @@ static int fail(int status, const struct err *e)
 	return status;
 }
 
+/* Directories, user, lock: what needs rights or may be refused. 0, or the exit status. */
+static int prepare(const struct config *cfg, struct supervise_options *so)
+{
+	struct err e = { 0 };
+
+	if (prepare_dirs(cfg, &e) != 0)
+		return fail(EX_CANTCREAT, &e);
+	if (sysint_drop_to(cfg->server.user, &e) != 0)
+		return fail(e.code == ERR_NOT_FOUND ? EX_NOUSER : EX_NOPERM, &e);
+	so->lock_fd = take_lock(cfg->server.data_dir, &e);
+	if (so->lock_fd < 0)
+		return fail(e.code == ERR_CONFLICT ? EX_TEMPFAIL : EX_CANTCREAT, &e);
+	return sysint_harden(&e) == 0 ? EX_OK : fail(EX_OSERR, &e);
+}
+
 static int serve(const struct options *o, struct config *cfg)
 {
 	struct supervise_options so = { .config_path = o->config_path };
 	struct secrets secrets = { 0 };
 	struct err e = { 0 };
+	int status;
 
 	so.n_listen_fds = sysint_listen_fds(so.listen_fds, LISTEN_FDS_MAX);
 	so.exe_fd = open("/proc/self/exe", O_PATH | O_CLOEXEC);
@@ -185,17 +201,15 @@ static int serve(const struct options *o, struct config *cfg)
 	}
 	config_settle(cfg);
 	sysint_raise_nofile();
+	/* keys of root's, perhaps: read before the rights go, wiped whatever happens */
 	if (secrets_load(cfg, &secrets, &e) != 0 || secrets_check(cfg, &secrets, &e) != 0)
-		return fail(EX_CONFIG, &e);
-	if (prepare_dirs(cfg, &e) != 0)
-		return fail(EX_CANTCREAT, &e);
-	if (sysint_drop_to(cfg->server.user, &e) != 0)
-		return fail(e.code == ERR_NOT_FOUND ? EX_NOUSER : EX_NOPERM, &e);
-	so.lock_fd = take_lock(cfg->server.data_dir, &e);
-	if (so.lock_fd < 0)
-		return fail(e.code == ERR_CONFLICT ? EX_TEMPFAIL : EX_CANTCREAT, &e);
-	if (sysint_harden(&e) != 0)
-		return fail(EX_OSERR, &e);
+		status = fail(EX_CONFIG, &e);
+	else
+		status = prepare(cfg, &so);
+	if (status != EX_OK) {
+		secrets_wipe(&secrets);
+		return status;
+	}
 	log_notice("fettled %s%s starts, data in %s", PACKAGE_VERSION,
 		   SYSINT_UNHARDENED ? " (unhardened)" : "", cfg->server.data_dir);
 	return supervise_run(&so, cfg, &secrets);
