@@ -15,7 +15,11 @@
 #ifdef FETTLE_UNHARDENED
 #define KEY_TIMEOUT_MS 2000 /* under valgrind and its like everything takes longer */
 #else
+#ifdef FETTLE_UNHARDENED
+#define KEY_TIMEOUT_MS 2000 /* under valgrind and its like everything takes longer */
+#else
 #define KEY_TIMEOUT_MS 50
+#endif
 #endif
 /* After a question without an answer nobody waits for so long; twice as long after each more. */
 #define SICK_FIRST_MS 50
