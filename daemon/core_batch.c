@@ -306,6 +306,7 @@ int core_batch_run(struct core *c, struct core_lane *l, struct slice body, struc
 		return -1;
 	core_time(c);
 	execute(c, l);
+	c->batch_at = clock_mono_ms();
 	if (c->stopping)
 		return 0; /* an fsync failed: nothing of this batch is acknowledged */
 	if (b->replies.failed)

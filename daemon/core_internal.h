@@ -96,6 +96,7 @@ struct core {
 	unsigned n_prepare;
 	int64_t schedule_track; /* next pass, tracker time; 0 nothing due */
 	int64_t persist_at, sweep_at, retry_at; /* monotonic ms */
+	int64_t batch_at; /* the last batch ended */
 	bool jobs; /* one may have work */
 	bool trouble; /* writes failed lately: said once, and once when over */
 	char *openapi;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /* SPDX-FileCopyrightText: The Fettle authors */
+#include <inttypes.h>
 #include <string.h>
 #include <sysexits.h>
 
@@ -199,6 +200,19 @@ failed:
 	core_store_failed(c, "work between batches", &e);
 }
 
+/* At ease before it must be: the next burst then finds the log empty. */
+static void checkpoint(struct core *c, int64_t now)
+{
+	int64_t began = clock_mono_us(), took;
+
+	if (store_checkpoint(c->store, false) >= CORE_IDLE_PAGES &&
+	    now - c->batch_at >= CORE_IDLE_MS)
+		(void)store_checkpoint(c->store, true);
+	took = clock_mono_us() - began;
+	if (took > CORE_SLOW_COMMIT_US)
+		log_warn("checkpoint took ms=%" PRId64 ": the disk is slow", took / 1000);
+}
+
 bool core_work(struct core *c)
 {
 	int64_t now = clock_mono_ms();
@@ -206,7 +220,7 @@ bool core_work(struct core *c)
 	core_time(c);
 	timed_work(c, now);
 	if (!c->stopping)
-		(void)store_checkpoint(c->store, false);
+		checkpoint(c, now);
 	if (store_must_stop(c->store) && !c->stopping) {
 		struct err e = { .code = ERR_IO, .text = "checkpoint failed" };
 		core_store_failed(c, "checkpoint", &e);

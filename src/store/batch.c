@@ -2,6 +2,7 @@
 /* SPDX-FileCopyrightText: The Fettle authors */
 #include <string.h>
 
+#include "base/clock.h"
 #include "store/internal.h"
 
 /* The first row that fits counts: primary codes stand behind their extended ones. */
@@ -147,11 +148,11 @@ int store_handler_end(struct store *st, bool keep, struct err *e)
 		return err_set(e, st->refuse_code, "the batch was rolled back");
 	if (!had || (st->optimistic && keep))
 		return 0;
-	if (!keep && control(st, STMT_HANDLER_ROLLBACK, e) != 0)
 	if (st->optimistic) {
 		st->broken = st->undo = true;
 		return err_set(e, ERR_BUSY, "the batch has to run again");
 	}
+	if (!keep && control(st, STMT_HANDLER_ROLLBACK, e) != 0)
 		goto lost;
 	if (control(st, STMT_HANDLER_KEEP, e) != 0)
 		goto lost;
@@ -172,7 +173,6 @@ bool store_batch_broken(struct store *st)
 	return st->broken;
 }
 
-static void rollback(struct store *st)
 void store_batch_optimistic(struct store *st, bool on)
 {
 	st->optimistic = on;
@@ -183,6 +183,7 @@ bool store_batch_undo(const struct store *st)
 	return st->undo;
 }
 
+static void rollback(struct store *st)
 {
 	if (!sqlite3_get_autocommit(st->db[DB_MAIN]))
 		sqlite3_exec(st->db[DB_MAIN], "ROLLBACK", NULL, NULL, NULL);
@@ -274,16 +275,44 @@ int store_wal_hook(void *arg, sqlite3 *db, const char *name, int pages)
 	return SQLITE_OK;
 }
 
-#define CHECKPOINT_PAGES 1000
+/*
+ * A thousand reports write some thousand pages, many of them the same ones again and
+ * again: a checkpoint of several batches copies each once, and its two fsyncs are shared.
+ * How long it may take is what bounds it (the core serves nobody meanwhile), so the mark
+ * follows from the time the last ones took. Images' pages are written once each: there
+ * waiting would gain nothing.
+ */
+#define CHECKPOINT_LEAST 1000
+#define CHECKPOINT_FIRST 2000
+#define CHECKPOINT_MOST 8000 /* 32 MiB: what the log grows to, and one batch more */
+#define CHECKPOINT_LONG_US 25000
+#define CHECKPOINT_SHORT_US 10000
+
+static void set_mark(struct store *st, enum database db, int64_t took_us)
+{
+	int *mark = &st->wal_mark[db];
+
+	if (took_us > CHECKPOINT_LONG_US)
+		*mark /= 2;
+	else if (took_us < CHECKPOINT_SHORT_US)
+		*mark += *mark / 4;
+	if (*mark < CHECKPOINT_LEAST)
+		*mark = CHECKPOINT_LEAST;
+	if (*mark > CHECKPOINT_MOST)
+		*mark = CHECKPOINT_MOST;
+}
 
 static int checkpoint(struct store *st, enum database db, bool force)
 {
 	int waiting = st->wal_pages[db] - st->wal_done[db], log = 0, done = 0;
 
-	if (!st->db[db] || waiting <= 0 || (!force && waiting < CHECKPOINT_PAGES))
+	if (st->wal_mark[db] == 0)
+		st->wal_mark[db] = db == DB_MAIN ? CHECKPOINT_FIRST : CHECKPOINT_LEAST;
+	if (!st->db[db] || waiting <= 0 || (!force && waiting < st->wal_mark[db]))
 		return waiting;
 	if (!sqlite3_get_autocommit(st->db[db]))
 		return waiting;
+	int64_t began = clock_mono_us();
 	int rc =
 		sqlite3_wal_checkpoint_v2(st->db[db], NULL, SQLITE_CHECKPOINT_PASSIVE, &log, &done);
 	if (rc != SQLITE_OK) {
@@ -293,6 +322,8 @@ static int checkpoint(struct store *st, enum database db, bool force)
 	}
 	st->wal_pages[db] = log;
 	st->wal_done[db] = done;
+	if (db == DB_MAIN && !force)
+		set_mark(st, db, clock_mono_us() - began);
 	return log - done;
 }
 

@@ -60,6 +60,7 @@ struct store {
 	enum err_code refuse_code;
 	bool images_open; /* a transaction on images.db is open */
 	int wal_pages[DB_COUNT], wal_done[DB_COUNT];
+	int wal_mark[DB_COUNT]; /* so many waiting pages are due: see checkpoint() */
 
 	struct upload_state *uploads[STORE_UPLOADS_OPEN];
 	uint64_t uploads_clock;

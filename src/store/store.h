@@ -62,7 +62,10 @@ void store_batch_optimistic(struct store *st, bool on);
 bool store_batch_undo(const struct store *st);
 void store_refuse_writes(struct store *st, bool refuse);
 bool store_must_stop(const struct store *st);
-/* PASSIVE checkpoint when >= 1000 WAL pages wait, between batches. Returns pages still waiting. */
+/*
+ * PASSIVE checkpoint when enough WAL pages wait (1,000 to 8,000, by how long the last ones
+ * took), or with force any; between batches. Returns pages still waiting.
+ */
 int store_checkpoint(struct store *st, bool force);
 
 /* Small durable values: tracker time, server secret, clock floor, master settings. */
@@ -284,6 +287,8 @@ int store_update_latest(struct store *st, int64_t dev, struct update *out,
 int store_update_of(struct store *st, int64_t dev, int64_t rollout, struct update *out,
 		    struct err *e);
 int store_update_put(struct store *st, const struct update *u, struct err *e);
+/* store_update_put and store_history_add in one: two statements, where the row is as u was read. */
+int store_update_move(struct store *st, struct update *u, const struct history *h, struct err *e);
 /* progress and manifest_fetched only: no index moves */
 int store_update_progress(struct store *st, int64_t id, uint8_t progress, bool manifest_fetched,
 			  struct err *e);
@@ -297,8 +302,6 @@ int store_update_by_state(struct store *st, int64_t rollout, enum update_state s
 int store_update_due(struct store *st, int64_t track, int limit, struct update *out, struct err *e);
 int store_update_next_due(struct store *st, int64_t *track, struct err *e); /* 1/0/-1 */
 int store_history_add(struct store *st, const struct history *h, struct err *e);
-/* store_update_put and store_history_add in one: two statements, where the row is as u was read. */
-int store_update_move(struct store *st, struct update *u, const struct history *h, struct err *e);
 int store_history_list(struct store *st, int64_t dev, int64_t update, int64_t after, int limit,
 		       struct history *out, struct err *e);
 
