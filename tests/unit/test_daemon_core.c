@@ -209,6 +209,48 @@ START_TEST(lanes_are_told_apart)
 }
 END_TEST
 
+/* Three at once, of which the one in the middle writes and fails: the others stay, once each. */
+START_TEST(a_batch_runs_again_for_one_that_fails)
+{
+	static const struct {
+		const char *body;
+		unsigned status;
+	} posts[] = {
+		{ "{\"id\":\"one\",\"auth\":\"none\"}", 201 },
+		{ "{\"id\":\"one\",\"auth\":\"none\"}", 409 },
+		{ "{\"id\":\"two\",\"auth\":\"none\"}", 201 },
+	};
+	struct channel *c = greeted_lane(LANE_CONTROL);
+	struct evidence here = local();
+	struct request rq = ask(METHOD_POST, "/api/v1/devices");
+	struct response rs;
+	struct slice body;
+
+	ck_assert_int_ge(ask_once(c, &here, &rq, &rs), 400);
+	for (unsigned round = 0; round < 2; round++) {
+		/* the second time with savepoints from the start, and nothing new in it */
+		size_t mark = begin_batch(c, 11, 3);
+		for (size_t i = 0; i < 3; i++) {
+			rq.body = slice_str(posts[i].body);
+			ipc_put_request(channel_out(c), &rq);
+		}
+		ipc_end(channel_out(c), mark);
+		ck_assert_int_eq(next_frame(c, &body), FRAME_REPLIES);
+		struct rd r = rd_init(body);
+		ck_assert_uint_eq(rd_u32(&r), 11);
+		ck_assert_uint_eq(rd_u8(&r), 1);
+		ck_assert_uint_eq(rd_u16(&r), 3);
+		for (size_t i = 0; i < 3; i++) {
+			ck_assert(ipc_get_response(&r, &rs));
+			ck_assert_uint_eq(rs.status, round == 0 ? posts[i].status : 409);
+		}
+	}
+	rq = ask(METHOD_GET, "/api/v1/devices/two");
+	ck_assert_uint_eq(ask_once(c, NULL, &rq, &rs), 200);
+	channel_free(c);
+}
+END_TEST
+
 static bool lane_is_closed(struct channel *c)
 {
 	struct slice body;
@@ -514,6 +556,7 @@ int main(void)
 	tcase_set_timeout(t, 60);
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, lanes_are_told_apart);
+	tcase_add_test(t, a_batch_runs_again_for_one_that_fails);
 	tcase_add_test(t, forged_local_credentials_are_refused);
 	tcase_add_test(t, forged_greeting_is_refused);
 	tcase_add_test(t, forged_tokens_and_sessions_are_refused);
