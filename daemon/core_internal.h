@@ -44,6 +44,7 @@
 
 struct core_upload {
 	bool used;
+	bool closing; /* all of it came: it waits for its hash */
 	uint32_t id; /* the front's number */
 	struct arena arena; /* request's slices */
 	struct request request;
@@ -126,6 +127,8 @@ void core_prepare_soon(struct core *c, const struct digest *d);
 /* ---- core_upload.c ---- */
 int core_upload_frame(struct core *c, struct core_lane *l, enum frame_type t, struct slice body,
 		      struct err *e);
+/* Goes on with one that waits for its hash; true when there is more of that. */
+bool core_upload_work(struct core *c);
 void core_upload_reset(struct core_lane *l);
 
 /* ---- core_work.c: between batches ---- */

@@ -144,6 +144,9 @@ static int chunk(struct core *c, struct core_lane *l, struct slice body, struct 
 		return err_set(e, ERR_MALFORMED, "upload: chunk of %zu bytes", body.n);
 	if (!up)
 		return 0; /* refused meanwhile: what was under way is dropped */
+	if (up->closing)
+		return err_set(e, ERR_MALFORMED, "upload: a chunk after its end");
+	up->upload.track_changed = c->now.track;
 	if (service_upload_chunk(c->service, &up->upload, slice_of(body.p + 4, body.n - 4), &why) ==
 	    0) {
 		send_credit(l, up, 1);
@@ -159,18 +162,11 @@ static int chunk(struct core *c, struct core_lane *l, struct slice body, struct 
 	return 0;
 }
 
-static int close_upload(struct core *c, struct core_lane *l, struct slice body, struct err *e)
+static void answer(struct core *c, struct core_lane *l, struct core_upload *up)
 {
-	struct rd r = rd_init(body);
-	uint32_t id = rd_u32(&r);
-	struct core_upload *up = find(l, id);
 	struct outcome oc = { .fx = &c->fx };
 	struct response rs;
 
-	if (!rd_done(&r))
-		return err_set(e, ERR_MALFORMED, "upload: malformed end");
-	if (!up)
-		return 0;
 	effects_clear(&c->fx);
 	service_upload_close(c->service, l->lane, &up->request, &up->ask, &up->upload, &c->now,
 			     &c->arena, &rs, &oc);
@@ -179,13 +175,47 @@ static int close_upload(struct core *c, struct core_lane *l, struct slice body, 
 		struct err why = { .code = ERR_IO, .text = "upload: the disk failed" };
 		core_store_failed(c, "upload", &why);
 	} else {
-		send_done(l, id, &rs);
+		send_done(l, up->id, &rs);
 		core_effects_keep(c);
 		core_effects_send(c);
 	}
 	release(up);
 	arena_reset(&c->arena);
+}
+
+/* An image that came in part before a restart is hashed in slices: true while that goes on. */
+static bool answer_when_ready(struct core *c, struct core_lane *l, struct core_upload *up)
+{
+	if (!service_upload_ready(c->service, &up->request, &up->ask, &up->upload, CORE_SLICE_US))
+		return true;
+	answer(c, l, up);
+	return false;
+}
+
+static int close_upload(struct core *c, struct core_lane *l, struct slice body, struct err *e)
+{
+	struct rd r = rd_init(body);
+	uint32_t id = rd_u32(&r);
+	struct core_upload *up = find(l, id);
+
+	if (!rd_done(&r) || (up && up->closing))
+		return err_set(e, ERR_MALFORMED, "upload: malformed end");
+	if (!up)
+		return 0;
+	up->closing = true;
+	(void)answer_when_ready(c, l, up);
 	return 0;
+}
+
+bool core_upload_work(struct core *c)
+{
+	for (unsigned k = 0; k < LANE_COUNT; k++) {
+		struct core_lane *l = &c->lanes[k];
+		for (unsigned i = 0; l->ch && i < CORE_UPLOADS_MAX; i++)
+			if (l->uploads[i].used && l->uploads[i].closing)
+				return answer_when_ready(c, l, &l->uploads[i]) || !c->stopping;
+	}
+	return false;
 }
 
 static int abort_upload(struct core *c, struct core_lane *l, struct slice body, struct err *e)

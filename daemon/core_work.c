@@ -165,7 +165,7 @@ static void sweep(struct core *c, int64_t now)
 	if (store_cache_trim(c->store, CORE_SWEEP_ROWS, &e) < 0)
 		log_warn("cache: %s", e.text);
 	int bytes =
-		store_upload_sweep(c->store, c->now.wall - CORE_UPLOAD_AGE_MS, CORE_SWEEP_ROWS, &e);
+		store_upload_sweep(c->store, c->now.track - CORE_UPLOAD_AGE_MS, CORE_SWEEP_ROWS, &e);
 	int rows = bytes < 0 ? -1 : service_sweep(c->service, &c->now, &e);
 	if (rows < 0)
 		core_store_failed(c, "sweeping", &e);
@@ -227,9 +227,10 @@ bool core_work(struct core *c)
 	}
 	prepare_one(c);
 	sweep(c, now);
+	bool more = (!c->stopping && core_upload_work(c)) || c->n_prepare > 0;
 	if (now < c->retry_at)
-		return c->n_prepare > 0;
-	return c->jobs || c->n_prepare > 0 || schedule_due(c);
+		return more;
+	return more || c->jobs || schedule_due(c);
 }
 
 int64_t core_work_wait_ms(const struct core *c)

@@ -28,10 +28,11 @@ CREATE TABLE uploads (
 	size INTEGER CHECK (size >= 0),
 	digest BLOB CHECK (length(digest) = 32),
 	durable INTEGER NOT NULL CHECK (durable >= 0),
-	complete INTEGER NOT NULL CHECK (complete IN (0, 1)),
+	-- its object is, whether or not fettle.db knows the image yet
+	sealed INTEGER NOT NULL CHECK (sealed IN (0, 1)),
 	made_by TEXT NOT NULL,
 	created INTEGER NOT NULL,
-	changed INTEGER NOT NULL
+	track_changed INTEGER NOT NULL		-- tracker time: a set clock drops no upload
 ) STRICT;
 
 CREATE INDEX uploads_object ON uploads (object);

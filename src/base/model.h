@@ -324,8 +324,10 @@ struct upload {
 	struct digest digest;		/* declared */
 	uint64_t offset;		/* durable */
 	bool complete;
+	bool sealed;			/* its bytes are; the image's row may be missing yet */
 	char by[NAME_TEXT];
-	int64_t created, changed;
+	int64_t created;
+	int64_t track_changed;		/* tracker time something was last heard of it */
 };
 
 /*

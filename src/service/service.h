@@ -92,6 +92,12 @@ int service_upload_open(struct service *sv, enum lane lane, const struct request
 			struct upload *u, struct response *rs);
 /* A piece of it, at most 64 KiB, against the bounds on one image and on all that is unfinished. */
 int service_upload_chunk(struct service *sv, struct upload *u, struct slice bytes, struct err *e);
+/*
+ * All bytes are there, and after a restart some are not hashed yet: for about budget_us that
+ * goes on. True: it may be closed now.
+ */
+bool service_upload_ready(struct service *sv, const struct request *rq,
+			  const struct upload_ask *ask, struct upload *u, int64_t budget_us);
 /* All bytes are there: seal (or keep partial when it is not complete) and fill the final answer. */
 void service_upload_close(struct service *sv, enum lane lane, const struct request *rq,
 			  const struct upload_ask *ask, struct upload *u, const struct now *now,

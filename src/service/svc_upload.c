@@ -118,7 +118,7 @@ static int open_new(struct call *c, const struct upload_ask *ask, struct upload 
 		return -1;
 	*u = (struct upload){ .kind = UPLOAD_IMAGE,
 			      .created = c->tk.now.wall,
-			      .changed = c->tk.now.wall };
+			      .track_changed = c->tk.now.track };
 	if (text_copy(u->by, sizeof(u->by), c->who.name) != 0)
 		return err_set(e, ERR_INTERNAL, "name longer than its bound");
 	return declare(u, ask, e) == 0 ? store_upload_open(c->tk.st, u, e) : -1;
@@ -136,7 +136,7 @@ static int open_again(struct call *c, const struct upload_ask *ask, struct uploa
 	bool reserved = u->has_size;
 	if (declare(u, ask, e) != 0)
 		return -1;
-	u->changed = c->tk.now.wall;
+	u->track_changed = c->tk.now.track;
 	if (reserved || !u->has_size)
 		return check_room(c->sv, u->offset, 0, e);
 	/* said only now: it is reserved from now on */
@@ -236,6 +236,9 @@ static int seal(struct call *c, struct upload *u, struct err *e)
 			log_warn("upload=%s cause=\"it could not be dropped\"", u->name);
 		return -1;
 	}
+	/* if it stays, the sweep takes it, as it takes what was given up */
+	if (store_upload_done(c->tk.st, u->id, &(struct err){ 0 }) != 0)
+		log_warn("upload=%s cause=\"its row stays for a while\"", u->name);
 	u->complete = true;
 	return reply_image(c, 201, &i, e);
 }
@@ -245,6 +248,15 @@ static int keep_part(struct call *c, const struct request *rq, struct upload *u,
 	if (store_upload_sync(c->tk.st, u, e) != 0)
 		return -1;
 	return reply_upload(c, rq->method == METHOD_POST ? 201 : 200, u, e);
+}
+
+bool service_upload_ready(struct service *sv, const struct request *rq,
+			  const struct upload_ask *ask, struct upload *u, int64_t budget_us)
+{
+	struct err e = { 0 };
+
+	/* an error shows again when it is closed, and is answered there */
+	return !is_last(rq, ask) || store_upload_ready(sv->o.store, u, budget_us, &e) != 0;
 }
 
 void service_upload_close(struct service *sv, enum lane lane, const struct request *rq,

@@ -15,7 +15,7 @@
 #define TOKEN_COLUMNS "id, name, role, hash, scope, created, not_after, revoked, made_by"
 #define IMAGE_COLUMNS "id, digest, size, created, made_by"
 #define UPLOAD_COLUMNS \
-	"id, kind, name, size, digest, durable, complete, made_by, created, changed"
+	"id, kind, name, size, digest, durable, sealed, made_by, created, track_changed"
 #define MANIFEST_COLUMNS \
 	"id, digest, identity, size, format, vendor_id, class_id, manufacturer, model, version, " \
 	"sequence, uri, text, priority, use_before, not_before, anchor, alg, verified, created, " \

@@ -20,10 +20,14 @@ X(OBJECT_STAGE, IMAGES, "INSERT INTO objects (state, digest, size) VALUES ('stag
 X(OBJECT_SEAL, IMAGES,
   "UPDATE objects SET state = 'sealed', digest = $1, size = $2 WHERE id = $3 AND state = 'staged'")
 X(OBJECT_KILL, IMAGES, "UPDATE objects SET state = 'dead', digest = NULL WHERE id = $1")
+X(OBJECT_KILL_STAGED, IMAGES,
+  "UPDATE objects SET state = 'dead' WHERE id = $1 AND state = 'staged'")
+X(OBJECT_SEALED, IMAGES, "SELECT digest, size FROM objects WHERE id = $1 AND state = 'sealed'")
 X(OBJECT_DEAD, IMAGES, "SELECT id FROM objects WHERE state = 'dead' ORDER BY id LIMIT 1")
 X(OBJECT_DELETE, IMAGES, "DELETE FROM objects WHERE id = $1")
 X(OBJECT_SCAN, IMAGES,
-  "SELECT id, digest FROM objects WHERE id > $1 AND state = 'sealed' ORDER BY id LIMIT $2")
+  "SELECT id, digest FROM objects WHERE id > $1 AND state = 'sealed' AND NOT EXISTS "
+  "(SELECT 1 FROM uploads WHERE object = objects.id) ORDER BY id LIMIT $2")
 X(CHUNK_PUT, IMAGES,
   "INSERT INTO chunks (id, bytes) VALUES ($1, $2) "
   "ON CONFLICT (id) DO UPDATE SET bytes = excluded.bytes")
@@ -34,19 +38,21 @@ X(CHUNK_DELETE, IMAGES,
 
 /* Uploads */
 X(UPLOAD_ADD, IMAGES,
-  "INSERT INTO uploads (object, kind, name, size, digest, durable, complete, made_by, created, "
-  "changed) VALUES ($1, 'image', $2, $3, $4, 0, $5, $6, $7, $8)")
+  "INSERT INTO uploads (object, kind, name, size, digest, durable, sealed, made_by, created, "
+  "track_changed) VALUES ($1, 'image', $2, $3, $4, 0, 0, $5, $6, $7)")
 X(UPLOAD_BY_NAME, IMAGES, "SELECT " UPLOAD_COLUMNS " FROM uploads WHERE name = $1")
-X(UPLOAD_STATE, IMAGES, "SELECT object, durable, size FROM uploads WHERE id = $1")
+X(UPLOAD_STATE, IMAGES, "SELECT object, durable, size, sealed FROM uploads WHERE id = $1")
 X(UPLOAD_SYNC, IMAGES,
-  "UPDATE uploads SET size = $1, digest = $2, durable = $3, complete = $4, changed = $5 "
-  "WHERE id = $6")
+  "UPDATE uploads SET size = $1, digest = $2, durable = $3, track_changed = $4 WHERE id = $5")
 X(UPLOAD_DURABLE, IMAGES, "UPDATE uploads SET durable = $1 WHERE id = $2")
+X(UPLOAD_SEAL, IMAGES,
+  "UPDATE uploads SET object = $1, size = $2, durable = $3, sealed = 1 WHERE id = $4")
 X(UPLOAD_REMOVE, IMAGES, "DELETE FROM uploads WHERE id = $1")
-X(UPLOAD_OLD, IMAGES, "SELECT id FROM uploads WHERE changed < $1 ORDER BY id LIMIT $2")
+X(UPLOAD_DONE, IMAGES, "DELETE FROM uploads WHERE id = $1 AND sealed = 1")
+X(UPLOAD_OLD, IMAGES, "SELECT id FROM uploads WHERE track_changed < $1 ORDER BY id LIMIT $2")
 X(UPLOAD_TOTAL, IMAGES,
-  "SELECT count(*), coalesce(sum(CASE WHEN size > durable THEN size ELSE durable END), 0) "
-  "FROM uploads")
+  "SELECT count(*), coalesce(sum(CASE WHEN sealed = 1 THEN 0 WHEN size > durable THEN size "
+  "ELSE durable END), 0) FROM uploads")
 
 /* Manifests */
 X(MANIFEST_ADD, MAIN,

@@ -160,11 +160,18 @@ int store_upload_get(struct store *st, const char *name, struct upload *out, str
 int store_upload_chunk(struct store *st, struct upload *u, struct slice bytes,
 		       struct err *e); /* any size <= 64 KiB; u->offset moves; durable each MiB */
 int store_upload_sync(struct store *st, struct upload *u, struct err *e);
-/* Check size and digest (ERR_VERIFY), seal, add the image row, forget the upload. */
+/* Sealing needs a hash of all of it: catch up for about budget_us. 1 done, 0 more to do, -1. */
+int store_upload_ready(struct store *st, struct upload *u, int64_t budget_us, struct err *e);
+/*
+ * Check size and digest (ERR_VERIFY), seal for good, add the image row in the caller's batch.
+ * Until store_upload_done, which follows its commit, it may be repeated with the same result.
+ */
 int store_upload_seal(struct store *st, struct upload *u, int64_t now_wall, struct image *out,
 		      struct err *e);
+int store_upload_done(struct store *st, int64_t id, struct err *e);
 int store_upload_drop(struct store *st, int64_t id, struct err *e);
-int store_upload_sweep(struct store *st, int64_t older_than, int limit, struct err *e);
+int store_upload_sweep(struct store *st, int64_t older_than, int limit,
+		       struct err *e); /* older_than: tracker time */
 /* Staged bytes of all uploads; of one whose size was said, all of that. -1 on an error */
 int64_t store_upload_total(struct store *st);
 /* An image from memory, e.g. a manifest's integrated payload. */

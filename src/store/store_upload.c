@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/text.h"
 #include "store/rows.h"
 #include "store/sql.h"
@@ -27,6 +28,7 @@ struct upload_state {
 	uint64_t declared; /* the whole's size as its row has it, 0 unsaid */
 	uint64_t used;
 	void *h;
+	bool sealed; /* nothing may be added */
 	size_t tail; /* bytes of the last, incomplete row */
 	uint8_t row[STORE_CHUNK];
 };
@@ -94,6 +96,7 @@ static int state_load(struct store *st, struct upload_state *s, struct err *e)
 		s->offset = s->synced = (uint64_t)sql_get_int(&q);
 		if (sql_get_int_or_null(&q, &declared))
 			s->declared = (uint64_t)declared;
+		s->sealed = sql_get_bool(&q);
 	}
 	if (sql_end(&q) != 0)
 		return -1;
@@ -177,10 +180,8 @@ static int offset_put(struct store *st, const struct upload_state *s, const stru
 			sql_null(&q);
 	}
 	sql_int(&q, (int64_t)s->offset);
-	if (u) {
-		sql_int(&q, u->complete);
-		sql_int(&q, u->changed);
-	}
+	if (u)
+		sql_int(&q, u->track_changed);
 	sql_int(&q, s->id);
 	return sql_run(&q);
 }
@@ -188,6 +189,8 @@ static int offset_put(struct store *st, const struct upload_state *s, const stru
 static int state_sync(struct store *st, struct upload_state *s, const struct upload *u,
 		      struct err *e)
 {
+	if (s->sealed)
+		return 0;
 	if (s->tail && row_put(st, s, s->offset / STORE_CHUNK, s->tail, e) != 0)
 		return -1;
 	if (offset_put(st, s, u, e) != 0)
@@ -264,6 +267,8 @@ static int take(struct store *st, struct upload_state *s, struct slice bytes, st
 static int chunk_allowed(const struct upload *u, const struct upload_state *s, struct slice bytes,
 			 struct err *e)
 {
+	if (s->sealed && bytes.n > 0)
+		return err_set(e, ERR_CONFLICT, "the upload is whole already");
 	if (u->offset != s->offset)
 		return err_set(e, ERR_CONFLICT,
 			       "the upload continues at %" PRIu64 ", not at %" PRIu64, s->offset,
@@ -287,6 +292,8 @@ int store_upload_chunk(struct store *st, struct upload *u, struct slice bytes, s
 		u->offset = s->offset;
 		return -1;
 	}
+	if (s->sealed)
+		return 0;
 	if (catch_up(st, s, CATCH_UP, e) != 0 || take(st, s, bytes, e) != 0) {
 		/* memory and rows may differ now: the durable part counts */
 		store_upload_forget(st, u->id);
@@ -296,6 +303,24 @@ int store_upload_chunk(struct store *st, struct upload *u, struct slice bytes, s
 	if (s->offset - s->synced >= SYNC_EVERY)
 		return state_sync(st, s, u, e);
 	return 0;
+}
+
+int store_upload_ready(struct store *st, struct upload *u, int64_t budget_us, struct err *e)
+{
+	int64_t until = clock_mono_us() + budget_us;
+	struct upload_state *s;
+
+	if (state_open(st, u->id, &s, e) != 0)
+		return -1;
+	while (!s->sealed && s->hashed < s->offset) {
+		if (catch_up(st, s, STORE_CHUNK, e) != 0) {
+			store_upload_forget(st, u->id);
+			return -1;
+		}
+		if (clock_mono_us() >= until)
+			break;
+	}
+	return s->sealed || s->hashed == s->offset;
 }
 
 /* What sealing needs of a state: all of it received, hashed, and put into rows. */
@@ -366,10 +391,10 @@ static void upload_read(struct sql *q, struct upload *u)
 	u->size = (uint64_t)size;
 	u->has_digest = sql_get_exact(q, u->digest.b, sizeof(u->digest.b));
 	u->offset = (uint64_t)sql_get_int(q);
-	u->complete = sql_get_bool(q);
+	u->sealed = sql_get_bool(q);
 	sql_get_text(q, u->by, sizeof(u->by));
 	u->created = sql_get_int(q);
-	u->changed = sql_get_int(q);
+	u->track_changed = sql_get_int(q);
 }
 
 int store_upload_get(struct store *st, const char *name, struct upload *out, struct err *e)
@@ -402,10 +427,9 @@ static int upload_insert(struct store *st, struct upload *u, int64_t object, str
 		sql_digest(&q, &u->digest);
 	else
 		sql_null(&q);
-	sql_int(&q, u->complete);
 	sql_text(&q, u->by);
 	sql_int(&q, u->created);
-	sql_int(&q, u->changed);
+	sql_int(&q, u->track_changed);
 	return sql_insert(&q, &u->id);
 }
 

@@ -14,7 +14,20 @@ static int by_id(struct store *st, enum statement id, int64_t row, struct err *e
 	return sql_run(&q);
 }
 
-static int seal(struct store *st, int64_t object, const struct digest *d, uint64_t size,
+/* The upload's row stays and says so, until the image's row is there too. */
+static int upload_sealed(struct store *st, const struct upload *u, int64_t object, struct err *e)
+{
+	struct sql q;
+
+	sql_begin(&q, st, STMT_UPLOAD_SEAL, e);
+	sql_int(&q, object);
+	sql_int(&q, (int64_t)u->offset);
+	sql_int(&q, (int64_t)u->offset);
+	sql_int(&q, u->id);
+	return store_expect_one(sql_changed(&q), "upload", e);
+}
+
+static int seal(struct store *st, const struct upload *u, int64_t object, const struct digest *d,
 		struct err *e)
 {
 	struct object there;
@@ -25,38 +38,94 @@ static int seal(struct store *st, int64_t object, const struct digest *d, uint64
 		return -1;
 	/* the same bytes are held already: these go, in slices, by the sweep */
 	if (found == 1)
-		return by_id(st, STMT_OBJECT_KILL, object, e);
+		return upload_sealed(st, u, there.id, e) == 0
+			       ? by_id(st, STMT_OBJECT_KILL, object, e)
+			       : -1;
 	sql_begin(&q, st, STMT_OBJECT_SEAL, e);
 	sql_digest(&q, d);
-	sql_int(&q, (int64_t)size);
+	sql_int(&q, (int64_t)u->offset);
 	sql_int(&q, object);
-	return sql_run(&q);
+	return sql_run(&q) == 0 ? upload_sealed(st, u, object, e) : -1;
+}
+
+/* 1 it was sealed before, *d is its digest; 0 not yet. */
+static int sealed_before(struct store *st, struct upload *u, struct digest *d, struct err *e)
+{
+	struct sql q;
+	int64_t object = 0;
+	bool sealed = false;
+
+	sql_begin(&q, st, STMT_UPLOAD_STATE, e);
+	sql_int(&q, u->id);
+	int found = sql_row(&q);
+	if (found == 1) {
+		object = sql_get_int(&q);
+		sql_get_int(&q);
+		sql_get_int(&q);
+		sealed = sql_get_bool(&q);
+	}
+	if (sql_end(&q) != 0)
+		return -1;
+	if (!found)
+		return err_set(e, ERR_NOT_FOUND, "no such upload");
+	if (!sealed)
+		return 0;
+	sql_begin(&q, st, STMT_OBJECT_SEALED, e);
+	sql_int(&q, object);
+	found = sql_row(&q);
+	if (found == 1) {
+		sql_get_digest(&q, d);
+		u->offset = (uint64_t)sql_get_int(&q);
+	}
+	if (sql_end(&q) != 0)
+		return -1;
+	return found ? 1 : err_set(e, ERR_IO, "an upload's bytes are missing");
+}
+
+static int check_digest(const struct upload *u, const struct digest *d, struct err *e)
+{
+	char text[DIGEST_TEXT];
+
+	if (!u->has_digest || digest_eq(&u->digest, d))
+		return 0;
+	digest_text(text, d);
+	return err_set(e, ERR_VERIFY, "the bytes have digest %s, another was declared", text);
+}
+
+static int seal_bytes(struct store *st, struct upload *u, struct digest *d, struct err *e)
+{
+	int64_t object = 0;
+
+	if (u->offset == 0)
+		return err_set(e, ERR_INVALID, "an image without a byte is none");
+	if (store_upload_finish(st, u, d, &object, e) != 0 || check_digest(u, d, e) != 0)
+		return -1;
+	if (seal(st, u, object, d, e) == 0 && store_images_commit(st, e) == 0)
+		return 0;
+	/* all of it or none: the upload stays as it was last made durable */
+	if (st->images_open)
+		store_images_rollback(st);
+	return -1;
 }
 
 int store_upload_seal(struct store *st, struct upload *u, int64_t now_wall, struct image *out,
 		      struct err *e)
 {
 	struct digest d;
-	int64_t object = 0;
+	int before = sealed_before(st, u, &d, e);
 
-	if (u->offset == 0)
-		return err_set(e, ERR_INVALID, "an image without a byte is none");
-	if (store_upload_finish(st, u, &d, &object, e) != 0)
+	if (before < 0 || (before == 0 && seal_bytes(st, u, &d, e) != 0) ||
+	    (before == 1 && check_digest(u, &d, e) != 0))
 		return -1;
-	if (u->has_digest && !digest_eq(&u->digest, &d)) {
-		char text[DIGEST_TEXT];
-		digest_text(text, &d);
-		return err_set(e, ERR_VERIFY, "the bytes have digest %s, another was declared",
-			       text);
-	}
-	if (by_id(st, STMT_UPLOAD_REMOVE, u->id, e) != 0 ||
-	    seal(st, object, &d, u->offset, e) != 0 || store_images_commit(st, e) != 0) {
-		/* all of it or none: the upload stays as it was last made durable */
-		if (st->images_open)
-			store_images_rollback(st);
-		return -1;
-	}
 	return store_image_record(st, &d, u->offset, u->by, now_wall, out, e);
+}
+
+int store_upload_done(struct store *st, int64_t id, struct err *e)
+{
+	store_upload_forget(st, id);
+	if (by_id(st, STMT_UPLOAD_DONE, id, e) != 0)
+		return -1;
+	return store_images_commit(st, e);
 }
 
 int store_upload_drop(struct store *st, int64_t id, struct err *e)
@@ -74,8 +143,9 @@ int store_upload_drop(struct store *st, int64_t id, struct err *e)
 	if (!found)
 		return err_set(e, ERR_NOT_FOUND, "no such upload");
 	store_upload_forget(st, id);
+	/* sealed bytes may be an image's: of those without one the sweep knows */
 	if (by_id(st, STMT_UPLOAD_REMOVE, id, e) != 0 ||
-	    by_id(st, STMT_OBJECT_KILL, object, e) != 0)
+	    by_id(st, STMT_OBJECT_KILL_STAGED, object, e) != 0)
 		return -1;
 	return store_images_commit(st, e);
 }

@@ -357,16 +357,16 @@ static struct ipc_upload_open opening(uint64_t size, const struct digest *d)
 }
 
 /* Send bytes as an image; the status of the final answer. */
-static unsigned upload(struct channel *c, struct slice bytes, const struct digest *d)
+static unsigned upload_as(struct channel *c, const struct ipc_upload_open *o, struct slice bytes,
+			  char location[PATH_MAX_LEN])
 {
-	struct ipc_upload_open o = opening(bytes.n, d);
 	unsigned credit = 0;
 	bool ended = false;
 	struct response rs;
 	struct slice body;
 	enum frame_type t;
 
-	ipc_put_upload_open(channel_out(c), &o);
+	ipc_put_upload_open(channel_out(c), o);
 	while ((t = next_frame(c, &body)) != 0) {
 		struct rd r = rd_init(body);
 		if (t != FRAME_UPLOAD_CREDIT && t != FRAME_UPLOAD_DONE)
@@ -374,6 +374,8 @@ static unsigned upload(struct channel *c, struct slice bytes, const struct diges
 		ck_assert_uint_eq(rd_u32(&r), 3);
 		if (t == FRAME_UPLOAD_DONE) {
 			ck_assert(ipc_get_response(&r, &rs));
+			if (location)
+				text_copy(location, PATH_MAX_LEN, rs.location);
 			return rs.status;
 		}
 		for (credit += rd_u8(&r); credit && bytes.n; credit--) {
@@ -392,6 +394,13 @@ static unsigned upload(struct channel *c, struct slice bytes, const struct diges
 		}
 	}
 	return 0;
+}
+
+static unsigned upload(struct channel *c, struct slice bytes, const struct digest *d)
+{
+	struct ipc_upload_open o = opening(bytes.n, d);
+
+	return upload_as(c, &o, bytes, NULL);
 }
 
 static void admit_local(struct channel *c)
@@ -488,6 +497,44 @@ START_TEST(what_was_answered_survives)
 }
 END_TEST
 
+/* What came before a restart is hashed in slices; the answer waits for them, others do not. */
+START_TEST(an_upload_goes_on_after_a_restart)
+{
+	enum { LARGE = 48 << 20, REST = 1000 };
+	uint8_t *bytes = malloc(LARGE);
+	struct channel *c = greeted_lane(LANE_CONTROL);
+	char where[PATH_MAX_LEN] = "";
+	struct ipc_upload_open o;
+	struct digest d;
+	int status;
+
+	ck_assert_ptr_nonnull(bytes);
+	for (size_t i = 0; i < LARGE; i++)
+		bytes[i] = (uint8_t)(i >> 8 ^ i);
+	ck_assert_int_eq(sha256_once(slice_of(bytes, LARGE), &d), 0);
+	admit_local(c);
+	o = opening(LARGE, &d);
+	o.complete = 0;
+	ck_assert_uint_eq(upload_as(c, &o, slice_of(bytes, LARGE - REST), where), 201);
+	kill(core_pid, SIGKILL);
+	ck_assert_int_eq(waitpid(core_pid, &status, 0), core_pid);
+	close(parent_fd);
+	channel_free(c);
+	start_core();
+	c = greeted_lane(LANE_CONTROL);
+	admit_local(c);
+	o = opening(LARGE, &d);
+	o.request = ask(METHOD_PATCH, where);
+	o.has_offset = true;
+	o.offset = LARGE - REST;
+	o.complete = 1;
+	ck_assert_uint_eq(
+		upload_as(c, &o, slice_of(bytes + LARGE - REST, REST), NULL), 201);
+	channel_free(c);
+	free(bytes);
+}
+END_TEST
+
 /* As after a year in which the battery of the clock ran out. */
 static void commit_a_later_time(void)
 {
@@ -564,6 +611,7 @@ int main(void)
 			    (int)(sizeof(bad_frames) / sizeof(bad_frames[0])));
 	tcase_add_test(t, an_image_comes_in_and_is_handed_out);
 	tcase_add_test(t, what_was_answered_survives);
+	tcase_add_test(t, an_upload_goes_on_after_a_restart);
 	tcase_add_test(t, a_clock_is_trusted_on_an_operators_word);
 	tcase_add_test(t, pings_are_answered_meanwhile);
 	suite_add_tcase(s, t);

@@ -248,6 +248,30 @@ START_TEST(where_uploads_go)
 }
 END_TEST
 
+/* The audit log cannot be written: the image is not there, but what came of it is. */
+START_TEST(sealed_once_more)
+{
+	char where[PATH_MAX_LEN];
+	struct upload_ask ask = { .complete = -1, .has_size = true, .size = 4 };
+	struct digest d = digest_of("firm");
+	struct image i;
+
+	bed_sql(&r.bed, "fettle.db",
+		"CREATE TRIGGER broken BEFORE INSERT ON audit BEGIN SELECT RAISE(ABORT, 'no'); END");
+	ck_assert_uint_ge(part(r.root, METHOD_POST, IMAGES, ask, "firm"), 400);
+	ck_assert_int_eq(store_image_get(r.bed.st, &d, &i, NULL), 0);
+	bed_sql(&r.bed, "fettle.db", "DROP TRIGGER broken");
+	ck_assert_int_eq(text_format(where, sizeof(where), "/api/v1/uploads/%s", u.name), 0);
+	ck_assert_uint_eq(rig_get(&r, r.root, where), 200);
+	ck_assert_int_eq(rig_int(&r, "offset"), 4);
+	ck_assert(!rig_at(&r, "complete")->v.b);
+	ask = (struct upload_ask){ .complete = 1, .has_offset = true, .offset = 4 };
+	ck_assert_uint_eq(part(r.root, METHOD_PATCH, where, ask, ""), 201);
+	ck_assert_int_eq(store_image_get(r.bed.st, &d, &i, NULL), 1);
+	ck_assert_uint_eq(rig_get(&r, r.root, where), 404);
+}
+END_TEST
+
 /* Rights that ended while the bytes came do not seal. */
 START_TEST(revoked_meanwhile)
 {
@@ -283,6 +307,7 @@ int main(void)
 	tcase_add_test(t, too_much);
 	tcase_add_test(t, too_much_of_unknown_size);
 	tcase_add_test(t, where_uploads_go);
+	tcase_add_test(t, sealed_once_more);
 	tcase_add_test(t, revoked_meanwhile);
 	suite_add_tcase(s, t);
 	SRunner *sr = srunner_create(s);

@@ -45,7 +45,7 @@ static struct digest digest_big(size_t n)
 static struct upload opened(uint64_t size, const struct digest *d)
 {
 	struct upload u = {
-		.size = size, .has_size = size > 0, .by = "ci", .created = 1, .changed = 1
+		.size = size, .has_size = size > 0, .by = "ci", .created = 1, .track_changed = 1
 	};
 
 	if (d) {
@@ -81,6 +81,17 @@ static void holds(int fd, uint64_t size, size_t n)
 	close(fd);
 }
 
+static int64_t count(const char *sql)
+{
+	sqlite3_stmt *s = NULL;
+
+	ck_assert_int_eq(sqlite3_prepare_v2(b.st->db[DB_IMAGES], sql, -1, &s, NULL), SQLITE_OK);
+	ck_assert_int_eq(sqlite3_step(s), SQLITE_ROW);
+	int64_t n = sqlite3_column_int64(s, 0);
+	sqlite3_finalize(s);
+	return n;
+}
+
 START_TEST(test_upload)
 {
 	static const size_t sizes[] = { 1, STORE_CHUNK - 1, STORE_CHUNK, STORE_CHUNK + 1, BIG };
@@ -99,6 +110,7 @@ START_TEST(test_upload)
 		ck_assert(digest_eq(&i.digest, &d) && i.size == sizes[k] && i.sealed);
 		ck_assert_int_eq(store_image_get(b.st, &d, &i, &b.e), 1);
 		ck_assert_str_eq(i.by, "ci");
+		ok(store_upload_done(b.st, u.id, e));
 		ck_assert_int_eq(store_upload_get(b.st, u.name, &u, &b.e), 0);
 		ok(store_object_open(b.st, &d, &fd, &size, e));
 		holds(fd, size, sizes[k]);
@@ -144,6 +156,104 @@ START_TEST(test_upload_resumes)
 }
 END_TEST
 
+/* The hash of what came before a restart is made in slices, not all at the end. */
+START_TEST(test_upload_is_hashed_in_slices)
+{
+	struct upload u;
+	struct image i;
+	int slices = 0, rc;
+
+	fill_big(5);
+	struct digest d = digest_big(BIG);
+	u = opened(BIG, &d);
+	send(&u, BIG);
+	ck_assert_int_eq(store_upload_ready(b.st, &u, 0, &b.e), 1);
+	ok(store_upload_sync(b.st, &u, e));
+	bed_close(&b);
+	bed_open(&b);
+	ck_assert_int_eq(store_upload_get(b.st, u.name, &u, &b.e), 1);
+	while ((rc = store_upload_ready(b.st, &u, 0, &b.e)) == 0)
+		slices++;
+	ck_assert_int_eq(rc, 1);
+	ck_assert_int_eq(slices, BIG / STORE_CHUNK - (BIG % STORE_CHUNK == 0));
+	ok(store_upload_seal(b.st, &u, 9, &i, e));
+	ck_assert(digest_eq(&i.digest, &d));
+	u.id = 99;
+	refuses(store_upload_ready(b.st, &u, 0, e), ERR_NOT_FOUND);
+}
+END_TEST
+
+static void sweep_all(void)
+{
+	/* the second walk begins where the first ended */
+	for (int i = 0; i < 2; i++)
+		while (store_upload_sweep(b.st, 0, 64, &b.e) > 0)
+			;
+}
+
+/* fettle.db fails after images.db was committed: nothing that was acknowledged is lost. */
+START_TEST(test_seal_is_repeated)
+{
+	struct upload u;
+	struct image i;
+
+	fill_big(6);
+	struct digest d = digest_big(BIG);
+	for (int same = 0; same < 2; same++) {
+		u = opened(0, NULL);
+		send(&u, BIG);
+		ok(store_batch_begin(b.st, e));
+		ok(store_upload_seal(b.st, &u, 9, &i, e));
+		store_batch_abandon(b.st);
+		ck_assert_int_eq(store_image_get(b.st, &d, &i, &b.e), same);
+		sweep_all();
+		if (same)
+			store_uploads_forget(b.st);
+		ck_assert_int_eq(store_upload_get(b.st, u.name, &u, &b.e), 1);
+		ck_assert_uint_eq(u.offset, BIG);
+		ck_assert(u.sealed);
+		ck_assert_int_eq(store_upload_total(b.st), 0);
+		ck_assert_int_eq(store_upload_ready(b.st, &u, 0, &b.e), 1);
+		ok(store_upload_chunk(b.st, &u, slice_str(""), e));
+		u.has_size = false;
+		refuses(store_upload_chunk(b.st, &u, slice_str("x"), e), ERR_CONFLICT);
+		ok(store_upload_sync(b.st, &u, e));
+		ok(store_upload_seal(b.st, &u, 11, &i, e));
+		ck_assert(digest_eq(&i.digest, &d) && i.size == BIG);
+		ok(store_upload_done(b.st, u.id, e));
+		ck_assert_int_eq(store_upload_get(b.st, u.name, &u, &b.e), 0);
+	}
+	sweep_all();
+	ck_assert_int_eq(count("SELECT count(*) FROM objects WHERE state = 'sealed'"), 1);
+	ck_assert_int_eq(count("SELECT count(*) FROM objects"), 1);
+}
+END_TEST
+
+/* Given up instead, its bytes go; an image's of the same bytes stay. */
+START_TEST(test_sealed_and_given_up)
+{
+	struct upload u;
+	struct image i;
+
+	fill_big(7);
+	u = opened(0, NULL);
+	send(&u, 1000);
+	ok(store_batch_begin(b.st, e));
+	ok(store_upload_seal(b.st, &u, 9, &i, e));
+	store_batch_abandon(b.st);
+	ok(store_upload_drop(b.st, u.id, e));
+	sweep_all();
+	ck_assert_int_eq(count("SELECT count(*) FROM objects"), 0);
+	ok(store_image_add(b.st, slice_of(big, 1000), "x", 9, &i, e));
+	u = opened(0, NULL);
+	send(&u, 1000);
+	ok(store_upload_seal(b.st, &u, 9, &i, e));
+	ok(store_upload_drop(b.st, u.id, e));
+	sweep_all();
+	ck_assert_int_eq(count("SELECT count(*) FROM objects WHERE state = 'sealed'"), 1);
+}
+END_TEST
+
 START_TEST(test_upload_must_be_what_was_said)
 {
 	struct digest other = digest_of("other");
@@ -171,17 +281,6 @@ START_TEST(test_upload_must_be_what_was_said)
 }
 END_TEST
 
-static int64_t count(const char *sql)
-{
-	sqlite3_stmt *s = NULL;
-
-	ck_assert_int_eq(sqlite3_prepare_v2(b.st->db[DB_IMAGES], sql, -1, &s, NULL), SQLITE_OK);
-	ck_assert_int_eq(sqlite3_step(s), SQLITE_ROW);
-	int64_t n = sqlite3_column_int64(s, 0);
-	sqlite3_finalize(s);
-	return n;
-}
-
 START_TEST(test_same_bytes_are_kept_once)
 {
 	struct upload u;
@@ -194,6 +293,7 @@ START_TEST(test_same_bytes_are_kept_once)
 		send(&u, 300000);
 		ok(store_upload_seal(b.st, &u, 9 + k, &i, e));
 		ck_assert_int_eq(i.created, 9);
+		ok(store_upload_done(b.st, u.id, e));
 	}
 	ok(store_image_add(b.st, slice_of(big, 300000), "x", 99, &i, e));
 	ck_assert_int_eq(i.created, 9);
@@ -216,7 +316,7 @@ START_TEST(test_sweep)
 	uint64_t size;
 
 	fill_big(4);
-	young = (struct upload){ .by = "x", .created = 50, .changed = 50 };
+	young = (struct upload){ .by = "x", .created = 50, .track_changed = 50 };
 	ok(store_upload_open(b.st, &young, e));
 	send(&old, 90000);
 	send(&young, 90000);
@@ -620,6 +720,9 @@ int main(void)
 	tcase_add_test(tc, test_same_bytes_are_kept_once);
 	tcase_add_test(tc, test_sweep);
 	tcase_add_test(tc, test_many_uploads);
+	tcase_add_test(tc, test_upload_is_hashed_in_slices);
+	tcase_add_test(tc, test_seal_is_repeated);
+	tcase_add_test(tc, test_sealed_and_given_up);
 	tcase_add_test(tc, test_cache_is_made_again);
 	tcase_add_test(tc, test_database_damage_is_not_served);
 	tcase_add_test(tc, test_prepared_in_slices);
