@@ -12,7 +12,7 @@ CREATE TABLE meta (
 	bytes BLOB
 ) STRICT, WITHOUT ROWID;
 
-INSERT INTO meta (key, number) VALUES ('store.devices', 0);
+INSERT INTO meta (key, number) VALUES ('store.devices', 0), ('store.goods', 0);
 
 -- Devices -------------------------------------------------------------------
 

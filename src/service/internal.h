@@ -32,6 +32,15 @@ struct session *sessions_add(struct sessions *t, uint64_t handle);
 void sessions_remove(struct sessions *t, uint64_t handle);
 void sessions_clear(struct sessions *t);
 
+/* Links to what is published, for everyone the same: made again when rows or time say so. */
+struct published {
+	bool kept;
+	bool wall_trusted;
+	int64_t version;	/* store_goods_version() they were made of */
+	int64_t until;		/* tracker time */
+	struct buf links;	/* svc_core.c knows how */
+};
+
 struct service {
 	struct service_options o;
 	struct policy policy;
@@ -41,6 +50,7 @@ struct service {
 	const struct service_stats *stats;	/* the caller's, or NULL */
 	int64_t started;	/* monotonic ms */
 	struct buf scratch;	/* encoders' */
+	struct published published;
 	struct seen seen;
 };
 

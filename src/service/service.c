@@ -9,6 +9,7 @@
 
 #define SCRATCH_MAX (6u << 20)
 #define SWEEP_ROWS 100
+#define PUBLISHED_MAX (256u << 10)
 #define REPEATS_MS (INT64_C(7) * 86400000) /* so long a repeat is known as one */
 
 int service_new(const struct service_options *o, struct service **out, struct err *e)
@@ -20,6 +21,7 @@ int service_new(const struct service_options *o, struct service **out, struct er
 		return err_set(e, ERR_NO_MEMORY, "no memory for the service");
 	sv->o = *o;
 	sv->scratch = BUF_INIT(SCRATCH_MAX);
+	sv->published.links = BUF_INIT(PUBLISHED_MAX);
 	sv->started = clock_mono_ms();
 	for (unsigned i = 0; i < LANE_COUNT; i++)
 		sv->lanes[i].max = o->sessions_max;
@@ -40,6 +42,7 @@ void service_free(struct service *sv)
 		sessions_clear(&sv->lanes[i]);
 	route_index_free(sv->index);
 	buf_free(&sv->scratch);
+	buf_free(&sv->published.links);
 	seen_free(&sv->seen);
 	free(sv);
 }

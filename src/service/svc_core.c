@@ -8,6 +8,7 @@
 
 #define CORE_MAX 16384
 #define CORE_RELEASES 64
+#define CORE_KEEP_MS 1000
 
 /* RFC 6690: the links, and the one query parameter they are filtered by. */
 struct links {
@@ -140,13 +141,35 @@ static bool plain_segment(const char *s)
 	return true;
 }
 
-static int put_release(struct links *l, const struct release *r, struct err *e)
+/* ---- what is published ---- */
+
+/* As it is kept: whether it is a manifest's, its size, its path. One behind the other. */
+struct kept {
+	uint64_t sz;
+	uint16_t n;
+	bool manifest;
+};
+
+static void keep(struct buf *b, bool manifest, uint64_t sz, const char *path)
+{
+	struct kept k = { .sz = sz, .n = (uint16_t)(strlen(path) + 1), .manifest = manifest };
+	size_t before = b->n;
+
+	buf_add(b, &k, sizeof(k));
+	buf_add(b, path, k.n);
+	if (b->failed) { /* full: the rest is left out */
+		b->failed = false;
+		b->n = before;
+	}
+}
+
+static int keep_release(struct call *c, const struct release *r, struct buf *b, struct err *e)
 {
 	char maker[NAME_TEXT], model[NAME_TEXT], path[PATH_MAX_LEN];
 	struct manifest_image images[COMPONENTS_MAX];
 	struct manifest m;
 	char hex[DIGEST_TEXT];
-	int rc = store_manifest_get(l->c->tk.st, &r->manifest, &m, e);
+	int rc = store_manifest_get(c->tk.st, &r->manifest, &m, e);
 
 	if (rc != 1)
 		return rc;
@@ -158,33 +181,73 @@ static int put_release(struct links *l, const struct release *r, struct err *e)
 		(void)text_copy(model, sizeof(model), r->model);
 	if (text_format(path, sizeof(path), "/.well-known/firmware/%s/%s/manifest.suit", maker,
 			model) == 0)
-		put(l, &(struct link){
-			       .href = path, .rt = "suit.manifest", .ct = "60", .sz = m.size });
-	int n = store_manifest_images(l->c->tk.st, &r->manifest, images, COMPONENTS_MAX, e);
+		keep(b, true, m.size, path);
+	int n = store_manifest_images(c->tk.st, &r->manifest, images, COMPONENTS_MAX, e);
 	for (int i = 0; i < n; i++) {
 		if (images[i].external)
 			continue;
 		digest_text(hex, &images[i].digest);
 		if (text_format(path, sizeof(path), "/image/%s", hex) == 0)
-			put(l, &(struct link){ .href = path,
-					       .rt = "fettle.image",
-					       .ct = "42",
-					       .sz = images[i].has_size ? images[i].size : 0 });
+			keep(b, false, images[i].has_size ? images[i].size : 0, path);
 	}
 	return n < 0 ? -1 : 0;
 }
 
-static int put_published(struct links *l, struct err *e)
+static int keep_published(struct call *c, struct buf *b, struct err *e)
 {
-	struct release *r = arena_alloc(l->c->tk.a, sizeof(*r) * CORE_RELEASES);
+	struct release *r = arena_alloc(c->tk.a, sizeof(*r) * CORE_RELEASES);
 
 	if (!r)
 		return err_set(e, ERR_NO_MEMORY, "no memory for the links");
-	int n = store_release_published_list(l->c->tk.st, 0, CORE_RELEASES, r, e);
+	buf_reset(b);
+	int n = store_release_published_list(c->tk.st, 0, CORE_RELEASES, r, e);
 	for (int i = 0; i < n; i++)
-		if (release_offerable(&l->c->tk, &r[i], NULL) && put_release(l, &r[i], e) < 0)
+		if (release_offerable(&c->tk, &r[i], NULL) && keep_release(c, &r[i], b, e) < 0)
 			return -1;
 	return n < 0 ? -1 : 0;
+}
+
+/*
+ * Anyone may ask, and each release costs several look-ups, so they are made once for each
+ * version of the rows. What the clock ends (an anchor, a manifest) is gone a little later
+ * from here, and at once from where it is fetched.
+ */
+static int refresh(struct call *c, struct err *e)
+{
+	struct published *p = &c->sv->published;
+	const struct now *now = &c->tk.now;
+	int64_t version = 0;
+
+	if (store_goods_version(c->tk.st, &version, e) != 0)
+		return -1;
+	if (p->kept && p->version == version && now->track < p->until &&
+	    p->wall_trusted == now->wall_trusted)
+		return 0;
+	p->kept = false;
+	if (keep_published(c, &p->links, e) != 0)
+		return -1;
+	p->version = version;
+	p->until = now->track + CORE_KEEP_MS;
+	p->wall_trusted = now->wall_trusted;
+	p->kept = true;
+	return 0;
+}
+
+static int put_published(struct links *l, struct err *e)
+{
+	const struct buf *b = &l->c->sv->published.links;
+	struct kept k;
+
+	if (refresh(l->c, e) != 0)
+		return -1;
+	for (size_t at = 0; at < b->n; at += sizeof(k) + k.n) {
+		memcpy(&k, b->p + at, sizeof(k));
+		put(l, &(struct link){ .href = (const char *)b->p + at + sizeof(k),
+				       .rt = k.manifest ? "suit.manifest" : "fettle.image",
+				       .ct = k.manifest ? "60" : "42",
+				       .sz = k.sz });
+	}
+	return 0;
 }
 
 int svc_core(struct call *c, struct err *e)

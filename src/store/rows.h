@@ -14,6 +14,8 @@ void device_read(struct sql *q, struct device *d);
 int store_image_record(struct store *st, const struct digest *d, uint64_t size, const char *by,
 		       int64_t now_wall, struct image *out, struct err *e);
 
+/* What may be offered, or published, may be another from now on: store_goods_version(). */
+int store_goods_changed(struct store *st, struct err *e);
 /* changed rows of a statement meant for one: 0, or -1 with ERR_NOT_FOUND "no such <what>". */
 int store_expect_one(int changed, const char *what, struct err *e);
 /* 0 when fewer than max, -1 with ERR_TOO_MANY; statement counts rows of (dev). */

@@ -19,6 +19,8 @@ X(META_GET, MAIN, "SELECT number, bytes FROM meta WHERE key = $1")
 X(META_PUT, MAIN,
   "INSERT INTO meta (key, number, bytes) VALUES ($1, $2, $3) "
   "ON CONFLICT (key) DO UPDATE SET number = excluded.number, bytes = excluded.bytes")
+/* a number that never comes back, also not after a rollback */
+X(META_STIR, MAIN, "UPDATE meta SET number = random() WHERE key = $1")
 X(META_ADD, MAIN, "UPDATE meta SET number = number + $1 WHERE key = $2")
 
 /* Devices */

@@ -212,6 +212,11 @@ int store_manifest_verdict(struct store *st, const struct digest *d, int64_t anc
 int store_manifest_by_anchor(struct store *st, int64_t anchor, int64_t after, int limit,
 			     struct digest *out, int64_t *ids, struct err *e);
 
+/*
+ * Another number after each change of releases, anchors or verdicts, and one that never comes
+ * back: what was made of those rows is good as long as it stands.
+ */
+int store_goods_version(struct store *st, int64_t *out, struct err *e);
 /* Releases. */
 int store_release_add(struct store *st, struct release *r, struct err *e);
 int store_release_get(struct store *st, int64_t id, struct release *out, struct err *e);

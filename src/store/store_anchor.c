@@ -34,7 +34,7 @@ int store_anchor_add(struct store *st, struct anchor *a, struct err *e)
 	sql_int(&q, a->revoked);
 	sql_int(&q, a->created);
 	sql_text(&q, a->by);
-	return sql_insert(&q, &a->id);
+	return sql_insert(&q, &a->id) == 0 ? store_goods_changed(st, e) : -1;
 }
 
 int store_anchor_get(struct store *st, int64_t id, struct anchor *out, struct err *e)
@@ -75,5 +75,7 @@ int store_anchor_revoke(struct store *st, int64_t id, int64_t at, struct err *e)
 	sql_begin(&q, st, STMT_ANCHOR_REVOKE, e);
 	sql_int(&q, at);
 	sql_int(&q, id);
-	return store_expect_one(sql_changed(&q), "trust anchor", e);
+	if (store_expect_one(sql_changed(&q), "trust anchor", e) != 0)
+		return -1;
+	return store_goods_changed(st, e);
 }

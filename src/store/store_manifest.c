@@ -249,7 +249,9 @@ int store_manifest_verdict(struct store *st, const struct digest *d, int64_t anc
 	sql_int_or_null(&q, anchor != 0, anchor);
 	sql_int(&q, at);
 	sql_digest(&q, d);
-	return store_expect_one(sql_changed(&q), "manifest", e);
+	if (store_expect_one(sql_changed(&q), "manifest", e) != 0)
+		return -1;
+	return store_goods_changed(st, e);
 }
 
 int store_manifest_by_anchor(struct store *st, int64_t anchor, int64_t after, int limit,

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /* SPDX-FileCopyrightText: The Fettle authors */
+#include "store/rows.h"
 #include "store/sql.h"
 
 int store_meta_get_int(struct store *st, const char *key, int64_t *out, struct err *e)
@@ -78,4 +79,21 @@ int store_policy_put(struct store *st, const char *name, struct slice body, stru
 	sql_text(&q, name);
 	sql_slice(&q, body);
 	return sql_run(&q);
+}
+
+int store_goods_changed(struct store *st, struct err *e)
+{
+	struct sql q;
+
+	sql_begin(&q, st, STMT_META_STIR, e);
+	sql_text(&q, "store.goods");
+	return sql_run(&q);
+}
+
+int store_goods_version(struct store *st, int64_t *out, struct err *e)
+{
+	int found = store_meta_get_int(st, "store.goods", out, e);
+
+	return found == 0 ? err_set(e, ERR_INTERNAL, "the version of the goods is gone") :
+	       found < 0  ? -1 : 0;
 }

@@ -52,7 +52,7 @@ int store_release_add(struct store *st, struct release *r, struct err *e)
 	sql_int(&q, r->created);
 	sql_int(&q, r->approved);
 	sql_int(&q, (int64_t)r->etag);
-	return sql_insert(&q, &r->id);
+	return sql_insert(&q, &r->id) == 0 ? store_goods_changed(st, e) : -1;
 }
 
 int store_release_get(struct store *st, int64_t id, struct release *out, struct err *e)
@@ -88,7 +88,9 @@ int store_release_put(struct store *st, const struct release *r, struct err *e)
 	sql_text(&q, r->approved_by);
 	sql_int(&q, r->approved);
 	sql_int(&q, r->id);
-	return store_expect_one(sql_changed(&q), "release", e);
+	if (store_expect_one(sql_changed(&q), "release", e) != 0)
+		return -1;
+	return store_goods_changed(st, e);
 }
 
 int store_release_list(struct store *st, int64_t after, int limit, struct release *out,

@@ -374,6 +374,50 @@ START_TEST(published_while_it_is_trusted)
 }
 END_TEST
 
+static bool core_has(uint64_t s, const char *word)
+{
+	ck_assert_uint_eq(rig_get(&r, s, "/.well-known/core"), 200);
+	return memmem(r.rs.body.p, r.rs.body.n, word, strlen(word)) != NULL;
+}
+
+/* The links are kept from one asker to the next, but no longer than the rows stand. */
+START_TEST(links_follow_the_rows)
+{
+	struct bed *bed = &r.bed;
+	uint64_t s = rig_plain(&r);
+	struct release one;
+	int64_t version, other;
+	struct err e = { 0 };
+
+	rig_release(&r, "one", 1);
+	ck_assert(!core_has(s, "</image/"));
+	ck_assert_uint_eq(rig_post(&r, r.root, "/api/v1/releases/one/publish", NULL), 200);
+	ck_assert(core_has(s, "</image/"));
+	ck_assert(!core_has(s, "openapi"));
+	ck_assert(core_has(r.root, "openapi")); /* what is shown only to some is not kept */
+	ck_assert(!core_has(s, "openapi"));
+	/* rows that do not say they changed are not looked at again at once */
+	bed_sql(bed, "fettle.db", "UPDATE releases SET published = 0");
+	ck_assert(core_has(s, "</image/"));
+	r.now.track += 1000;
+	ck_assert(!core_has(s, "</image/"));
+	ck_assert_uint_eq(rig_post(&r, r.root, "/api/v1/releases/one/publish", NULL), 200);
+	ck_assert(core_has(s, "</image/"));
+	/* what was rolled back leaves nothing behind */
+	ck_assert_int_eq(store_goods_version(bed->st, &version, &e), 0);
+	ck_assert_int_eq(store_release_by_name(bed->st, "one", &one, &e), 1);
+	ck_assert_int_eq(store_batch_begin(bed->st, &e), 0);
+	one.published = false;
+	ck_assert_int_eq(store_release_put(bed->st, &one, &e), 0);
+	ck_assert_int_eq(store_goods_version(bed->st, &other, &e), 0);
+	ck_assert_int_ne(other, version);
+	store_batch_abandon(bed->st);
+	ck_assert(core_has(s, "</image/"));
+	ck_assert_uint_eq(rig_post(&r, r.root, "/api/v1/anchors/1/revoke", NULL), 200);
+	ck_assert(!core_has(s, "</image/"));
+}
+END_TEST
+
 START_TEST(repeats_with_a_key)
 {
 	struct ask a = { .session = r.root,
@@ -527,6 +571,7 @@ int main(void)
 	tcase_add_test(t, observing_reserves_nothing);
 	tcase_add_test(t, published_for_anyone);
 	tcase_add_test(t, published_while_it_is_trusted);
+	tcase_add_test(t, links_follow_the_rows);
 	tcase_add_test(t, repeats_with_a_key);
 	tcase_add_test(t, what_has_served_is_swept);
 	tcase_add_test(t, versions_and_conditions);
