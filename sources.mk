@@ -64,6 +64,7 @@ libfettle_la_SOURCES = \
 	src/service/device_msg.c \
 	src/service/device_msg.h \
 	src/service/etag.c \
+	src/service/goods.c \
 	src/service/idempotency.c \
 	src/service/internal.h \
 	src/service/page.c \

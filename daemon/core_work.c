@@ -164,8 +164,8 @@ static void sweep(struct core *c, int64_t now)
 		return;
 	if (store_cache_trim(c->store, CORE_SWEEP_ROWS, &e) < 0)
 		log_warn("cache: %s", e.text);
-	int bytes =
-		store_upload_sweep(c->store, c->now.track - CORE_UPLOAD_AGE_MS, CORE_SWEEP_ROWS, &e);
+	int bytes = store_upload_sweep(c->store, c->now.track - CORE_UPLOAD_AGE_MS, CORE_SWEEP_ROWS,
+				       &e);
 	int rows = bytes < 0 ? -1 : service_sweep(c->service, &c->now, &e);
 	if (rows < 0)
 		core_store_failed(c, "sweeping", &e);

@@ -181,8 +181,9 @@ const struct route *route_find(const struct route_index *ix, enum method m, stru
 		}
 	}
 	if (others) {
-		*allow = (uint8_t)(others & METHOD_BIT(METHOD_GET) ? others | METHOD_BIT(METHOD_HEAD)
-								   : others);
+		*allow =
+			(uint8_t)(others & METHOD_BIT(METHOD_GET) ? others | METHOD_BIT(METHOD_HEAD)
+								  : others);
 		err_set(e, ERR_METHOD, "%s is not for this resource", method_name(m));
 		return NULL;
 	}

@@ -152,8 +152,7 @@ int call_enter(struct call *c, struct err *e)
 		return e->code ? -1 : err_set(e, ERR_MALFORMED, "no method");
 	if (refresh_policy(c->sv, e) != 0 || principal_resolve(c, e) != 0)
 		return -1;
-	c->route = route_find(c->sv->index, c->rq->method, c->rq->path, c->hole,
-			      &c->rs->allow, e);
+	c->route = route_find(c->sv->index, c->rq->method, c->rq->path, c->hole, &c->rs->allow, e);
 	if (!c->route)
 		return -1;
 	return principal_authorise(c, e);

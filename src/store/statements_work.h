@@ -5,7 +5,8 @@
 /* Updates */
 X(UPDATE_ADD, MAIN,
   "INSERT INTO updates (dev, rollout, release, phase, state, open, urgency, failure, attempt, "
-  "deferrals, charged, reserved, manifest_fetched, late, progress, offer_boot, track_due, track_deadline, "
+  "deferrals, charged, reserved, manifest_fetched, late, progress, offer_boot, "
+  "track_due, track_deadline, "
   "not_before, not_after, reason, created, changed, last_history) VALUES ($1, $2, $3, $4, "
   "$5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, 0)")
 X(UPDATE_GET, MAIN, "SELECT " UPDATE_COLUMNS " FROM updates WHERE id = $1")
@@ -146,7 +147,8 @@ X(JOB_PUT_STATE, MAIN, "UPDATE jobs SET state = $1 WHERE id = $2 AND state <> $3
 /* trust first: what is withdrawn must not wait behind what is planned */
 X(JOB_NEXT, MAIN,
   "SELECT " JOB_COLUMNS " FROM jobs WHERE state = 'running' AND due <= $1 "
-  "ORDER BY CASE WHEN kind = 'anchor-revoke' OR kind = 'release-withdraw' THEN 0 ELSE 1 END, id LIMIT 1")
+  "ORDER BY CASE WHEN kind = 'anchor-revoke' OR kind = 'release-withdraw' THEN 0 ELSE 1 END, "
+  "id LIMIT 1")
 X(JOB_LIST, MAIN, "SELECT " JOB_COLUMNS " FROM jobs WHERE id > $1 ORDER BY id LIMIT $2")
 X(IDEMPOTENCY_GET, MAIN,
   "SELECT request, status, body FROM idempotency WHERE who = $1 AND key = $2")

@@ -77,11 +77,11 @@ static const struct head head_devices = { "SELECT " DEVICE_COLUMNS " FROM device
 static const struct head head_devs = { "SELECT d.dev FROM devices d", 0 };
 /* a planned update for each: what is the same in all of them is said once */
 static const struct head head_plan = {
-	"INSERT INTO updates (dev, rollout, release, phase, state, open, urgency, failure, attempt, "
-	"deferrals, charged, reserved, manifest_fetched, late, progress, offer_boot, track_due, "
-	"track_deadline, not_before, not_after, reason, created, changed, last_history) "
-	"SELECT d.dev, $1, $2, 0, 'planned', 1, $3, $4, 1, 0, 0, 0, 0, 0, 0, $5, 0, 0, 0, 0, '', $6, "
-	"$7, 0 FROM devices d",
+	"INSERT INTO updates (dev, rollout, release, phase, state, open, urgency, failure, "
+	"attempt, deferrals, charged, reserved, manifest_fetched, late, progress, offer_boot, "
+	"track_due, track_deadline, not_before, not_after, reason, created, changed, last_history) "
+	"SELECT d.dev, $1, $2, 0, 'planned', 1, $3, $4, 1, 0, 0, 0, 0, 0, 0, $5, 0, 0, 0, 0, '', "
+	"$6, $7, 0 FROM devices d",
 	7
 };
 

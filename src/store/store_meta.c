@@ -94,6 +94,7 @@ int store_goods_version(struct store *st, int64_t *out, struct err *e)
 {
 	int found = store_meta_get_int(st, "store.goods", out, e);
 
-	return found == 0 ? err_set(e, ERR_INTERNAL, "the version of the goods is gone") :
-	       found < 0  ? -1 : 0;
+	if (found == 0)
+		return err_set(e, ERR_INTERNAL, "the version of the goods is gone");
+	return found < 0 ? -1 : 0;
 }

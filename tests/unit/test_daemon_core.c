@@ -528,8 +528,7 @@ START_TEST(an_upload_goes_on_after_a_restart)
 	o.has_offset = true;
 	o.offset = LARGE - REST;
 	o.complete = 1;
-	ck_assert_uint_eq(
-		upload_as(c, &o, slice_of(bytes + LARGE - REST, REST), NULL), 201);
+	ck_assert_uint_eq(upload_as(c, &o, slice_of(bytes + LARGE - REST, REST), NULL), 201);
 	channel_free(c);
 	free(bytes);
 }

@@ -508,21 +508,25 @@ START_TEST(tables_of_routes)
 	struct slice hole[HOLES_MAX];
 	struct route_index *ix;
 	struct err why = { 0 };
+	uint8_t allow = 0;
 
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		ck_assert_int_eq(route_index_new(&bad[i], 1, &ix, &why), -1);
 		ck_assert_int_eq(why.code, ERR_INTERNAL);
 	}
 	ck_assert_int_eq(route_index_new(good, 0, &ix, &why), 0);
-	ck_assert_ptr_null(route_find(ix, METHOD_GET, slice_str("/x/1"), hole, &why));
+	ck_assert_ptr_null(route_find(ix, METHOD_GET, slice_str("/x/1"), hole, &allow, &why));
 	route_index_free(ix);
 	ck_assert_int_eq(route_index_new(good, 2, &ix, &why), 0);
-	ck_assert_ptr_eq(route_find(ix, METHOD_GET, slice_str("/x/1/2/3"), hole, &why), &good[0]);
+	ck_assert_ptr_eq(route_find(ix, METHOD_GET, slice_str("/x/1/2/3"), hole, &allow, &why),
+			 &good[0]);
 	ck_assert(slice_eq_str(hole[0], "1"));
 	ck_assert(slice_eq_str(hole[1], "2/3"));
-	ck_assert_ptr_eq(route_find(ix, METHOD_HEAD, slice_str("/x/1"), hole, &why), &good[1]);
-	ck_assert_ptr_null(route_find(ix, METHOD_POST, slice_str("/x/1"), hole, &why));
+	ck_assert_ptr_eq(route_find(ix, METHOD_HEAD, slice_str("/x/1"), hole, &allow, &why),
+			 &good[1]);
+	ck_assert_ptr_null(route_find(ix, METHOD_POST, slice_str("/x/1"), hole, &allow, &why));
 	ck_assert_int_eq(why.code, ERR_METHOD);
+	ck_assert_uint_eq(allow, 1u << METHOD_GET | 1u << METHOD_HEAD);
 	route_index_free(ix);
 }
 END_TEST

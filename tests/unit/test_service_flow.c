@@ -520,9 +520,9 @@ START_TEST(versions_of_all_kinds)
 	assert_version("/api/v1/rollouts/go", "/api/v1/rollouts/1/pause");
 	assert_version("/api/v1/releases/one", "/api/v1/releases/one/publish");
 	assert_version("/api/v1/anchors/1", "/api/v1/anchors/1/revoke");
-	ck_assert_uint_eq(
-		rig_post(&r, r.root, "/api/v1/tokens", "{\"name\":\"ci\",\"role\":\"viewer\"}"),
-		201);
+	ck_assert_uint_eq(rig_post(&r, r.root, "/api/v1/tokens",
+				   "{\"name\":\"ci\",\"role\":\"viewer\"}"),
+			  201);
 	struct ask revoke = { .session = r.root,
 			      .method = METHOD_POST,
 			      .path = "/api/v1/tokens/1/revoke",

@@ -257,7 +257,8 @@ START_TEST(sealed_once_more)
 	struct image i;
 
 	bed_sql(&r.bed, "fettle.db",
-		"CREATE TRIGGER broken BEFORE INSERT ON audit BEGIN SELECT RAISE(ABORT, 'no'); END");
+		"CREATE TRIGGER broken BEFORE INSERT ON audit "
+		"BEGIN SELECT RAISE(ABORT, 'no'); END");
 	ck_assert_uint_ge(part(r.root, METHOD_POST, IMAGES, ask, "firm"), 400);
 	ck_assert_int_eq(store_image_get(r.bed.st, &d, &i, NULL), 0);
 	bed_sql(&r.bed, "fettle.db", "DROP TRIGGER broken");
