@@ -230,8 +230,7 @@ int config_unseal(int fd, struct config *c, struct secrets *s, struct err *e)
 
 	memset(s, 0, sizeof(*s));
 	/* sealed, so what is parsed cannot change meanwhile, nor the mapping end early */
-	if (size <= 0 || size > (off_t)SEALED_MAX ||
-	    (fcntl(fd, F_GET_SEALS) & want) != want)
+	if (size <= 0 || size > (off_t)SEALED_MAX || (fcntl(fd, F_GET_SEALS) & want) != want)
 		return err_set(e, ERR_MALFORMED,
 			       "configuration from the parent is not sealed memory");
 	p = mmap(NULL, (size_t)size, PROT_READ, MAP_PRIVATE, fd, 0);
