@@ -161,6 +161,7 @@ static void effect_on_lane(struct core *c, struct core_lane *l, const struct eff
 		break;
 	case EFFECT_PREPARE:
 	case EFFECT_WAKE:
+	case EFFECT_SEND:
 		break;
 	}
 }

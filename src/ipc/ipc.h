@@ -50,20 +50,54 @@ enum frame_type {
 	FRAME_UPLOAD_DONE = 38, /* u32 upload, response */
 	FRAME_PING = 39,
 	FRAME_READY = 40,	/* the core is up: requests may come */
+	FRAME_SEND = 41,	/* struct ipc_send: call a device */
 	/* front <-> keys */
 	FRAME_KEY_ASK = 64,	/* u32 number, text identity */
 	FRAME_KEY_ANSWER = 65,	/* u32 number, u8 found, key bytes (dummy when not found) */
 };
 
-enum entry_type { ENTRY_ADMIT = 1, ENTRY_REQUEST = 2, ENTRY_CLOSED = 3 };
+enum entry_type { ENTRY_ADMIT = 1, ENTRY_REQUEST = 2, ENTRY_CLOSED = 3, ENTRY_SENT = 4 };
+
+/*
+ * A request of ours to a device, and what became of it. The front echoes tag: it means
+ * nothing there, and the core believes of it only what its rows confirm.
+ */
+#define IPC_SEND_BODY_MAX 1024
+#define IPC_SENT_BODY_MAX 1024
+#define IPC_SEND_TAG 32
+struct ipc_send {
+	uint8_t tag[IPC_SEND_TAG];
+	/* where: this session of the device while it is open, else the address */
+	uint64_t session;		/* 0: none */
+	uint8_t ip[16];
+	uint16_t port;			/* 0: no address */
+	char identity[IDENTITY_MAX + 1];	/* PSK identity for DTLS; "": plain CoAP */
+	enum method method;
+	char path[PATH_MAX_LEN + 1];	/* "/fettle/offer" */
+	char query[64];			/* "update=7", or "" */
+	enum media content_format, accept;	/* MEDIA_NONE: not said */
+	struct slice body;		/* at most IPC_SEND_BODY_MAX; or: */
+	bool has_object;		/* an object granted to IPC_SESSION_SEND before: by Block1 */
+	struct digest object;
+	uint64_t offset;		/* of the object: where to begin, a multiple of 1024 */
+};
+struct ipc_sent {
+	uint8_t tag[IPC_SEND_TAG];
+	uint16_t status;		/* HTTP's numbers; 0: nothing was heard */
+	uint64_t offset;		/* of an object: how much was acknowledged */
+	enum media media;
+	struct slice body;		/* at most IPC_SENT_BODY_MAX; longer answers are cut off as 413 */
+};
 
 struct ipc_entry {
 	enum entry_type type;
 	uint64_t session;
 	struct evidence evidence;	/* ENTRY_ADMIT */
 	struct request request;		/* ENTRY_REQUEST; slices point into the frame */
+	struct ipc_sent sent;		/* ENTRY_SENT */
 };
 
+#define IPC_SESSION_SEND UINT64_MAX	/* granted to nobody: for FRAME_SEND alone */
 struct ipc_grant {
 	uint64_t session;		/* 0: public */
 	char path[PATH_MAX_LEN + 1];	/* the request path it answers, exactly */
@@ -117,12 +151,15 @@ void ipc_put_request(struct buf *b, const struct request *rq);
 void ipc_put_response(struct buf *b, const struct response *rs);
 void ipc_put_grant(struct buf *b, const struct ipc_grant *g);	/* whole frame */
 void ipc_put_upload_open(struct buf *b, const struct ipc_upload_open *o);	/* whole frame */
+void ipc_put_send(struct buf *b, const struct ipc_send *s);	/* whole frame */
+void ipc_put_sent(struct buf *b, const struct ipc_sent *s);	/* an entry of a batch */
 
 /* Decoders: false (and r failed) on anything out of bounds. */
 bool ipc_get_entry(struct rd *r, struct ipc_entry *out);
 bool ipc_get_response(struct rd *r, struct response *out);
 bool ipc_get_grant(struct rd *r, struct ipc_grant *out);
 bool ipc_get_upload_open(struct rd *r, struct ipc_upload_open *out);
+bool ipc_get_send(struct rd *r, struct ipc_send *out);
 
 /*
  * A channel: non-blocking buffered I/O over one descriptor, with descriptor

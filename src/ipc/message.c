@@ -163,6 +163,94 @@ static void get_request_fields(struct rd *r, struct request *rq)
 		r->failed = true;
 }
 
+/* -- calls to devices -- */
+
+static void get_text(struct rd *r, char *dst, size_t cap)
+{
+	struct slice s = get_text16(r, cap - 1);
+
+	if (s.n)
+		memcpy(dst, s.p, s.n);
+}
+
+static void get_tag(struct rd *r, uint8_t tag[IPC_SEND_TAG])
+{
+	struct slice s = rd_bytes(r, IPC_SEND_TAG);
+
+	if (s.n)
+		memcpy(tag, s.p, s.n);
+}
+
+void ipc_put_send(struct buf *b, const struct ipc_send *s)
+{
+	size_t mark = ipc_begin(b, FRAME_SEND);
+
+	buf_add(b, s->tag, sizeof(s->tag));
+	ipc_put_u64(b, s->session);
+	buf_add(b, s->ip, sizeof(s->ip));
+	ipc_put_u16(b, s->port);
+	ipc_put_blob16(b, slice_str(s->identity));
+	ipc_put_u8(b, (uint8_t)s->method);
+	ipc_put_blob16(b, slice_str(s->path));
+	ipc_put_blob16(b, slice_str(s->query));
+	ipc_put_u32(b, (uint32_t)s->content_format);
+	ipc_put_u32(b, (uint32_t)s->accept);
+	ipc_put_u8(b, s->has_object);
+	if (s->has_object)
+		put_digest(b, &s->object);
+	ipc_put_u64(b, s->offset);
+	ipc_put_blob32(b, s->body);
+	ipc_end(b, mark);
+}
+
+bool ipc_get_send(struct rd *r, struct ipc_send *out)
+{
+	struct slice s;
+
+	memset(out, 0, sizeof(*out));
+	get_tag(r, out->tag);
+	out->session = rd_u64(r);
+	s = rd_bytes(r, sizeof(out->ip));
+	if (s.n)
+		memcpy(out->ip, s.p, s.n);
+	out->port = rd_u16(r);
+	get_text(r, out->identity, sizeof(out->identity));
+	out->method = (enum method)get_enum(r, METHOD_COUNT);
+	get_text(r, out->path, sizeof(out->path));
+	get_text(r, out->query, sizeof(out->query));
+	out->content_format = (enum media)(int32_t)rd_u32(r);
+	out->accept = (enum media)(int32_t)rd_u32(r);
+	out->has_object = get_flag(r);
+	if (out->has_object)
+		get_digest(r, &out->object);
+	out->offset = rd_u64(r);
+	out->body = rd_blob32(r, IPC_SEND_BODY_MAX);
+	if (out->path[0] != '/')
+		r->failed = true;
+	return !r->failed;
+}
+
+void ipc_put_sent(struct buf *b, const struct ipc_sent *s)
+{
+	ipc_put_u8(b, ENTRY_SENT);
+	buf_add(b, s->tag, sizeof(s->tag));
+	ipc_put_u16(b, s->status);
+	ipc_put_u64(b, s->offset);
+	ipc_put_u32(b, (uint32_t)s->media);
+	ipc_put_blob32(b, s->body);
+}
+
+static void get_sent(struct rd *r, struct ipc_sent *out)
+{
+	get_tag(r, out->tag);
+	out->status = rd_u16(r);
+	out->offset = rd_u64(r);
+	out->media = (enum media)(int32_t)rd_u32(r);
+	out->body = rd_blob32(r, IPC_SENT_BODY_MAX);
+	if (out->status != 0 && (out->status < 200 || out->status > 599))
+		r->failed = true;
+}
+
 void ipc_put_admit(struct buf *b, uint64_t session, const struct evidence *ev)
 {
 	ipc_put_u8(b, ENTRY_ADMIT);
@@ -197,6 +285,9 @@ bool ipc_get_entry(struct rd *r, struct ipc_entry *out)
 		break;
 	case ENTRY_CLOSED:
 		out->session = rd_u64(r);
+		break;
+	case ENTRY_SENT:
+		get_sent(r, &out->sent);
 		break;
 	default: /* the byte came from outside: the enum proves nothing */
 		r->failed = true;

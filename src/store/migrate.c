@@ -20,6 +20,7 @@ struct migration {
 
 static const struct migration main_migrations[] = {
 	{ 1, "001-fettle.sql" },
+	{ 2, "002-scheduling.sql" },
 };
 static const struct migration images_migrations[] = {
 	{ 1, "images-001.sql" },

@@ -24,7 +24,7 @@ static bool same(const struct effect *a, const struct effect *b)
 {
 	return a->kind == b->kind && a->dev == b->dev && a->credential == b->credential &&
 	       a->token == b->token && strcmp(a->device, b->device) == 0 &&
-	       digest_eq(&a->object, &b->object);
+	       digest_eq(&a->object, &b->object) && a->kind != EFFECT_SEND;
 }
 
 static void add(struct effects *fx, const struct effect *x)
@@ -73,4 +73,15 @@ void effects_prepare(struct effects *fx, const struct digest *object)
 void effects_wake(struct effects *fx)
 {
 	add(fx, &(struct effect){ .kind = EFFECT_WAKE });
+}
+
+void effects_send(struct effects *fx, int64_t dev, const char *device, const struct send *s,
+		  const struct digest *object)
+{
+	struct effect x = { .kind = EFFECT_SEND, .dev = dev, .send = *s };
+
+	text_copy(x.device, sizeof(x.device), device);
+	if (object)
+		x.object = *object;
+	add(fx, &x);
 }

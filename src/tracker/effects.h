@@ -23,6 +23,29 @@ enum effect_kind {
 	EFFECT_WITHDRAW,	/* no front serves this object any more */
 	EFFECT_PREPARE,		/* make the cached copy of this object soon */
 	EFFECT_WAKE,		/* the schedule has something new: plan the next pass again */
+	EFFECT_SEND,		/* call the device at its open session or its endpoint: send says what */
+};
+
+/* What the server calls a device for (server and negotiated mode; device.cddl). */
+enum send_kind {
+	SEND_LOOK,		/* POST /fettle/offer: look again, or an outage that comes */
+	SEND_STATUS,		/* GET /fettle/status */
+	SEND_MANIFEST,		/* PUT /fettle/manifest */
+	SEND_IMAGE,		/* PUT /fettle/image/<component>, from where the device has it */
+	SEND_APPLY,		/* POST /fettle/apply */
+	SEND_DIAG,		/* POST /fettle/diag */
+	SEND_KIND_COUNT,
+};
+
+struct send {
+	enum send_kind kind;
+	int64_t update;		/* 0: of none */
+	uint8_t component;	/* SEND_IMAGE: its number in the manifest; object is the image */
+	/* where, when no session of the device is open: port 0 nowhere */
+	uint8_t ip[16];
+	uint16_t port;
+	char identity[129];	/* PSK identity for DTLS, "": plain CoAP */
+	int64_t outage_s, outage_in_s;	/* SEND_LOOK: of an outage; 0: of none */
 };
 
 struct effect {
@@ -31,6 +54,7 @@ struct effect {
 	int64_t credential, token;
 	char device[NAME_TEXT];
 	struct digest object;
+	struct send send;
 };
 
 struct effects {
@@ -47,5 +71,8 @@ void effects_drop_token(struct effects *fx, int64_t token);
 void effects_withdraw(struct effects *fx, const struct digest *object);
 void effects_prepare(struct effects *fx, const struct digest *object);
 void effects_wake(struct effects *fx);
+/* object: the manifest or image that is sent, NULL for the other kinds */
+void effects_send(struct effects *fx, int64_t dev, const char *device, const struct send *s,
+		  const struct digest *object);
 
 #endif

@@ -50,13 +50,13 @@ START_TEST(test_settings)
 		ck_assert_int_eq(pragma(db, "PRAGMA mmap_size"), 0);
 		ck_assert_int_eq(pragma(db, "PRAGMA wal_autocheckpoint"), 0);
 		ck_assert_int_eq(pragma(db, "PRAGMA auto_vacuum"), 2);
-		ck_assert_int_eq(pragma(db, "PRAGMA user_version"), 1);
+		ck_assert_int_eq(pragma(db, "PRAGMA user_version"), db == DB_MAIN ? 2 : 1);
 	}
 	ck_assert_int_eq(pragma(DB_MAIN, "PRAGMA page_size"), 4096);
 	ck_assert_int_eq(pragma(DB_IMAGES, "PRAGMA page_size"), 16384);
 	ck_assert_int_eq(pragma(DB_MAIN, "PRAGMA application_id"), 0x4665746c);
 	ck_assert_int_eq(pragma(DB_IMAGES, "PRAGMA application_id"), 0x46657469);
-	ck_assert_int_eq(store_schema_version(), 1);
+	ck_assert_int_eq(store_schema_version(), 2);
 	ok(store_quick_check(b.st, e));
 }
 END_TEST
@@ -118,7 +118,9 @@ START_TEST(test_newer_is_refused_untouched)
 		}
 		struct digest after = file_digest(rows[i].file);
 		ck_assert(digest_eq(&before, &after));
-		bed_sql(&b, rows[i].file, "PRAGMA user_version = 1");
+		bed_sql(&b, rows[i].file,
+			rows[i].file[0] == 'f' ? "PRAGMA user_version = 2"
+					       : "PRAGMA user_version = 1");
 		bed_sql(&b, rows[i].file,
 			rows[i].file[0] == 'f' ? "PRAGMA application_id = 0x4665746c"
 					       : "PRAGMA application_id = 0x46657469");

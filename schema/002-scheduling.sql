@@ -1,0 +1,92 @@
+-- SPDX-License-Identifier: ISC
+-- SPDX-FileCopyrightText: The Fettle authors
+--
+-- fettle.db, version 2: modes, pace and order, outages, standing rollouts.
+
+-- Devices -------------------------------------------------------------------
+
+-- Where it is called: the host an operator set, else its proven address.
+ALTER TABLE devices ADD COLUMN endpoint_host TEXT NOT NULL DEFAULT ''
+	CHECK (length(endpoint_host) <= 64);
+-- What it says it can do, in words separated by blanks: "push", "pull", ...
+ALTER TABLE devices ADD COLUMN capabilities TEXT NOT NULL DEFAULT '';
+-- It came by itself and an operator has not let it in yet.
+ALTER TABLE devices ADD COLUMN held_back INTEGER NOT NULL DEFAULT 0 CHECK (held_back IN (0, 1));
+-- Its next answer asks for diagnostics.
+ALTER TABLE devices ADD COLUMN ask_diag INTEGER NOT NULL DEFAULT 0 CHECK (ask_diag IN (0, 1));
+
+-- What its parent's update will cost a device: told before, seen or not.
+CREATE TABLE outages (
+	dev INTEGER NOT NULL REFERENCES devices (dev) ON DELETE CASCADE,
+	upd INTEGER NOT NULL REFERENCES updates (id) ON DELETE CASCADE,
+	seconds INTEGER NOT NULL CHECK (seconds >= 0),
+	told INTEGER NOT NULL,			-- when it was sent
+	acknowledged INTEGER NOT NULL,		-- 0: not yet
+	PRIMARY KEY (dev, upd)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX outages_upd ON outages (upd, dev);
+
+-- Rollouts ------------------------------------------------------------------
+
+ALTER TABLE rollouts ADD COLUMN per_minute INTEGER NOT NULL DEFAULT 0 CHECK (per_minute >= 0);
+ALTER TABLE rollouts ADD COLUMN max_in_flight INTEGER NOT NULL DEFAULT 0
+	CHECK (max_in_flight >= 0);
+ALTER TABLE rollouts ADD COLUMN link_in_flight INTEGER NOT NULL DEFAULT 0
+	CHECK (link_in_flight >= 0);
+ALTER TABLE rollouts ADD COLUMN bytes_per_s INTEGER NOT NULL DEFAULT 0 CHECK (bytes_per_s >= 0);
+ALTER TABLE rollouts ADD COLUMN link_bytes_per_s INTEGER NOT NULL DEFAULT 0
+	CHECK (link_bytes_per_s >= 0);
+ALTER TABLE rollouts ADD COLUMN update_order TEXT NOT NULL DEFAULT 'any'
+	CHECK (update_order IN ('any', 'leaf-first', 'core-first'));
+-- Virtual times of the pace (a generic cell rate), in tracker time.
+ALTER TABLE rollouts ADD COLUMN pace_tat INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE rollouts ADD COLUMN bytes_tat INTEGER NOT NULL DEFAULT 0;
+-- Starts by itself once its updates are planned; of which standing rollout, 0 none.
+ALTER TABLE rollouts ADD COLUMN auto_start INTEGER NOT NULL DEFAULT 0
+	CHECK (auto_start IN (0, 1));
+ALTER TABLE rollouts ADD COLUMN standing INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE rollouts ADD COLUMN approved_by TEXT NOT NULL DEFAULT '';
+-- "digest=3 boot=1": how many failures of a class pause it.
+ALTER TABLE rollouts ADD COLUMN pause_at TEXT NOT NULL DEFAULT '';
+
+-- The first phase whose filter takes this device, 0: none of those that have one.
+ALTER TABLE updates ADD COLUMN planned_phase INTEGER NOT NULL DEFAULT 0;
+-- How many of a phase's filter have not joined yet.
+ALTER TABLE phases ADD COLUMN expected INTEGER NOT NULL DEFAULT 0;
+
+CREATE TABLE rollout_failures (
+	rollout INTEGER NOT NULL REFERENCES rollouts (id) ON DELETE CASCADE,
+	failure TEXT NOT NULL,
+	n INTEGER NOT NULL CHECK (n >= 0),
+	PRIMARY KEY (rollout, failure)
+) STRICT, WITHOUT ROWID;
+
+-- A link is what hangs below one parent: all rollouts share it.
+CREATE TABLE links (
+	parent TEXT PRIMARY KEY,
+	in_flight INTEGER NOT NULL CHECK (in_flight >= 0),
+	bytes_tat INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- Open updates of a rollout below one parent: leaf-first waits until there is none.
+CREATE TABLE rollout_links (
+	rollout INTEGER NOT NULL REFERENCES rollouts (id) ON DELETE CASCADE,
+	parent TEXT NOT NULL,
+	open INTEGER NOT NULL CHECK (open >= 0),
+	PRIMARY KEY (rollout, parent)
+) STRICT, WITHOUT ROWID;
+
+-- Standing rollouts: the members of POST /rollouts as JSON, tried on each approved release.
+DROP TABLE standing_phases;
+DROP TABLE standing_rollouts;
+CREATE TABLE standing_rollouts (
+	id INTEGER PRIMARY KEY AUTOINCREMENT,
+	name TEXT NOT NULL UNIQUE,
+	enabled INTEGER NOT NULL CHECK (enabled IN (0, 1)),
+	urgency INTEGER CHECK (urgency BETWEEN 0 AND 3),	-- NULL: of any class
+	spec TEXT NOT NULL CHECK (length(spec) <= 8192),
+	made_by TEXT NOT NULL,
+	created INTEGER NOT NULL,
+	etag INTEGER NOT NULL
+) STRICT;
