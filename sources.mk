@@ -322,10 +322,12 @@ fettle_device_LDADD = $(device_libs)
 
 schema_sql = \
 	schema/001-fettle.sql \
+	schema/002-scheduling.sql \
 	schema/images-001.sql
 
 dist_schema_DATA = \
 	schema/001-fettle.sql \
+	schema/002-scheduling.sql \
 	schema/device.cddl \
 	schema/images-001.sql \
 	schema/openapi.yaml
