@@ -61,7 +61,21 @@ enum entry_type { ENTRY_ADMIT = 1, ENTRY_REQUEST = 2, ENTRY_CLOSED = 3, ENTRY_SE
 /*
  * A request of ours to a device, and what became of it. The front echoes tag: it means
  * nothing there, and the core believes of it only what its rows confirm.
+ *
+ * Each SEND brings one SENT; a front that is replaced takes its calls with it, and of more than
+ * IPC_SENDS_MAX results that wait for a batch the last are lost: who orders a call looks at
+ * its own clock, too. Calls to one peer go one after another, as they were ordered. A status is
+ * the device's answer, or the front's own word:
+ *   0    no last answer: not reached, silent, reset, its session ended, or an hour is over
+ *        (offset tells how far it came: go on from there)
+ *   410  the object is not granted (any more)
+ *   413  the answer is longer than IPC_SENT_BODY_MAX
+ *   502  the answer makes no sense
+ *   503  no room: IPC_SENDS_MAX calls, IPC_SENDS_A_PEER of this peer, too many handshakes under
+ *        way, or no key now: order it again later
  */
+#define IPC_SENDS_MAX 4096		/* under way or waiting in a front */
+#define IPC_SENDS_A_PEER 4
 #define IPC_SEND_BODY_MAX 1024
 #define IPC_SENT_BODY_MAX 1024
 #define IPC_SEND_TAG 32
@@ -83,7 +97,7 @@ struct ipc_send {
 };
 struct ipc_sent {
 	uint8_t tag[IPC_SEND_TAG];
-	uint16_t status;		/* HTTP's numbers; 0: nothing was heard */
+	uint16_t status;		/* HTTP's numbers, or 0 */
 	uint64_t offset;		/* of an object: how much was acknowledged */
 	enum media media;
 	struct slice body;		/* at most IPC_SENT_BODY_MAX; longer answers are cut off as 413 */
@@ -97,7 +111,8 @@ struct ipc_entry {
 	struct ipc_sent sent;		/* ENTRY_SENT */
 };
 
-#define IPC_SESSION_SEND UINT64_MAX	/* granted to nobody: for FRAME_SEND alone */
+/* Granted to nobody, for FRAME_SEND alone. It stays until it is withdrawn. */
+#define IPC_SESSION_SEND UINT64_MAX
 struct ipc_grant {
 	uint64_t session;		/* 0: public */
 	char path[PATH_MAX_LEN + 1];	/* the request path it answers, exactly */
