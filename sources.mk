@@ -23,6 +23,7 @@ libfettle_la_SOURCES = \
 	src/base/text.c \
 	src/base/text.h \
 	src/base/text_base64.c \
+	src/base/text_ip.c \
 	src/base/text_time.c \
 	src/base/text_version.c \
 	src/codec/cbor.c \

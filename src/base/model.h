@@ -21,6 +21,7 @@
 #define REASON_TEXT 160
 #define FILTER_TEXT 1024
 #define COMPONENTS_MAX 16
+#define CAPABILITIES_TEXT 256
 
 enum role {
 	ROLE_NONE,
@@ -48,11 +49,16 @@ struct device {
 	struct uuid vendor_id, class_id;
 	char manufacturer[NAME_TEXT], model[NAME_TEXT];
 	char parent[NAME_TEXT];		/* device id, "" none */
+	char endpoint_host[NAME_TEXT];	/* an IP address: where it is called; "" its proven one */
 	int64_t contact_interval_s;	/* 0: the default */
 	uint64_t floor_sequence;	/* max(reported, offered): never below (behaviour.md 2) */
 	bool has_floor;
 	/* the differing report that is held and shown, "" when none */
 	char held[REASON_TEXT];
+	/* what it says it can do, words separated by one blank each: "push", "pull" ... */
+	char capabilities[CAPABILITIES_TEXT];
+	bool held_back;			/* it came by itself and nobody has let it in yet */
+	bool ask_diag;			/* its next answer asks for diagnostics */
 	int64_t created, changed;
 	uint64_t etag;			/* configuration version, counts up */
 };

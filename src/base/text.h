@@ -40,6 +40,9 @@ int text_duration_ms(struct slice s, int64_t *out);
 void text_time(char dst[TEXT_TIME_SIZE], int64_t wall_ms);
 int text_untime(struct slice s, int64_t *wall_ms);
 
+/* An IP address, IPv4 or IPv6, as 16 bytes (IPv4 mapped into IPv6); -1: not one. */
+int text_ip(const char *s, uint8_t ip[16]);
+
 bool text_is_utf8(struct slice s);
 /* Compare versions as dpkg does (deb-version(7)): <0, 0, >0. */
 int text_version_cmp(const char *a, const char *b);

@@ -5,6 +5,9 @@
 #include "base/text.h"
 #include "service/device_msg.h"
 
+#define CAPABILITIES_MAX 16
+#define CAPABILITY_MAX 24
+
 /*
  * Members a newer device sends and this server does not know are let be: a
  * message must not be lost over them. What is known must be right.
@@ -125,6 +128,39 @@ static int read_attributes(struct doc_reader *r, struct registration *g)
 	return 0;
 }
 
+static bool is_word(struct slice s)
+{
+	if (s.n == 0 || s.n > CAPABILITY_MAX)
+		return false;
+	for (size_t i = 0; i < s.n; i++)
+		if (!strchr("abcdefghijklmnopqrstuvwxyz0123456789-_.", s.p[i]) || s.p[i] == 0)
+			return false;
+	return true;
+}
+
+static int read_capabilities(struct doc_reader *r, struct registration *g)
+{
+	const struct doc *list = doc_opt_array(r, "capabilities");
+	size_t n = 0;
+	int i = 0;
+
+	if (!list)
+		return r->failed ? -1 : 0;
+	g->has_capabilities = true;
+	for (const struct doc *d = list->v.c.first; d; d = d->next, i++) {
+		if (i == CAPABILITIES_MAX || n + CAPABILITY_MAX + 2 > sizeof(g->capabilities))
+			return err_set(r->e, ERR_INVALID, "capabilities: more than are kept");
+		if (d->type != DOC_TEXT || !is_word(d->v.s))
+			return err_set(r->e, ERR_INVALID, "capabilities[%d]: 1-%d of a-z 0-9 - _ .",
+				       i, CAPABILITY_MAX);
+		if (n > 0)
+			g->capabilities[n++] = ' ';
+		memcpy(g->capabilities + n, d->v.s.p, d->v.s.n);
+		n += d->v.s.n;
+	}
+	return 0;
+}
+
 int read_registration(const struct doc *body, struct registration *g, int64_t wall_ms,
 		      struct err *e)
 {
@@ -147,13 +183,13 @@ int read_registration(const struct doc *body, struct registration *g, int64_t wa
 	if (g->parent[0] && !device_id_valid(slice_str(g->parent)))
 		return err_set(e, ERR_INVALID, "parent: not a device id");
 	doc_opt_array(&r, "windows");
-	doc_opt_array(&r, "capabilities");
 	if (doc_opt_int(&r, "endpoint_port", 1, 65535, &port)) {
 		g->has_port = true;
 		g->port = (uint16_t)port;
 	}
 	if (read_components(&r, g->components, &g->n_components) != 0 ||
-	    read_status(&r, &g->status, &has_status, wall_ms) != 0 || read_attributes(&r, g) != 0)
+	    read_status(&r, &g->status, &has_status, wall_ms) != 0 || read_attributes(&r, g) != 0 ||
+	    read_capabilities(&r, g) != 0)
 		return -1;
 	return doc_read_end(&r);
 }

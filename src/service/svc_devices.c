@@ -106,6 +106,18 @@ static int put_live(struct call *c, struct doc *d, struct err *e)
 	return 0;
 }
 
+static void put_capabilities(struct arena *a, struct doc *d, const char *words)
+{
+	struct doc *list = doc_array(a, d, "capabilities");
+
+	while (*words) {
+		size_t n = strcspn(words, " ");
+
+		doc_add_text_slice(a, list, NULL, slice_of(words, n));
+		words += n + (words[n] != '\0');
+	}
+}
+
 static void put_assigned(struct call *c, struct doc *d, const struct device *v)
 {
 	struct arena *a = c->tk.a;
@@ -120,7 +132,10 @@ static void put_assigned(struct call *c, struct doc *d, const struct device *v)
 	doc_add_text(a, d, "manufacturer", v->manufacturer[0] ? v->manufacturer : NULL);
 	doc_add_text(a, d, "model", v->model[0] ? v->model : NULL);
 	doc_add_text(a, d, "parent", v->parent[0] ? v->parent : NULL);
+	doc_add_text(a, d, "endpoint_host", v->endpoint_host[0] ? v->endpoint_host : NULL);
 	doc_add_int(a, d, "contact_interval", v->contact_interval_s);
+	put_capabilities(a, d, v->capabilities);
+	doc_add_bool(a, d, "held_back", v->held_back);
 	doc_add_text(a, d, "held", v->held[0] ? v->held : NULL);
 	if (v->has_floor)
 		doc_add_u64(a, d, "floor_sequence", v->floor_sequence);

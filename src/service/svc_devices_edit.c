@@ -8,8 +8,8 @@
 #include "service/svc.h"
 
 static const char *const members_add[] = {
-	"id",	  "auth", "mode",	"vendor_id",	    "class_id", "manufacturer", "model",
-	"parent", "tags", "attributes", "contact_interval", "disabled", NULL,
+	"id",	  "auth", "mode",	"vendor_id",	    "class_id", "manufacturer",	 "model",
+	"parent", "tags", "attributes", "contact_interval", "disabled", "endpoint_host", NULL,
 };
 
 /* "" or null takes an assigned text away. */
@@ -58,6 +58,7 @@ int device_read_assigned(struct call *c, const struct doc *body, struct device *
 			 struct err *e)
 {
 	struct doc_reader r;
+	uint8_t ip[16];
 
 	(void)c;
 	doc_read_init(&r, body, e);
@@ -72,6 +73,7 @@ int device_read_assigned(struct call *c, const struct doc *body, struct device *
 	text_or_none(&r, "manufacturer", d->manufacturer, sizeof(d->manufacturer));
 	text_or_none(&r, "model", d->model, sizeof(d->model));
 	text_or_none(&r, "parent", d->parent, sizeof(d->parent));
+	text_or_none(&r, "endpoint_host", d->endpoint_host, sizeof(d->endpoint_host));
 	doc_opt_int(&r, "contact_interval", 0, SECONDS_MAX, &d->contact_interval_s);
 	doc_opt_bool(&r, "disabled", &d->disabled);
 	if (doc_read_end(&r) != 0)
@@ -79,6 +81,8 @@ int device_read_assigned(struct call *c, const struct doc *body, struct device *
 	if (d->parent[0] &&
 	    (!device_id_valid(slice_str(d->parent)) || strcmp(d->parent, d->id) == 0))
 		return err_set(e, ERR_INVALID, "parent: the id of another device");
+	if (d->endpoint_host[0] && text_ip(d->endpoint_host, ip) != 0)
+		return err_set(e, ERR_INVALID, "endpoint_host: an IP address");
 	return 0;
 }
 

@@ -8,7 +8,8 @@
 #define DEVICE_COLUMNS \
 	"d.dev, d.id, d.auth, d.mode, d.registered, d.disabled, d.vendor_id, d.class_id, " \
 	"d.manufacturer, d.model, d.parent, d.contact_interval_s, d.floor_sequence, d.held, " \
-	"d.created, d.changed, d.etag"
+	"d.created, d.changed, d.etag, d.endpoint_host, d.capabilities, d.held_back, " \
+	"d.ask_diag"
 #define CREDENTIAL_COLUMNS "id, dev, kind, identity, secret, created, not_after, revoked"
 #define ANCHOR_COLUMNS \
 	"id, vendor, vendor_id, key_id, spki, alg, not_before, not_after, revoked, created, made_by"

@@ -26,15 +26,18 @@ X(META_ADD, MAIN, "UPDATE meta SET number = number + $1 WHERE key = $2")
 /* Devices */
 X(DEVICE_ADD, MAIN,
   "INSERT INTO devices (id, auth, mode, registered, disabled, vendor_id, class_id, "
-  "manufacturer, model, parent, contact_interval_s, floor_sequence, held, created, changed, etag) "
-  "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)")
+  "manufacturer, model, parent, contact_interval_s, floor_sequence, held, created, changed, etag, "
+  "endpoint_host, capabilities, held_back, ask_diag) "
+  "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, "
+  "$20)")
 X(DEVICE_BY_ID, MAIN, "SELECT " DEVICE_COLUMNS " FROM devices d WHERE d.id = $1")
 X(DEVICE_BY_DEV, MAIN, "SELECT " DEVICE_COLUMNS " FROM devices d WHERE d.dev = $1")
 /* id never changes; parent has an index and its own statement */
 X(DEVICE_PUT, MAIN,
   "UPDATE devices SET auth = $1, mode = $2, registered = $3, disabled = $4, vendor_id = $5, "
   "class_id = $6, manufacturer = $7, model = $8, contact_interval_s = $9, floor_sequence = $10, "
-  "held = $11, changed = $12, etag = etag + 1 WHERE dev = $13")
+  "held = $11, changed = $12, endpoint_host = $13, capabilities = $14, held_back = $15, "
+  "ask_diag = $16, etag = etag + 1 WHERE dev = $17")
 X(DEVICE_PUT_PARENT, MAIN, "UPDATE devices SET parent = $1 WHERE dev = $2 AND parent <> $3")
 X(DEVICE_REMOVE, MAIN, "DELETE FROM devices WHERE dev = $1")
 X(DEVICE_FLOOR, MAIN,

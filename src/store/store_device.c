@@ -37,6 +37,19 @@ void device_read(struct sql *q, struct device *d)
 	d->created = sql_get_int(q);
 	d->changed = sql_get_int(q);
 	d->etag = (uint64_t)sql_get_int(q);
+	sql_get_text(q, d->endpoint_host, sizeof(d->endpoint_host));
+	sql_get_text(q, d->capabilities, sizeof(d->capabilities));
+	d->held_back = sql_get_bool(q);
+	d->ask_diag = sql_get_bool(q);
+}
+
+/* The columns both statements that write a device end with. */
+static void bind_contact(struct sql *q, const struct device *d)
+{
+	sql_text(q, d->endpoint_host);
+	sql_text(q, d->capabilities);
+	sql_int(q, d->held_back);
+	sql_int(q, d->ask_diag);
 }
 
 static int count_devices(struct store *st, int64_t delta, struct err *e)
@@ -70,6 +83,7 @@ static int device_insert(struct store *st, struct device *d, struct err *e)
 	sql_int(&q, d->created);
 	sql_int(&q, d->changed);
 	sql_int(&q, (int64_t)d->etag);
+	bind_contact(&q, d);
 	return sql_insert(&q, &d->dev);
 }
 
@@ -120,6 +134,7 @@ static int device_update(struct store *st, const struct device *d, struct err *e
 	sql_u64_or_null(&q, d->has_floor, d->floor_sequence);
 	sql_text(&q, d->held);
 	sql_int(&q, d->changed);
+	bind_contact(&q, d);
 	sql_int(&q, d->dev);
 	return store_expect_one(sql_changed(&q), "device", e);
 }

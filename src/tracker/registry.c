@@ -134,6 +134,11 @@ static bool pin_all(struct device *d, const struct registration *r)
 		d->registered = true;
 		p.changed = true;
 	}
+	/* what it can do may be another thing after an update: its last word counts */
+	if (r->has_capabilities && strcmp(d->capabilities, r->capabilities) != 0) {
+		text_copy(d->capabilities, sizeof(d->capabilities), r->capabilities);
+		p.changed = true;
+	}
 	if (strcmp(d->held, p.held) != 0) {
 		text_copy(d->held, sizeof(d->held), p.held);
 		p.changed = true;

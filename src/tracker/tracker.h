@@ -84,6 +84,8 @@ struct registration {
 	int n_components;		/* -1: said nothing */
 	bool has_port;
 	uint16_t port;
+	bool has_capabilities;
+	char capabilities[CAPABILITIES_TEXT];	/* words, one blank between two */
 	struct device_live status;	/* service .. free_ram only */
 	struct { char name[NAME_TEXT]; struct filter_value v; } attributes[16];
 	int n_attributes;

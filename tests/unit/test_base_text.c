@@ -211,6 +211,34 @@ START_TEST(time_other_forms)
 }
 END_TEST
 
+START_TEST(addresses)
+{
+	static const struct {
+		const char *text, *hex;
+	} table[] = {
+		{ "192.0.2.7", "00000000000000000000ffffc0000207" },
+		{ "2001:db8::1", "20010db8000000000000000000000001" },
+		{ "::ffff:1.2.3.4", "00000000000000000000ffff01020304" },
+		{ "", NULL },
+		{ "192.0.2", NULL },
+		{ "192.0.2.7:5683", NULL },
+		{ "gw.example.com", NULL },
+	};
+	char hex[33];
+	uint8_t ip[16];
+
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		int rc = text_ip(table[i].text, ip);
+
+		ck_assert_msg((rc == 0) == (table[i].hex != NULL), "%s", table[i].text);
+		if (rc != 0)
+			continue;
+		text_hex(hex, ip, sizeof(ip));
+		ck_assert_str_eq(hex, table[i].hex);
+	}
+}
+END_TEST
+
 START_TEST(utf8)
 {
 	static const char *const good[] = {
@@ -284,6 +312,7 @@ int main(void)
 	tcase_add_test(t, time_clamped);
 	tcase_add_test(t, time_other_forms);
 	tcase_add_test(t, utf8);
+	tcase_add_test(t, addresses);
 	tcase_add_loop_test(t, base64_both_ways, 0, COUNT(base64_cases));
 	tcase_add_loop_test(t, time_both_ways, 0, COUNT(times));
 	tcase_add_loop_test(t, version_order, 0, COUNT(versions));

@@ -47,6 +47,13 @@ static const struct {
 	{ REGISTRATION, "{\"boot\":1,\"counter\":1,\"endpoint_port\":0}", "endpoint_port" },
 	{ REGISTRATION, "{\"boot\":1,\"counter\":1,\"endpoint_port\":65536}", "endpoint_port" },
 	{ REGISTRATION, "{\"boot\":1,\"counter\":1,\"windows\":1}", "windows" },
+	{ REGISTRATION, "{\"boot\":1,\"counter\":1,\"capabilities\":\"push\"}", "capabilities" },
+	{ REGISTRATION, "{\"boot\":1,\"counter\":1,\"capabilities\":[\"push\",1]}",
+	  "capabilities[1]" },
+	{ REGISTRATION, "{\"boot\":1,\"counter\":1,\"capabilities\":[\"a b\"]}",
+	  "capabilities[0]" },
+	{ REGISTRATION, "{\"boot\":1,\"counter\":1,\"capabilities\":[\"\"]}", "capabilities[0]" },
+	{ REGISTRATION, "{\"boot\":1,\"counter\":1,\"capabilities\":[\"push\",\"pull\"]}", NULL },
 	{ REGISTRATION, "{\"boot\":1,\"counter\":1,\"components\":1}", "components" },
 	{ REGISTRATION, "{\"boot\":1,\"counter\":1,\"components\":[1]}", "components[0]" },
 	{ REGISTRATION, "{\"boot\":1,\"counter\":1,\"components\":[{\"digest\":\"ab\"}]}",
@@ -133,6 +140,13 @@ START_TEST(what_is_read)
 			 0);
 	ck_assert_int_eq(g.n_components, 0); /* said there are none */
 	ck_assert_int_eq(g.status.service_until, 10000);
+	ck_assert(!g.has_capabilities);
+	ck_assert_int_eq(read_registration(doc_of("{\"boot\":5,\"counter\":6,\"capabilities\":"
+						  "[\"push\",\"block1-64\"]}"),
+					   &g, 1000, &e),
+			 0);
+	ck_assert(g.has_capabilities);
+	ck_assert_str_eq(g.capabilities, "push block1-64");
 	ck_assert_int_eq(read_report(doc_of("{\"boot\":5,\"counter\":6,\"state\":\"failed\","
 					    "\"failure\":\"moon\"}"),
 				     &p, 0, &e),

@@ -44,6 +44,10 @@ START_TEST(test_device)
 			    .floor_sequence = UINT64_C(0xfedcba9876543210),
 			    .has_floor = true,
 			    .held = "model",
+			    .endpoint_host = "192.0.2.7",
+			    .capabilities = "push pull",
+			    .held_back = true,
+			    .ask_diag = true,
 			    .created = 5,
 			    .changed = 6,
 			    .etag = 9 };
@@ -65,6 +69,7 @@ START_TEST(test_device)
 	ck_assert_str_eq(got.parent, "other");
 	ck_assert_int_eq(got.mode, MODE_SERVER);
 	ck_assert(!got.has_floor && !got.vendor_id.set && !got.registered);
+	ck_assert(!got.held_back && !got.ask_diag && !got.endpoint_host[0]);
 	ck_assert_uint_eq(got.etag, 10);
 	ok(store_device_floor(b.st, d.dev, 7, e));
 	ok(store_device_floor(b.st, d.dev, UINT64_MAX, e));
