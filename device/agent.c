@@ -173,6 +173,11 @@ void agent_feed(struct agent *a, struct slice s)
 		agent_fail(a, FAILURE_SPACE, e.text);
 }
 
+uint64_t agent_image_max(const struct agent *a)
+{
+	return a->plan->image_max ? a->plan->image_max : AGENT_IMAGE_MAX;
+}
+
 /* Bring the image to where a request is due; the step changes when all is there. */
 static void fetch(struct agent *a)
 {
@@ -181,6 +186,10 @@ static void fetch(struct agent *a)
 	struct err e = { 0 };
 
 	if (!o->begun) {
+		if (i->has_size && i->size > agent_image_max(a)) {
+			agent_fail(a, FAILURE_SPACE, "the image is larger than this device takes");
+			return;
+		}
 		if (a->sink.begin(a->sink.ctx, i, &o->offset, &e) != 0) {
 			agent_fail(a, FAILURE_SPACE, e.text);
 			return;

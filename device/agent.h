@@ -20,6 +20,7 @@
 #define AGENT_IMAGES_MAX 16
 #define AGENT_BODY_MAX DEVICE_BODY_MAX	/* of a request */
 #define AGENT_MANIFEST_MAX 65536
+#define AGENT_IMAGE_MAX (64u << 20)	/* of an image, when the plan does not say */
 #define AGENT_PIECE_MAX (256u << 10)	/* of an image in one answer (HTTP) */
 #define AGENT_BACKOFF_MS 2000		/* first, doubling */
 #define AGENT_BACKOFF_MAX_MS 60000
@@ -41,6 +42,7 @@ struct agent_plan {
 	bool observe;			/* the transport can */
 	/* bytes of an image asked for at a time: 16..1024 over CoAP */
 	size_t piece;
+	uint64_t image_max;		/* 0: AGENT_IMAGE_MAX */
 	struct uuid vendor_id, class_id;
 	const char *manufacturer, *model;	/* NULL: unsaid */
 	/* trust: without an anchor nothing verifies, unless unverified says so (fleets) */

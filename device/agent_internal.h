@@ -3,6 +3,7 @@
 #ifndef FETTLE_DEVICE_AGENT_INTERNAL_H
 #define FETTLE_DEVICE_AGENT_INTERNAL_H
 
+#include "codec/suit.h"
 #include "device/agent.h"
 
 /* agent.c: moves that next and answers share */
@@ -14,6 +15,10 @@ void agent_say(struct agent *a, const char *state, int progress);	/* a report is
 void agent_fail(struct agent *a, enum failure f, const char *why);	/* reported, then over */
 void agent_feed(struct agent *a, struct slice s);	/* more of the image being fetched */
 void agent_image_done(struct agent *a);
+/* Ids and sequence: is this manifest for this device. */
+int check_fit(const struct agent_plan *p, uint64_t installed, const struct suit_manifest *m,
+	      struct err *e);
+uint64_t agent_image_max(const struct agent *a);
 uint32_t agent_jitter(struct agent *a, uint32_t span);
 enum agent_kind agent_kind_of(const struct agent *a);
 

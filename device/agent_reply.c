@@ -8,8 +8,6 @@
 #include "base/text.h"
 #include "codec/docfmt.h"
 
-#define IMAGE_SIZE_MAX (UINT64_C(1) << 40)
-
 static void back_off(struct agent *a, const struct agent_reply *r, int64_t now)
 {
 	int64_t ms = AGENT_BACKOFF_MS;
@@ -200,12 +198,14 @@ static void on_image(struct agent *a, const struct agent_reply *r)
 {
 	struct agent_offer *o = a->offer;
 	struct agent_image *i = &o->images[o->image];
-	uint64_t limit = i->has_size ? i->size : IMAGE_SIZE_MAX;
-	uint64_t quarter;
+	uint64_t limit = i->has_size ? i->size : agent_image_max(a);
+	uint64_t left = limit > o->offset ? limit - o->offset : 0, quarter;
 
 	if (o->etag.n > 0 && r->etag.n > 0 && !etag_matches(&r->etag, &o->etag))
 		agent_fail(a, FAILURE_DOWNLOAD, "the image changed while it was fetched");
-	else if (r->body.n > limit - o->offset || (r->body.n == 0 && r->more))
+	else if (!i->has_size && r->body.n > left)
+		agent_fail(a, FAILURE_SPACE, "the image is larger than this device takes");
+	else if (r->body.n > left || (r->body.n == 0 && r->more))
 		agent_fail(a, FAILURE_DIGEST, "the image is larger than the manifest says");
 	if (a->step != STEP_FETCH)
 		return;

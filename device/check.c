@@ -4,8 +4,7 @@
 #include <string.h>
 
 #include "base/text.h"
-#include "codec/suit.h"
-#include "device/agent.h"
+#include "device/agent_internal.h"
 
 static int refuse(enum failure *f, enum failure why)
 {
@@ -42,13 +41,19 @@ static int check_signature(const struct agent_plan *p, const struct suit_manifes
 static int check_id(const struct uuid *ours, const struct uuid *theirs, const char *what,
 		    struct err *e)
 {
-	if (!ours->set || !theirs->set || memcmp(ours->b, theirs->b, UUID_SIZE) == 0)
+	if (!ours->set)
+		return 0;
+	/* SUIT's conditions are what binds a manifest to a device: one without binds to none */
+	if (!theirs->set)
+		return err_set(e, ERR_INVALID, "the manifest does not say which %s it is for",
+			       what);
+	if (memcmp(ours->b, theirs->b, UUID_SIZE) == 0)
 		return 0;
 	return err_set(e, ERR_INVALID, "the manifest is for another %s", what);
 }
 
-static int check_fit(const struct agent_plan *p, uint64_t installed, const struct suit_manifest *m,
-		     struct err *e)
+int check_fit(const struct agent_plan *p, uint64_t installed, const struct suit_manifest *m,
+	      struct err *e)
 {
 	if (check_id(&p->vendor_id, &m->vendor_id, "vendor", e) != 0 ||
 	    check_id(&p->class_id, &m->class_id, "class", e) != 0)

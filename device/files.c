@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "base/text.h"
@@ -46,15 +47,26 @@ static int part_path(char *dst, size_t cap, const char *dir, const struct digest
 	return text_format(dst, cap, "%s/part-%.32s.bin", dir, hex);
 }
 
+static bool plain(char c)
+{
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+	       c == '-' || c == '_';
+}
+
 static int firmware_path(char *dst, size_t cap, const char *dir, const char *component)
 {
-	char name[NAME_TEXT];
+	char name[3 * NAME_MAX_LEN + 1];
+	size_t n = 0;
 
-	text_copy(name, sizeof(name), component);
-	for (char *c = name; *c; c++)
-		if (!((*c >= 'a' && *c <= 'z') || (*c >= 'A' && *c <= 'Z') ||
-		      (*c >= '0' && *c <= '9') || *c == '-' || *c == '_'))
-			*c = '_';
+	/* others as %2E: two components never share a file */
+	for (const char *c = component; *c && n + 3 < sizeof(name); c++) {
+		name[n] = *c;
+		if (plain(*c))
+			n++;
+		else if (text_format(name + n, sizeof(name) - n, "%%%02X", (unsigned char)*c) == 0)
+			n += 3;
+	}
+	name[n] = 0;
 	return text_format(dst, cap, "%s/firmware-%s.bin", dir, name);
 }
 
@@ -73,6 +85,25 @@ static int rehash(struct files *f, uint64_t *n)
 	return got < 0 ? -1 : 0;
 }
 
+static int measure_room(struct files *f)
+{
+	struct statvfs v;
+	uint64_t free;
+
+	if (fstatvfs(f->fd, &v) != 0)
+		return -1;
+	if (__builtin_mul_overflow((uint64_t)v.f_bavail, (uint64_t)v.f_frsize, &free))
+		free = UINT64_MAX;
+	f->room = free > FILES_RESERVE ? free - FILES_RESERVE : 0;
+	return 0;
+}
+
+static int no_room(const struct files *f, uint64_t n, struct err *e)
+{
+	return err_set(e, ERR_FULL, "%s: %llu bytes more, and there is room for %llu", f->path,
+		       (unsigned long long)n, (unsigned long long)f->room);
+}
+
 static int files_begin(void *ctx, const struct agent_image *i, uint64_t *offset, struct err *e)
 {
 	struct files *f = ctx;
@@ -86,13 +117,17 @@ static int files_begin(void *ctx, const struct agent_image *i, uint64_t *offset,
 	f->fd = open(f->path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	if (f->fd < 0 || rehash(f, offset) != 0)
 		return err_set(e, ERR_IO, "%s: %s", f->path, strerror(errno));
-	if (!i->has_size || *offset <= i->size)
-		return 0;
 	/* longer than it can be: begin again */
-	*offset = 0;
-	if (ftruncate(f->fd, 0) != 0 || lseek(f->fd, 0, SEEK_SET) != 0 ||
-	    sha256_end(f->hash, &ignored) != 0)
+	if (i->has_size && *offset > i->size) {
+		*offset = 0;
+		if (ftruncate(f->fd, 0) != 0 || lseek(f->fd, 0, SEEK_SET) != 0 ||
+		    sha256_end(f->hash, &ignored) != 0)
+			return err_set(e, ERR_IO, "%s: %s", f->path, strerror(errno));
+	}
+	if (measure_room(f) != 0)
 		return err_set(e, ERR_IO, "%s: %s", f->path, strerror(errno));
+	if (i->has_size && i->size - *offset > f->room)
+		return no_room(f, i->size - *offset, e);
 	return 0;
 }
 
@@ -100,6 +135,9 @@ static int files_add(void *ctx, struct slice s, struct err *e)
 {
 	struct files *f = ctx;
 
+	if (s.n > f->room)
+		return no_room(f, s.n, e);
+	f->room -= s.n;
 	if (sha256_add(f->hash, s) != 0)
 		return err_set(e, ERR_NO_MEMORY, "SHA-256");
 	while (s.n > 0) {

@@ -9,13 +9,16 @@
 /*
  * Flash, played by a folder: part-<digest>.bin while an image arrives (a later start
  * goes on where it ends, after hashing what is there), firmware-<component>.bin when
- * it is installed.
+ * it is installed (bytes of its name that are no letter, digit, '-' or '_' as %2E).
+ * FILES_RESERVE bytes of the file system stay free for the state.
  */
+#define FILES_RESERVE (1u << 20)
 struct files {
 	const char *dir;
 	struct sha256 *hash;
 	int fd;
 	struct digest want;
+	uint64_t room;			/* bytes the folder may still take for this image */
 	char path[512];
 };
 

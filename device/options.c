@@ -48,6 +48,8 @@ static const struct spec specs[] = {
 	{ "timeout", KIND_SECONDS, AT(timeout_s), 1, 864000, "S", "give up after so long" },
 	{ "block", KIND_NUMBER, AT(block), 16, 1024, "N",
 	  "bytes of a CoAP block: 16, 32 ... 1024" },
+	{ "max-image", KIND_NUMBER, AT(max_image), 1, UINT64_MAX / 2, "N",
+	  "bytes an image may have (default 64 MiB)" },
 	{ "defer", KIND_SECONDS, AT(defer_s), 1, 2592000, "S",
 	  "answer the first offer: not before S seconds" },
 	{ "reject", KIND_FLAG, AT(reject), 0, 0, NULL, "answer offers: no" },

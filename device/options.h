@@ -16,7 +16,7 @@ struct options {
 	const char *vendor, *class_, *mode, *version, *silent_after;
 	const char *anchors[ANCHORS_MAX];
 	unsigned n_anchors;
-	uint64_t sequence, poll_s, block, timeout_s, defer_s;
+	uint64_t sequence, poll_s, block, max_image, timeout_s, defer_s;
 	bool has_sequence, reject, once, until_done, tamper, fail_install, roll_back, verbose;
 	/* fleets and load */
 	uint64_t fleet, seed, window, seconds, addresses;

@@ -62,6 +62,7 @@ int plan_make(const struct options *o, struct agent_plan *p, struct err *e)
 		.once = o->once,
 		.until_done = o->until_done,
 		.piece = o->block,
+		.image_max = o->max_image,
 		.anchors = keys,
 	};
 	if (!keys)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /* SPDX-FileCopyrightText: The Fettle authors */
-#include "device/agent.h"
+#include "device/agent_internal.h"
 
 #include <check.h>
 #include <stdlib.h>
@@ -22,7 +22,7 @@ static struct server {
 	struct digest digest, manifest_digest;
 	struct buf manifest;
 	struct key *key, *other;
-	bool embed, offered, damage, gone, lie_digest;
+	bool embed, offered, damage, gone, lie_digest, no_size;
 	int lose; /* so many requests get no answer first */
 	uint16_t report_status, update_status;
 	const char *report_state;
@@ -187,6 +187,8 @@ static void give_piece(const struct agent_request *rq, struct agent_reply *r)
 	size_t n = IMAGE_SIZE - rq->offset < PIECE ? IMAGE_SIZE - rq->offset : PIECE;
 
 	server.image_requests++;
+	if (server.no_size)
+		agent.offer->images[0].has_size = false;
 	ck_assert_str_eq(rq->path, "/image/i");
 	ck_assert_uint_lt(rq->offset, IMAGE_SIZE);
 	r->status = server.gone ? 404 : 200;
@@ -374,6 +376,15 @@ static void set_full(void)
 {
 	sink.full = true;
 }
+static void set_too_large(void)
+{
+	plan.image_max = IMAGE_SIZE - 1;
+}
+static void set_without_end(void)
+{
+	server.no_size = true;
+	plan.image_max = IMAGE_SIZE - 1;
+}
 static void set_install(void)
 {
 	plan.fail_install = true;
@@ -393,6 +404,8 @@ static const struct {
 	{ set_gone, "register downloading failed download", 0 },
 	{ set_lie, "register failed digest", 1 },
 	{ set_full, "register downloading failed space", 0 },
+	{ set_too_large, "register downloading failed space", 0 },
+	{ set_without_end, "register downloading failed space", 0 },
 	{ set_install, "register downloading downloaded installing failed install", 0 },
 };
 
@@ -404,6 +417,40 @@ START_TEST(failure)
 	ck_assert_str_eq(server.log, failures[_i].log);
 	ck_assert_uint_eq(agent.digests_wrong, failures[_i].wrong);
 	ck_assert_uint_gt(strlen(agent.why), 0);
+}
+END_TEST
+
+static const struct {
+	bool ours, theirs, same;
+	uint64_t sequence, installed;
+	int want;
+} fits[] = {
+	{ true, true, true, 7, 7, 0 },	 { true, true, false, 7, 7, -1 },
+	{ true, false, true, 7, 7, -1 }, { false, true, true, 7, 7, 0 },
+	{ false, false, true, 7, 7, 0 }, { true, true, true, 6, 7, -1 },
+};
+
+/* Vendor and class alike: a device that has one wants it named. */
+START_TEST(fit)
+{
+	struct suit_manifest *m = calloc(1, sizeof(*m));
+	struct uuid id = { .set = true, .b = { 1 } }, other = { .set = true, .b = { 2 } };
+	struct err e;
+
+	for (int k = 0; k < 2; k++) {
+		struct agent_plan p = { .mode = MODE_CLIENT };
+		struct uuid *ours = k ? &p.class_id : &p.vendor_id;
+		struct uuid *theirs = k ? &m->class_id : &m->vendor_id;
+
+		memset(m, 0, sizeof(*m));
+		m->sequence = fits[_i].sequence;
+		if (fits[_i].ours)
+			*ours = id;
+		if (fits[_i].theirs)
+			*theirs = fits[_i].same ? id : other;
+		ck_assert_int_eq(check_fit(&p, fits[_i].installed, m, &e), fits[_i].want);
+	}
+	free(m);
 }
 END_TEST
 
@@ -572,6 +619,7 @@ int main(void)
 	tcase_add_test(t, lost_answers_repeat_unchanged);
 	tcase_add_test(t, resumes_where_it_was);
 	tcase_add_loop_test(t, failure, 0, sizeof(failures) / sizeof(failures[0]));
+	tcase_add_loop_test(t, fit, 0, sizeof(fits) / sizeof(fits[0]));
 	tcase_add_test(t, fleets_may_go_without_anchor);
 	tcase_add_test(t, rolls_back);
 	tcase_add_test(t, rejects);

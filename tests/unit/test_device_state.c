@@ -176,7 +176,7 @@ START_TEST(resumes_and_installs)
 	ck_assert_int_eq(files_open(&files, dir, &e), 0);
 	store(o, text, 9);
 	ck_assert_int_eq(files_install(dir, &st, o, &e), 0);
-	content_is("firmware-a_b.bin", slice_str(text));
+	content_is("firmware-a%2Fb.bin", slice_str(text));
 	ck_assert_int_eq(state_load(dir, &st, &e), 1);
 	ck_assert_int_eq(st.n_installing, 0);
 	ck_assert_int_eq(st.n_components, 1);
@@ -201,12 +201,12 @@ START_TEST(finishes_what_a_crash_cut_off)
 	text_copy(st.installing[0].name, NAME_TEXT, "a/b");
 	ck_assert_int_eq(state_save(dir, &st, &e), 0);
 	ck_assert_int_eq(files_recover(dir, &st, &e), 0);
-	content_is("firmware-a_b.bin", slice_str(text));
+	content_is("firmware-a%2Fb.bin", slice_str(text));
 	ck_assert_int_eq(st.n_components, 1);
 	/* moved, and the note not yet taken back */
 	st.n_installing = 1;
 	ck_assert_int_eq(files_recover(dir, &st, &e), 0);
-	content_is("firmware-a_b.bin", slice_str(text));
+	content_is("firmware-a%2Fb.bin", slice_str(text));
 	/* neither the part nor its place: not to be called installed */
 	text_copy(st.installing[0].name, NAME_TEXT, "other");
 	st.n_installing = 1;
@@ -237,6 +237,49 @@ START_TEST(one_image_for_two_components)
 }
 END_TEST
 
+START_TEST(names_that_look_alike)
+{
+	static const char *const names[] = { "a.b", "a_b", "a%2Eb", "a/b" };
+	struct agent_offer *o = offer_of("whose?");
+	struct device_state st;
+	char text[16];
+
+	ck_assert_int_eq(state_load(dir, &st, &e), 0);
+	for (int i = 0; i < 4; i++) {
+		text_copy(o->images[0].component, NAME_TEXT, names[i]);
+		text_format(text, sizeof(text), "whose? %d", i);
+		o->images[0].size = strlen(text);
+		ck_assert_int_eq(sha256_once(slice_str(text), &o->images[0].digest), 0);
+		store(o, text, 0);
+		ck_assert_int_eq(files_install(dir, &st, o, &e), 0);
+	}
+	content_is("firmware-a%2Eb.bin", slice_str("whose? 0"));
+	content_is("firmware-a_b.bin", slice_str("whose? 1"));
+	content_is("firmware-a%252Eb.bin", slice_str("whose? 2"));
+	content_is("firmware-a%2Fb.bin", slice_str("whose? 3"));
+	free(o);
+}
+END_TEST
+
+START_TEST(more_than_there_is_room_for)
+{
+	struct agent_offer *o = offer_of("small");
+	struct agent_sink s = files_sink(&files);
+	uint64_t offset;
+
+	o->images[0].size = UINT64_MAX;
+	ck_assert_int_eq(s.begin(s.ctx, &o->images[0], &offset, &e), -1);
+	ck_assert_int_eq(e.code, ERR_FULL);
+	o->images[0].has_size = false;
+	ck_assert_int_eq(s.begin(s.ctx, &o->images[0], &offset, &e), 0);
+	files.room = 3;
+	ck_assert_int_eq(s.add(s.ctx, slice_str("abc"), &e), 0);
+	ck_assert_int_eq(s.add(s.ctx, slice_str("d"), &e), -1);
+	ck_assert_int_eq(e.code, ERR_FULL);
+	free(o);
+}
+END_TEST
+
 /* The note says it was installed, what lies there is older: that is not called installed. */
 START_TEST(an_older_image_in_its_place)
 {
@@ -244,7 +287,7 @@ START_TEST(an_older_image_in_its_place)
 	struct device_state st;
 
 	ck_assert_int_eq(state_load(dir, &st, &e), 0);
-	ck_assert_int_eq(file_replace(dir, "firmware-a_b.bin", slice_str("old"), &e), 0);
+	ck_assert_int_eq(file_replace(dir, "firmware-a%2Fb.bin", slice_str("old"), &e), 0);
 	ck_assert_int_eq(files_install(dir, &st, o, &e), -1);
 	ck_assert_int_eq(st.n_components, 0);
 	free(o);
@@ -288,6 +331,8 @@ int main(void)
 	tcase_add_test(t, finishes_what_a_crash_cut_off);
 	tcase_add_test(t, one_image_for_two_components);
 	tcase_add_test(t, an_older_image_in_its_place);
+	tcase_add_test(t, names_that_look_alike);
+	tcase_add_test(t, more_than_there_is_room_for);
 	tcase_add_test(t, wrong_bytes_do_not_stay);
 	suite_add_tcase(s, t);
 	srunner_run_all(r, CK_NORMAL);
