@@ -33,6 +33,13 @@ static const char *const release_state_words[RELEASE_STATE_COUNT] = {
 	[RELEASE_SUPERSEDED] = "superseded",
 };
 
+static const char *const window_level_words[WINDOW_LEVEL_COUNT] = {
+	[WINDOW_DEVICE] = "device",
+	[WINDOW_GROUP] = "group",
+	[WINDOW_CLASS] = "class",
+	[WINDOW_ROLLOUT] = "rollout",
+};
+
 static const char *const update_state_words[UPDATE_STATE_COUNT] = {
 	[UPDATE_PLANNED] = "planned",	      [UPDATE_OFFERED] = "offered",
 	[UPDATE_DEFERRED] = "deferred",	      [UPDATE_ACCEPTED] = "accepted",
@@ -114,6 +121,7 @@ WORD_FUNCTION(update_state)
 WORD_FUNCTION(failure)
 WORD_FUNCTION(rollout_state)
 WORD_FUNCTION(job_state)
+WORD_FUNCTION(window_level)
 PARSE_FUNCTION(role)
 PARSE_FUNCTION(mode)
 PARSE_FUNCTION(urgency)
@@ -122,6 +130,7 @@ PARSE_FUNCTION(update_state)
 PARSE_FUNCTION(failure)
 PARSE_FUNCTION(rollout_state)
 PARSE_FUNCTION(job_state)
+PARSE_FUNCTION(window_level)
 
 bool update_state_terminal(enum update_state s)
 {

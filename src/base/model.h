@@ -292,6 +292,37 @@ struct job {
 	int64_t due;			/* tracker time of the next one, 0: at once */
 };
 
+/*
+ * A maintenance window or a black-out (behaviour.md 5): an RRULE whose every occurrence, counted
+ * from starts in the zone's local time, opens it for duration_s (exact seconds, as RFC 5545 says).
+ * Rows never change; tracker/window.h makes and judges them.
+ */
+enum window_level {
+	WINDOW_DEVICE,
+	WINDOW_GROUP,
+	WINDOW_CLASS,
+	WINDOW_ROLLOUT,
+	WINDOW_LEVEL_COUNT
+};
+#define WINDOW_RRULE_TEXT 256
+#define WINDOW_STARTS_TEXT 16	/* "20000103T010000" */
+#define WINDOW_ZONE_TEXT 48
+struct window {
+	int64_t id;
+	enum window_level level;
+	int64_t ref;			/* row id of device, group or rollout; 0 for a class */
+	struct uuid class_id;		/* of a class: this, or its model */
+	char model[NAME_TEXT];
+	bool reported;			/* the device's own: may only narrow */
+	bool blackout;
+	char rrule[WINDOW_RRULE_TEXT];
+	char starts[WINDOW_STARTS_TEXT];
+	char zone[WINDOW_ZONE_TEXT];
+	int64_t duration_s;
+	int64_t created;
+	char by[NAME_TEXT];
+};
+
 struct token {
 	int64_t id;
 	char name[NAME_TEXT];
@@ -348,6 +379,7 @@ const char *update_state_word(enum update_state v);
 const char *failure_word(enum failure v);
 const char *rollout_state_word(enum rollout_state v);
 const char *job_state_word(enum job_state v);
+const char *window_level_word(enum window_level v);
 int role_parse(const char *w, enum role *out);
 int mode_parse(const char *w, enum mode *out);
 int urgency_parse(const char *w, enum urgency *out);
@@ -356,6 +388,7 @@ int update_state_parse(const char *w, enum update_state *out);
 int failure_parse(const char *w, enum failure *out);
 int rollout_state_parse(const char *w, enum rollout_state *out);
 int job_state_parse(const char *w, enum job_state *out);
+int window_level_parse(const char *w, enum window_level *out);
 bool update_state_terminal(enum update_state s);
 bool update_state_in_flight(enum update_state s);	/* offered ... confirming, deferred apart */
 

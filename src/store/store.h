@@ -344,6 +344,32 @@ int store_rollout_count(struct store *st, int64_t id, const struct rollout_delta
 /* Reserve one in-flight slot: 1 reserved, 0 the budget forbids it. One conditional UPDATE. */
 int store_rollout_reserve(struct store *st, int64_t id, struct err *e);
 
+/*
+ * Windows. Rows never change; a device, group or class, and a rollout, has at most WINDOWS_EACH
+ * of its operators', a device as many of its own (ERR_TOO_MANY).
+ */
+#define WINDOWS_EACH 16
+int store_window_add(struct store *st, struct window *w, struct err *e); /* fills id */
+int store_window_get(struct store *st, int64_t id, struct window *out, struct err *e);
+int store_window_remove(struct store *st, int64_t id, struct err *e); /* ERR_NOT_FOUND */
+int store_window_list(struct store *st, int64_t after, int limit, struct window *out,
+		      struct err *e);
+/* Of one level and one of its things: like's level, ref, class_id and model say which. */
+int store_window_by_level(struct store *st, const struct window *like, int64_t after, int limit,
+			  struct window *out, struct err *e);
+/* A device's own windows, replaced as a whole and only where they differ: *changed. */
+int store_window_report(struct store *st, int64_t dev, const struct window *w, int n,
+			bool *changed, struct err *e);
+/*
+ * All that concern d (by its number, groups, class id and model) and a rollout (0 none), oldest
+ * first. One statement while there are no windows at all, else one more.
+ */
+int store_window_concerning(struct store *st, const struct device *d, int64_t rollout, int limit,
+			    struct window *out, struct err *e);
+int store_group_id(struct store *st, const char *name, int64_t *out, struct err *e); /* 1/0/-1 */
+int store_group_name(struct store *st, int64_t id, char name[NAME_TEXT],
+		     struct err *e); /* 1/0/-1 */
+
 /* Jobs, idempotency, audit, policy. */
 int store_job_add(struct store *st, struct job *j, struct err *e);
 int store_job_get(struct store *st, int64_t id, struct job *out, struct err *e);

@@ -75,11 +75,29 @@ struct look {			/* what the gates of one update are judged by */
 	struct manifest manifest;
 	struct manifest_image images[IMAGES_MAX];
 	int n_images;
+	/* when it may be installed, wall; from 0: at once; until 0: no end */
+	struct window_span slot;
+	int64_t wake_ms;	/* a closed window's gate: when to look again, 0 not known */
 };
 int gates_load(struct look *g, struct err *e);
 /* First closed gate: 0 with its name and value; 1 all open; -1. */
 int gates_pass(struct look *g, const char **name, char value[REASON_TEXT], struct err *e);
 int gates_list(struct look *g, struct gate *out, int limit, struct err *e);
+
+/* ---- gate_window.c: black-outs and windows (behaviour.md 5 and 7) ---- */
+int gate_blackout(struct look *g, char value[REASON_TEXT], struct err *e);
+/*
+ * Open, or open later where only installing is governed: then g->slot is when it may be
+ * installed, to be told with the offer.
+ */
+int gate_window(struct look *g, char value[REASON_TEXT], struct err *e);
+/*
+ * May what waits in u be installed at this moment (server and negotiated mode ask before they
+ * trigger)? 1; 0: not, and *wait_ms is when to look again, spread over the opening's first part,
+ * 0 where none is in sight; -1.
+ */
+int gate_window_wait(struct tracker *tk, const struct device *d, const struct update *u,
+		     int64_t *wait_ms, char value[REASON_TEXT], struct err *e);
 
 /* ---- installed.c ---- */
 enum installed { INSTALLED_UNKNOWN, INSTALLED_NEW, INSTALLED_OLD };

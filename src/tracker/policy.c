@@ -22,13 +22,13 @@ static const struct policy defaults = {
 			.contact_interval_s = 15 * MINUTE,
 		},
 		[URGENCY_NORMAL] = {
-			.deadline_s = 30 * DAY,
+			.window_download = true, .deadline_s = 30 * DAY,
 			.defer_max_s = 7 * DAY, .defer_count = 8,
 			.retries = 3, .backoff_min_s = HOUR, .backoff_max_s = DAY,
 			.contact_interval_s = HOUR,
 		},
 		[URGENCY_LOW] = {
-			.idle_only = true,
+			.window_download = true, .idle_only = true,
 			.defer_max_s = 30 * DAY, .defer_count = -1,
 			.retries = 2, .backoff_min_s = DAY, .backoff_max_s = DAY,
 			.contact_interval_s = HOUR,
@@ -42,6 +42,7 @@ static const struct policy defaults = {
 	.reboot_timeout_s = HOUR,
 	.confirm_timeout_s = HOUR,
 	.download_slack_s = HOUR,
+	.install_expected_s = 10 * MINUTE,
 	.default_urgency = URGENCY_NORMAL,
 };
 

@@ -19,6 +19,7 @@
  */
 struct strategy {
 	bool window_until_deadline;	/* windows hold only until the deadline */
+	bool window_download;		/* windows govern downloading, too, not only installing */
 	bool idle_only;
 	int64_t deadline_s;		/* 0 none */
 	int64_t defer_max_s;
@@ -36,6 +37,7 @@ struct policy {
 	int64_t offer_timeout_s, decide_timeout_s;
 	int64_t install_timeout_s, reboot_timeout_s, confirm_timeout_s;
 	int64_t download_slack_s;
+	int64_t install_expected_s;	/* what installing is taken to need of a window, default 600 */
 	bool allow_external;		/* releases whose images are elsewhere */
 	bool first_contact_plain;	/* a plain listener may enrol as auth none */
 	enum urgency default_urgency;

@@ -33,6 +33,7 @@ static const struct member settings[] = {
 	SECONDS("decide_timeout", struct policy, decide_timeout_s, 1),
 	SECONDS("download_slack", struct policy, download_slack_s, 1),
 	SECONDS("install_timeout", struct policy, install_timeout_s, 1),
+	SECONDS("install_expected", struct policy, install_expected_s, 0),
 	SECONDS("reboot_timeout", struct policy, reboot_timeout_s, 1),
 	SECONDS("confirm_timeout", struct policy, confirm_timeout_s, 1),
 	{ "min_rate", KIND_RATE, offsetof(struct policy, min_rate), 1, INT64_MAX },
@@ -43,6 +44,7 @@ static const struct member settings[] = {
 static const struct member strategy_members[] = {
 	{ "window_until_deadline", KIND_BOOL, offsetof(struct strategy, window_until_deadline), 0,
 	  0 },
+	{ "window_download", KIND_BOOL, offsetof(struct strategy, window_download), 0, 0 },
 	{ "idle_only", KIND_BOOL, offsetof(struct strategy, idle_only), 0, 0 },
 	SECONDS("deadline", struct strategy, deadline_s, 0),
 	SECONDS("defer_max", struct strategy, defer_max_s, 0),

@@ -16,6 +16,7 @@
 #include "tracker/effects.h"
 #include "tracker/policy.h"
 #include "tracker/state.h"
+#include "tracker/window.h"
 
 /*
  * Decisions over the store. A struct tracker is what one call may use: nothing
@@ -24,6 +25,7 @@
 struct tracker {
 	struct store *st;
 	const struct policy *policy;
+	struct window_book *windows;	/* the caller's; NULL: nothing is remembered */
 	struct now now;
 	struct effects *fx;
 	struct arena *a;
@@ -228,6 +230,14 @@ int job_cancel(struct tracker *tk, int64_t id, struct err *e);
 /* ---- audit (audit.c) ---- */
 int audit_note(struct tracker *tk, const char *verb, const char *object, struct err *e,
 	       const char *fmt, ...) __attribute__((format(printf, 5, 6)));
+
+/*
+ * ---- windows (gate_window.c): the next openings for a device, in rollout (0: none), from now
+ * on, the one that is open first. How many, or -1; without any window it is always open: 0,
+ * with *any false.
+ */
+int window_next(struct tracker *tk, const struct device *d, int64_t rollout, int count,
+		struct window_span *out, bool *any, struct err *e);
 
 /*
  * ---- explain (why.c): the gate list in its order with the values that decide. Number, or -1
