@@ -174,7 +174,8 @@ libfettle_la_SOURCES = \
 	src/tracker/trust.c \
 	src/tracker/update.c \
 	src/tracker/urgency.c \
-	src/tracker/why.c
+	src/tracker/why.c \
+	src/tracker/window.h
 
 noinst_LTLIBRARIES += libfettled.la
 libfettled_la_SOURCES = \
