@@ -116,6 +116,7 @@ libfettle_la_SOURCES = \
 	src/store/sql.c \
 	src/store/sql.h \
 	src/store/statements.c \
+	src/store/statements_calls.h \
 	src/store/statements_fleet.h \
 	src/store/statements_goods.h \
 	src/store/statements_work.h \
@@ -123,9 +124,11 @@ libfettle_la_SOURCES = \
 	src/store/store_anchor.c \
 	src/store/store_audit.c \
 	src/store/store_cache.c \
+	src/store/store_call.c \
 	src/store/store_credential.c \
 	src/store/store_device.c \
 	src/store/store_device_list.c \
+	src/store/store_diag.c \
 	src/store/store_history.c \
 	src/store/store_image.c \
 	src/store/store_job.c \
@@ -134,6 +137,7 @@ libfettle_la_SOURCES = \
 	src/store/store_manifest.c \
 	src/store/store_meta.c \
 	src/store/store_object.c \
+	src/store/store_outage.c \
 	src/store/store_release.c \
 	src/store/store_rollout.c \
 	src/store/store_serve.c \

@@ -15,17 +15,45 @@ ALTER TABLE devices ADD COLUMN held_back INTEGER NOT NULL DEFAULT 0 CHECK (held_
 -- Its next answer asks for diagnostics.
 ALTER TABLE devices ADD COLUMN ask_diag INTEGER NOT NULL DEFAULT 0 CHECK (ask_diag IN (0, 1));
 
--- What its parent's update will cost a device: told before, seen or not.
+-- When what it says of its service was said (wall time).
+ALTER TABLE device_live ADD COLUMN status_at INTEGER NOT NULL DEFAULT 0;
+
+-- What the server calls a device for, in server and negotiated mode: one row a device, while
+-- there is something. An answer is believed only while its call stands here as sent.
+CREATE TABLE calls (
+	dev INTEGER PRIMARY KEY REFERENCES devices (dev) ON DELETE CASCADE,
+	sent INTEGER NOT NULL CHECK (sent IN (0, 1)),	-- its answer is awaited
+	due INTEGER NOT NULL CHECK (due >= 0),	-- tracker time of the next one; sent: it is lost
+	serial INTEGER NOT NULL,		-- of the last call: it never comes back
+	kind INTEGER NOT NULL CHECK (kind BETWEEN 0 AND 15),	-- of the last call
+	want INTEGER NOT NULL,			-- a bit for each thing it is called for
+	upd INTEGER NOT NULL,			-- pushed: this attempt of this update, 0 none,
+	attempt INTEGER NOT NULL,
+	manifest INTEGER NOT NULL CHECK (manifest IN (0, 1)),	-- it has the manifest,
+	image INTEGER NOT NULL,			-- and the images before this one,
+	held INTEGER NOT NULL,			-- and so many bytes of it, -1: not known
+	tries INTEGER NOT NULL,			-- of this call without success
+	reason TEXT NOT NULL			-- what became of the last one
+) STRICT;
+
+CREATE INDEX calls_due ON calls (sent, due, dev) WHERE due > 0;
+
+-- What an update of a device above it will cost a device: told before, seen or not. The
+-- device itself is in it as the first that is looked below.
 CREATE TABLE outages (
 	dev INTEGER NOT NULL REFERENCES devices (dev) ON DELETE CASCADE,
 	upd INTEGER NOT NULL REFERENCES updates (id) ON DELETE CASCADE,
 	seconds INTEGER NOT NULL CHECK (seconds >= 0),
-	told INTEGER NOT NULL,			-- when it was sent
-	acknowledged INTEGER NOT NULL,		-- 0: not yet
+	walked INTEGER NOT NULL,		-- the last one below it that is in here; -1: all are
+	until INTEGER NOT NULL,			-- tracker time: no longer it is waited for
+	told INTEGER NOT NULL,			-- wall time, 0: not yet
+	acknowledged INTEGER NOT NULL,		-- wall time, 0: not yet
 	PRIMARY KEY (dev, upd)
 ) STRICT, WITHOUT ROWID;
 
 CREATE INDEX outages_upd ON outages (upd, dev);
+CREATE INDEX outages_walk ON outages (upd, dev) WHERE walked >= 0;
+CREATE INDEX outages_untold ON outages (upd, until) WHERE told = 0;
 
 -- Rollouts ------------------------------------------------------------------
 

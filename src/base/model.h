@@ -81,6 +81,7 @@ struct device_live {
 	char service[16];		/* idle, busy, critical, "" */
 	int64_t service_until;
 	int64_t battery, free_flash, free_ram;	/* -1 unknown */
+	int64_t status_at;		/* when service .. free_ram were said, 0 never */
 	int64_t polls;			/* a hint like last_seen; store_live_seen alone writes it */
 };
 
@@ -275,6 +276,46 @@ struct phase {
 	int64_t success_percent, soak_s, timeout_s;
 	int64_t total, done, failed, succeeded;
 	int64_t opened, closed;
+};
+
+/* What the server calls a device for: bits of struct device_call's want. */
+enum {
+	CALL_LOOK = 1,			/* there is something for it: it should ask */
+	CALL_PUSH = 2,			/* its update is pushed, or planned to be */
+	CALL_DIAG = 4,
+	CALL_OUTAGE = 8,		/* a device above it will be away */
+};
+struct device_call {				/* one a device; none when there is nothing */
+	int64_t dev;
+	bool sent;			/* its answer is awaited */
+	int64_t due;			/* tracker time of the next one; sent: it counts as lost */
+	int64_t serial;			/* of the last call: it never comes back */
+	uint8_t kind;			/* of the last call: enum send_kind */
+	uint8_t want;
+	int64_t update;			/* pushed: this attempt of this update, 0 none */
+	uint8_t attempt;
+	bool manifest;			/* the device has it, */
+	uint8_t image;			/* and the images before this one, */
+	int64_t held;			/* and so many bytes of it, -1 not known */
+	uint8_t tries;			/* of this call without success */
+	char reason[REASON_TEXT];	/* what became of the last one */
+};
+
+/* A device is told that one above it will be away. */
+struct outage {
+	int64_t dev, update;		/* who is told; the update that causes it */
+	int64_t seconds;
+	int64_t walked;			/* last device below dev that was entered, -1: all were */
+	int64_t until;			/* tracker time: no longer it is waited for */
+	int64_t told, acknowledged;	/* wall time, 0: not yet */
+};
+
+#define DIAG_MAX 16384
+#define DIAGS_KEPT 4
+struct diag {				/* what a device said when it was asked for diagnostics */
+	int64_t id, at;
+	int32_t content_format;		/* enum media */
+	struct slice body;		/* the arena's */
 };
 
 enum job_state { JOB_RUNNING, JOB_DONE, JOB_FAILED, JOB_CANCELLED, JOB_STATE_COUNT };

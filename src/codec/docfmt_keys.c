@@ -64,13 +64,14 @@ static const char *const names[] = {
 	[57] = "outage_in",
 	[58] = "offset",
 	[59] = "acknowledged",
+	[60] = "outage_update",
 };
 
 /* The numbers in the order of their names: shorter first, then as memcmp() says. */
 static const uint8_t by_name[] = {
 	42, 25, 35, 1,	52, 3,	9,  36, 50, 47, 7,  19, 21, 56, 12, 33, 46, 58, 41, 14,
 	44, 49, 18, 27, 55, 22, 2,  51, 45, 28, 20, 37, 29, 10, 13, 5,	40, 43, 24, 32,
-	48, 11, 26, 34, 53, 39, 57, 4,	15, 8,	23, 38, 59, 17, 30, 6,	16, 54, 31,
+	48, 11, 26, 34, 53, 39, 57, 4,	15, 8,	23, 38, 59, 17, 30, 6,	16, 54, 60, 31,
 };
 
 #define KEYS (sizeof(by_name) / sizeof(by_name[0]))

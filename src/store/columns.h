@@ -42,6 +42,9 @@
 #define JOB_COLUMNS \
 	"id, kind, ref, cursor, done, total, state, made_by, result, created, finished, " \
 	"tries, due"
+#define CALL_COLUMNS \
+	"dev, sent, due, serial, kind, want, upd, attempt, manifest, image, held, tries, reason"
+#define OUTAGE_COLUMNS "o.dev, o.upd, o.seconds, o.walked, o.until, o.told, o.acknowledged"
 #define AUDIT_COLUMNS "id, at, who, verb, object, detail, prev, hash"
 
 #endif

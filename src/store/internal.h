@@ -17,6 +17,7 @@ enum statement {
 #include "store/statements_fleet.h"
 #include "store/statements_goods.h"
 #include "store/statements_work.h"
+#include "store/statements_calls.h"
 #undef X
 	STMT_COUNT
 };

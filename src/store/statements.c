@@ -7,5 +7,6 @@ const struct statement_text store_statements[STMT_COUNT] = {
 #include "store/statements_fleet.h"
 #include "store/statements_goods.h"
 #include "store/statements_work.h"
+#include "store/statements_calls.h"
 #undef X
 };

@@ -84,14 +84,15 @@ X(MEMBER_SWEEP, MAIN,
 /* Live part */
 X(LIVE_GET, MAIN,
   "SELECT last_seen, boot, boots, ip, endpoint_port, service, service_until, battery, free_flash, "
-  "free_ram, polls FROM device_live WHERE dev = $1")
+  "free_ram, polls, status_at FROM device_live WHERE dev = $1")
 X(LIVE_PUT, MAIN,
   "UPDATE device_live SET last_seen = $1, boot = $2, boots = $3, ip = $4, endpoint_port = $5, "
-  "service = $6, service_until = $7, battery = $8, free_flash = $9, free_ram = $10 WHERE dev = $11")
+  "service = $6, service_until = $7, battery = $8, free_flash = $9, free_ram = $10, "
+  "status_at = $11 WHERE dev = $12")
 X(LIVE_ADD, MAIN,
   "INSERT INTO device_live (last_seen, boot, boots, ip, endpoint_port, service, service_until, "
-  "battery, free_flash, free_ram, dev) "
-  "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)")
+  "battery, free_flash, free_ram, status_at, dev) "
+  "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)")
 X(LIVE_SEEN, MAIN,
   "UPDATE device_live SET last_seen = CASE WHEN last_seen < $1 THEN $2 ELSE last_seen END, "
   "polls = polls + $3 WHERE dev = $4")

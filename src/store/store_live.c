@@ -41,6 +41,7 @@ static void live_read(struct sql *q, struct device_live *l)
 	l->free_flash = sql_get_int(q);
 	l->free_ram = sql_get_int(q);
 	l->polls = sql_get_int(q);
+	l->status_at = sql_get_int(q);
 }
 
 int store_live_get(struct store *st, int64_t dev, struct device_live *out, struct err *e)
@@ -65,6 +66,7 @@ static void live_bind(struct sql *q, const struct device_live *l, const uint8_t 
 	sql_int(q, l->battery);
 	sql_int(q, l->free_flash);
 	sql_int(q, l->free_ram);
+	sql_int(q, l->status_at);
 	sql_int(q, l->dev);
 }
 
