@@ -31,8 +31,8 @@ X(OUTAGE_WALK, MAIN,
 X(OUTAGE_WALKED, MAIN, "UPDATE outages SET walked = $1 WHERE dev = $2 AND upd = $3")
 X(OUTAGE_UNTOLD, MAIN,
   "SELECT until FROM outages WHERE upd = $1 AND told = 0 ORDER BY until DESC LIMIT 1")
-X(OUTAGE_UNTOLD_COUNT, MAIN,
-  "SELECT COUNT(*) FROM (SELECT 1 FROM outages WHERE upd = $1 AND told = 0 LIMIT $2)")
+X(OUTAGE_UNTOLD_SOME, MAIN,
+  "SELECT dev FROM outages WHERE upd = $1 AND told = 0 LIMIT $2")
 /* what is open and not its own, the soonest */
 X(OUTAGE_OF, MAIN,
   "SELECT " OUTAGE_COLUMNS " FROM outages o JOIN updates u ON u.id = o.upd "

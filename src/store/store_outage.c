@@ -85,12 +85,15 @@ int store_outage_untold_count(struct store *st, int64_t update, int limit, int64
 			      struct err *e)
 {
 	struct sql q;
+	int more;
 
 	*out = 0;
-	sql_begin(&q, st, STMT_OUTAGE_UNTOLD_COUNT, e);
+	sql_begin(&q, st, STMT_OUTAGE_UNTOLD_SOME, e);
 	sql_int(&q, update);
 	sql_int(&q, limit);
-	return one_int(&q, out) < 0 ? -1 : 0;
+	while ((more = sql_row(&q)) == 1)
+		++*out;
+	return sql_end(&q) == 0 && more == 0 ? 0 : -1;
 }
 
 int store_outage_of(struct store *st, int64_t dev, struct outage *out, struct err *e)
