@@ -67,6 +67,8 @@ libfettle_la_SOURCES = \
 	src/service/etag.c \
 	src/service/goods.c \
 	src/service/idempotency.c \
+	src/service/import_lines.c \
+	src/service/import_lines.h \
 	src/service/internal.h \
 	src/service/page.c \
 	src/service/params.c \
@@ -132,6 +134,7 @@ libfettle_la_SOURCES = \
 	src/store/store_history.c \
 	src/store/store_image.c \
 	src/store/store_job.c \
+	src/store/store_job_input.c \
 	src/store/store_label.c \
 	src/store/store_live.c \
 	src/store/store_manifest.c \

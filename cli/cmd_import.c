@@ -3,16 +3,17 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/text.h"
 #include "cli/cli.h"
 #include "codec/docfmt.h"
 
 /*
- * A fleet from a file. The service takes all of one request or nothing, and a
- * request is bounded; a longer file goes in parts, each with the head line when it
- * is CSV. The first part with a bad line ends it: every bad line is named by its
- * number in the file.
+ * A fleet from a file. The service checks all of one request before it takes any of it,
+ * and enrols in a job, which is waited for. A request is bounded; a longer file goes in
+ * parts, each with the head line when it is CSV. The first part with a bad line ends it:
+ * every bad line is named by its number in the file.
  */
 #define API "/api/v1"
 #define IMPORT_MAX (64u << 20)
@@ -55,15 +56,11 @@ static int fill_part(struct import *im, struct buf *part)
 }
 
 /* The service counts from the part's first line. */
-static int name_bad_lines(struct ctx *c, const struct import *im, const struct reply *rp,
-			  struct err *e)
+static void name_bad_lines(struct ctx *c, const struct import *im, const struct doc *answer)
 {
-	const struct doc *problem = NULL, *list;
+	const struct doc *list = doc_get(answer, "errors");
 	int before = im->line - (im->head.n > 0);
 
-	if (docfmt_decode(MEDIA_JSON, buf_slice(&rp->body), &c->a, &problem, NULL) < 0)
-		return -1;
-	list = doc_get(problem, "errors");
 	for (const struct doc *d = list && list->type == DOC_ARRAY ? list->v.c.first : NULL; d;
 	     d = d->next) {
 		const struct doc *line = doc_get(d, "line");
@@ -72,32 +69,86 @@ static int name_bad_lines(struct ctx *c, const struct import *im, const struct r
 			fprintf(stderr, "line %lld: %s\n", (long long)(before + line->v.i),
 				write_value(&c->a, d, "detail"));
 	}
+}
+
+static int after_some(const struct import *im, struct err *e)
+{
 	if (im->added > 0)
 		err_prefix(e, "after %lld devices were enrolled", (long long)im->added);
 	return -1;
+}
+
+static bool word_is(const struct doc *d, const char *key, const char *word)
+{
+	const struct doc *v = doc_get(d, key);
+
+	return v && v->type == DOC_TEXT && slice_eq_str(v->v.s, word);
+}
+
+/* The job's document when it has ended: soon at first, then less often. */
+static const struct doc *wait_ended(struct ctx *c, const struct doc *job, struct err *e)
+{
+	const struct doc *id = doc_get(job, "id");
+	struct timespec pause = { .tv_nsec = 10000000 };
+	char path[64];
+
+	if (!id || id->type != DOC_INT ||
+	    text_format(path, sizeof(path), API "/jobs/%lld", (long long)id->v.i) != 0) {
+		err_set(e, ERR_INTERNAL, "the service named no job");
+		return NULL;
+	}
+	while (job && word_is(job, "state", "running")) {
+		nanosleep(&pause, NULL);
+		if (pause.tv_nsec < 500000000)
+			pause.tv_nsec *= 2;
+		job = rest_get(c, "GET", path, NULL, e);
+	}
+	return job;
+}
+
+static int follow(struct ctx *c, struct import *im, const struct doc *answer, struct err *e)
+{
+	const struct doc *job = wait_ended(c, doc_get(answer, "job"), e), *done;
+
+	if (!job)
+		return -1;
+	done = doc_get(job, "done");
+	if (done && done->type == DOC_INT)
+		im->added += done->v.i;
+	if (word_is(job, "state", "done"))
+		return 0;
+	name_bad_lines(c, im, job);
+	err_set(e, ERR_CONFLICT, "%s", write_value(&c->a, job, "result"));
+	return after_some(im, e);
+}
+
+/* The body is needed twice: for the refusal's line and for the bad lines. */
+static int answered(struct ctx *c, struct import *im, struct reply *rp, struct err *e)
+{
+	struct reply copy = *rp;
+	const struct doc *answer, *problem = NULL;
+
+	copy.body = BUF_INIT(CLIENT_BODY_MAX);
+	buf_add_slice(&copy.body, buf_slice(&rp->body));
+	answer = rest_answer(c, &copy, e);
+	if (answer)
+		return follow(c, im, answer, e);
+	if (docfmt_decode(MEDIA_JSON, buf_slice(&rp->body), &c->a, &problem, NULL) == 0)
+		name_bad_lines(c, im, problem);
+	return after_some(im, e);
 }
 
 static int send_part(struct ctx *c, struct import *im, const char *type, struct err *e)
 {
 	struct buf part = BUF_INIT(IMPORT_MAX);
 	struct reply rp = { 0 };
-	const struct doc *answer, *added;
 	int lines = fill_part(im, &part), result = -1;
 
 	if (part.failed)
 		err_set(e, ERR_NO_MEMORY, "import");
 	else if (client_call(c->client, "POST", API "/devices/import", type, buf_slice(&part), &rp,
 			     e) == 0) {
-		struct reply copy = rp;
-
-		/* the body is needed twice: for the refusal's line and for the bad lines */
-		copy.body = BUF_INIT(CLIENT_BODY_MAX);
-		buf_add_slice(&copy.body, buf_slice(&rp.body));
-		answer = rest_answer(c, &copy, e);
-		added = doc_get(answer, "added");
-		if (added && added->type == DOC_INT)
-			im->added += added->v.i;
-		result = answer ? 0 : name_bad_lines(c, im, &rp, e);
+		result = answered(c, im, &rp, e);
 		buf_free(&rp.body);
 	}
 	im->line += lines;

@@ -475,6 +475,15 @@ CREATE TABLE jobs (
 
 CREATE INDEX jobs_running ON jobs (id) WHERE state = 'running';
 
+-- What a job works through, kept until it ends, and what it found wrong with it.
+CREATE TABLE job_inputs (
+	job INTEGER PRIMARY KEY REFERENCES jobs (id) ON DELETE CASCADE,
+	media INTEGER NOT NULL,
+	scope TEXT NOT NULL,			-- of who asked: a filter, or empty
+	body BLOB NOT NULL CHECK (length(body) <= 65536),
+	errors BLOB NOT NULL CHECK (length(errors) <= 65536)
+) STRICT;
+
 -- Answers to operators' POSTs, by Idempotency-Key.
 CREATE TABLE idempotency (
 	id INTEGER PRIMARY KEY AUTOINCREMENT,	-- in order of age: pruned from the low end

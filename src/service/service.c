@@ -329,6 +329,9 @@ int service_jobs(struct service *sv, const struct now *now, struct arena *a, str
 	struct tracker tk = system_tracker(sv, now, a, fx);
 	int64_t began = clock_mono_us();
 
+	tk.kinds = &import_job;
+	tk.n_kinds = 1;
+	tk.kinds_ctx = sv;
 	if (store_batch_begin(sv->o.store, e) != 0)
 		return -1;
 	int rc = refresh_policy(sv, e);

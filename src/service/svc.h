@@ -113,5 +113,13 @@ int device_read_assigned(struct call *c, const struct doc *body, struct device *
 int device_put_labels(struct call *c, const struct doc *body, const struct device *d,
 		      struct err *e);
 int device_add(struct call *c, const struct doc *body, struct device *d, struct err *e);
+/* Adding in parts: what can be told without writing; then the rows; then the audit log. */
+int device_check(struct call *c, const struct doc *body, struct device *d, struct err *e);
+int device_insert(struct call *c, const struct doc *body, struct device *d, struct err *e);
+int device_note_added(struct call *c, const struct device *d, struct err *e);
+/* Jobs that are the service's, for jobs_slice; kinds_ctx is the service. */
+extern const struct job_kind import_job;
+/* What an import's job found: "errors" in its document. */
+int doc_put_import(struct call *c, struct doc *d, const struct job *j, struct err *e);
 
 #endif

@@ -86,27 +86,44 @@ int device_read_assigned(struct call *c, const struct doc *body, struct device *
 	return 0;
 }
 
+static int tag_of(const struct doc *t, char tag[NAME_TEXT], struct err *e)
+{
+	if (t->type != DOC_TEXT || !name_valid(t->v.s) ||
+	    text_copy_slice(tag, NAME_TEXT, t->v.s) != 0)
+		return err_set(e, ERR_INVALID, "tags: 1-64 of letters, digits and ._:+-");
+	return 0;
+}
+
 static int put_tags(struct call *c, const struct doc *list, const struct device *d, struct err *e)
 {
-	char(*old)[NAME_TEXT] = arena_alloc(c->tk.a, sizeof(*old) * 64);
+	char(*old)[NAME_TEXT] = arena_alloc(c->tk.a, sizeof(*old) * STORE_TAGS_MAX);
 	char tag[NAME_TEXT];
 
 	if (list->type != DOC_ARRAY)
 		return err_set(e, ERR_INVALID, "tags: an array of names");
-	int n = old ? store_tag_list(c->tk.st, d->dev, 64, old, e)
+	int n = old ? store_tag_list(c->tk.st, d->dev, STORE_TAGS_MAX, old, e)
 		    : err_set(e, ERR_NO_MEMORY, "no memory for the tags");
 	for (int i = 0; i < n; i++)
 		if (store_tag_put(c->tk.st, d->dev, old[i], false, e) != 0)
 			return -1;
 	if (n < 0)
 		return -1;
-	for (const struct doc *t = list->v.c.first; t; t = t->next) {
-		if (t->type != DOC_TEXT || !name_valid(t->v.s) ||
-		    text_copy_slice(tag, sizeof(tag), t->v.s) != 0)
-			return err_set(e, ERR_INVALID, "tags: 1-64 of letters, digits and ._:+-");
-		if (store_tag_put(c->tk.st, d->dev, tag, true, e) != 0)
+	for (const struct doc *t = list->v.c.first; t; t = t->next)
+		if (tag_of(t, tag, e) != 0 || store_tag_put(c->tk.st, d->dev, tag, true, e) != 0)
 			return -1;
-	}
+	return 0;
+}
+
+/* *gone: null, it is taken away. */
+static int attribute_of(const struct doc *m, char name[NAME_TEXT], struct filter_value *v,
+			bool *gone, struct err *e)
+{
+	*gone = m->type == DOC_NULL;
+	if (!name_valid(m->key) || text_copy_slice(name, NAME_TEXT, m->key) != 0)
+		return err_set(e, ERR_INVALID,
+			       "attributes: names are 1-64 of letters, digits and ._:+-");
+	if (!*gone && attribute_value(m, v, e) != 0)
+		return err_prefix(e, "attributes: %s", name);
 	return 0;
 }
 
@@ -116,21 +133,65 @@ static int put_attributes(struct call *c, const struct doc *map, const struct de
 {
 	struct filter_value v;
 	char name[NAME_TEXT];
+	bool gone;
 
 	if (map->type != DOC_MAP)
 		return err_set(e, ERR_INVALID, "attributes: a map");
-	for (const struct doc *m = map->v.c.first; m; m = m->next) {
-		bool gone = m->type == DOC_NULL;
-
-		if (!name_valid(m->key) || text_copy_slice(name, sizeof(name), m->key) != 0)
-			return err_set(e, ERR_INVALID,
-				       "attributes: names are 1-64 of letters, digits and ._:+-");
-		if (!gone && attribute_value(m, &v, e) != 0)
-			return err_prefix(e, "attributes: %s", name);
-		if (store_attr_put(c->tk.st, d->dev, false, name, gone ? NULL : &v, e) != 0)
+	for (const struct doc *m = map->v.c.first; m; m = m->next)
+		if (attribute_of(m, name, &v, &gone, e) != 0 ||
+		    store_attr_put(c->tk.st, d->dev, false, name, gone ? NULL : &v, e) != 0)
 			return -1;
-	}
 	return 0;
+}
+
+static int check_tags(const struct doc *list, struct err *e)
+{
+	char tag[NAME_TEXT];
+	int n = 0;
+
+	if (list->type != DOC_ARRAY)
+		return err_set(e, ERR_INVALID, "tags: an array of names");
+	for (const struct doc *t = list->v.c.first; t; t = t->next)
+		if (tag_of(t, tag, e) != 0)
+			return -1;
+		else if (++n > STORE_TAGS_MAX)
+			return err_set(e, ERR_TOO_MANY, "a device has at most %d tags",
+				       STORE_TAGS_MAX);
+	return 0;
+}
+
+static int check_attributes(const struct doc *map, struct err *e)
+{
+	struct filter_value v;
+	char name[NAME_TEXT];
+	bool gone;
+	int n = 0;
+
+	if (map->type != DOC_MAP)
+		return err_set(e, ERR_INVALID, "attributes: a map");
+	for (const struct doc *m = map->v.c.first; m; m = m->next)
+		if (attribute_of(m, name, &v, &gone, e) != 0)
+			return -1;
+		else if (++n > STORE_ATTRIBUTES_MAX)
+			return err_set(e, ERR_TOO_MANY, "a device has at most %d attributes",
+				       STORE_ATTRIBUTES_MAX);
+	return 0;
+}
+
+int device_check(struct call *c, const struct doc *body, struct device *d, struct err *e)
+{
+	const struct doc *tags = doc_get(body, "tags");
+	const struct doc *attributes = doc_get(body, "attributes");
+	struct device there;
+
+	*d = (struct device){ .created = c->tk.now.wall };
+	if (device_read_assigned(c, body, d, true, e) != 0 || (tags && check_tags(tags, e) != 0) ||
+	    (attributes && check_attributes(attributes, e) != 0))
+		return -1;
+	int found = store_device_get(c->tk.st, d->id, &there, e);
+	if (found == 1)
+		err_set(e, ERR_CONFLICT, "device %s exists already", d->id);
+	return found == 0 ? 0 : -1;
 }
 
 int device_put_labels(struct call *c, const struct doc *body, const struct device *d, struct err *e)
@@ -143,15 +204,23 @@ int device_put_labels(struct call *c, const struct doc *body, const struct devic
 	return attributes ? put_attributes(c, attributes, d, e) : 0;
 }
 
-int device_add(struct call *c, const struct doc *body, struct device *d, struct err *e)
+int device_insert(struct call *c, const struct doc *body, struct device *d, struct err *e)
 {
 	*d = (struct device){ .created = c->tk.now.wall, .changed = c->tk.now.wall };
 	if (device_read_assigned(c, body, d, true, e) != 0)
 		return -1;
 	if (store_device_add(c->tk.st, d, e) != 0)
 		return taken_or(e, "device", d->id);
-	if (device_put_labels(c, body, d, e) != 0)
-		return -1;
+	return device_put_labels(c, body, d, e);
+}
+
+int device_note_added(struct call *c, const struct device *d, struct err *e)
+{
 	return audit_note(&c->tk, "device.add", d->id, e, "auth=%s",
 			  d->auth == AUTH_NONE ? "none" : "credential");
+}
+
+int device_add(struct call *c, const struct doc *body, struct device *d, struct err *e)
+{
+	return device_insert(c, body, d, e) == 0 ? device_note_added(c, d, e) : -1;
 }

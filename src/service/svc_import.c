@@ -1,242 +1,335 @@
 /* SPDX-License-Identifier: ISC */
 /* SPDX-FileCopyrightText: The Fettle authors */
+#include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/text.h"
-#include "codec/docfmt.h"
+#include "service/import_lines.h"
 #include "service/svc.h"
+#include "tracker/filter.h"
 
 #define LINES_MAX 2000
 #define ERRORS_SHOWN 50
-#define COLUMNS_MAX 16
-#define FIELD_MAX 512
+#define STEP_US 2000
+#define SLOTS 4096 /* a power of two, well over LINES_MAX */
 
 /*
- * Devices in bulk: one JSON map a line, or CSV with a head line naming the members
- * of POST /devices (tags separated by blanks, "attr.NAME" columns). All lines or
- * none: every bad one is named.
+ * Enrolling many takes long, so it is a job. All that can be told without writing is told
+ * first: one bad line, and nothing is enrolled. What is inside a scope only rows can tell, so
+ * for an asker who has one the job goes through it twice, and undoes each line the first time.
  */
-struct import {
-	struct call *c;
-	struct doc *errors;
-	int line, added, bad;
-	/* CSV: the head */
-	char columns[COLUMNS_MAX][NAME_TEXT];
-	int n_columns;
+
+/* ---- before anything is written ---- */
+
+/* The ids of this request, to tell repeats by. */
+struct ids {
+	char (*id)[NAME_TEXT];
+	uint16_t slot[SLOTS]; /* number of an id from 1 */
+	int n;
 };
 
-static struct slice next_line(struct slice *rest)
+static bool repeated(struct ids *s, const char *id)
 {
-	const uint8_t *end = rest->n ? memchr(rest->p, '\n', rest->n) : NULL;
-	size_t n = end ? (size_t)(end - rest->p) : rest->n;
-	struct slice line = slice_of(rest->p, n);
+	uint32_t h = 2166136261u;
 
-	*rest = end ? slice_of(end + 1, rest->n - n - 1) : slice_of(NULL, 0);
-	if (line.n > 0 && line.p[line.n - 1] == '\r')
-		line.n--;
-	return line;
+	for (const char *p = id; *p; p++)
+		h = (h ^ (uint8_t)*p) * 16777619u;
+	for (h &= SLOTS - 1; s->slot[h]; h = (h + 1) & (SLOTS - 1))
+		if (strcmp(s->id[s->slot[h] - 1], id) == 0)
+			return true;
+	(void)text_copy(s->id[s->n], NAME_TEXT, id);
+	s->slot[h] = (uint16_t)++s->n;
+	return false;
 }
 
-static void blame(struct import *im, const struct err *why)
-{
-	struct arena *a = im->c->tk.a;
+struct check {
+	struct call *c;
+	struct ids *ids;
+	struct doc *errors;
+	int bad;
+};
 
-	if (im->bad++ >= ERRORS_SHOWN)
+static void blame(struct check *k, int line, const struct err *why)
+{
+	struct arena *a = k->c->tk.a;
+
+	if (k->bad++ >= ERRORS_SHOWN)
 		return;
-	struct doc *d = doc_map(a, im->errors, NULL);
-	doc_add_int(a, d, "line", im->line);
+	struct doc *d = doc_map(a, k->errors, NULL);
+	doc_add_int(a, d, "line", line);
 	doc_add_text(a, d, "detail", why->text);
 }
 
-/* One CSV field (RFC 4180) into dst; the rest stays in *s. 1 more fields follow, 0 the last, -1. */
-static int csv_field(struct slice *s, char dst[FIELD_MAX], struct err *e)
+static int check_line(struct check *k, const struct doc *body, struct err *e)
 {
-	bool quoted = s->n > 0 && s->p[0] == '"';
-	size_t i = quoted, n = 0;
-
-	for (; i < s->n; i++) {
-		uint8_t ch = s->p[i];
-
-		if (!quoted && ch == ',')
-			break;
-		if (quoted && ch == '"') {
-			if (i + 1 < s->n && s->p[i + 1] == '"') {
-				i++;
-			} else {
-				quoted = false;
-				continue;
-			}
-		}
-		if (n + 1 >= FIELD_MAX || ch == 0)
-			return err_set(e, ERR_INVALID, "a field of more than %d bytes",
-				       FIELD_MAX - 1);
-		dst[n++] = (char)ch;
-	}
-	dst[n] = '\0';
-	if (quoted)
-		return err_set(e, ERR_MALFORMED, "a quote is not closed");
-	if (i >= s->n) {
-		*s = slice_of(NULL, 0);
-		return 0;
-	}
-	*s = slice_of(s->p + i + 1, s->n - i - 1);
-	return 1;
-}
-
-static int csv_head(struct import *im, struct slice line, struct err *e)
-{
-	char field[FIELD_MAX];
-	int rc = 1;
-
-	while (rc == 1) {
-		rc = csv_field(&line, field, e);
-		if (rc < 0)
-			return -1;
-		if (im->n_columns == COLUMNS_MAX)
-			return err_set(e, ERR_INVALID, "more than %d columns", COLUMNS_MAX);
-		if (text_copy(im->columns[im->n_columns++], NAME_TEXT, field) != 0)
-			return err_set(e, ERR_INVALID, "column %d: name too long", im->n_columns);
-	}
-	return 0;
-}
-
-static void put_tags(struct arena *a, struct doc *d, const char *words)
-{
-	struct doc *list = doc_array(a, d, "tags");
-
-	while (*words) {
-		size_t n = strcspn(words, " ");
-
-		if (n > 0)
-			doc_add_text_slice(a, list, NULL, slice_of(words, n));
-		words += n + strspn(words + n, " ");
-	}
-}
-
-static void put_field(struct arena *a, struct doc *d, struct doc **attributes, const char *column,
-		      const char *value)
-{
-	int64_t n;
-
-	if (*value == '\0')
-		return;
-	if (strcmp(column, "tags") == 0) {
-		put_tags(a, d, value);
-	} else if (strncmp(column, "attr.", 5) == 0) {
-		if (!*attributes)
-			*attributes = doc_map(a, d, "attributes");
-		if (text_i64(slice_str(value), &n) == 0)
-			doc_add_int(a, *attributes, column + 5, n);
-		else
-			doc_add_text(a, *attributes, column + 5, value);
-	} else if (strcmp(column, "contact_interval") == 0 && text_i64(slice_str(value), &n) == 0) {
-		doc_add_int(a, d, column, n);
-	} else if (strcmp(column, "disabled") == 0) {
-		doc_add_bool(a, d, column, strcmp(value, "true") == 0);
-	} else {
-		doc_add_text(a, d, column, value);
-	}
-}
-
-static int csv_row(struct import *im, struct slice line, const struct doc **out, struct err *e)
-{
-	struct arena *a = im->c->tk.a;
-	struct doc *d = doc_map(a, NULL, NULL), *attributes = NULL;
-	char field[FIELD_MAX];
-	int rc = 1;
-
-	for (int i = 0; rc == 1; i++) {
-		rc = csv_field(&line, field, e);
-		if (rc < 0)
-			return -1;
-		if (i == im->n_columns)
-			return err_set(e, ERR_INVALID, "more fields than the head line has");
-		put_field(a, d, &attributes, im->columns[i], field);
-	}
-	*out = d;
-	return 0;
-}
-
-static int one_line(struct import *im, struct slice line, bool csv, struct err *e)
-{
-	const struct doc *body = NULL;
 	struct device d;
 
-	if (csv ? csv_row(im, line, &body, e)
-		: docfmt_decode(MEDIA_JSON, line, im->c->tk.a, &body, e))
+	if (device_check(k->c, body, &d, e) != 0)
 		return -1;
-	if (device_add(im->c, body, &d, e) != 0)
-		return -1;
-	int rc = scope_takes(im->c, d.dev, e);
-	if (rc == 0)
-		return err_set(e, ERR_FORBIDDEN, "the device is outside what %s may touch",
-			       im->c->who.name);
-	return rc < 0 ? -1 : 0;
+	if (repeated(k->ids, d.id))
+		return err_set(e, ERR_CONFLICT, "device %s exists already", d.id);
+	return 0;
 }
 
-static int all_lines(struct import *im, bool csv, struct err *e)
+static int check_lines(struct check *k, struct import_lines *l, struct err *e)
 {
-	struct slice rest = im->c->rq->body;
+	const struct doc *body;
+	struct err why = { 0 };
+	int rc;
 
-	while (rest.n > 0) {
-		struct slice line = next_line(&rest);
-		struct err why = { 0 };
-
-		im->line++;
-		if (line.n == 0)
-			continue;
-		if (im->line > LINES_MAX)
+	while ((rc = import_lines_next(l, &body, &why)) != 0) {
+		if (l->line > LINES_MAX)
 			return err_set(e, ERR_TOO_LARGE, "more than %d lines: send them in parts",
 				       LINES_MAX);
-		if (csv && im->n_columns == 0) {
-			if (csv_head(im, line, e) != 0)
-				return err_prefix(e, "head line");
+		if (rc > 0 && check_line(k, body, &why) == 0)
 			continue;
-		}
-		if (one_line(im, line, csv, &why) == 0) {
-			im->added++;
-		} else if (why.code >= ERR_BUSY) {
+		if (why.code >= ERR_BUSY) {
 			*e = why;
 			return -1;
-		} else {
-			blame(im, &why);
 		}
+		blame(k, l->line, &why);
 	}
 	return 0;
 }
 
-/* An answer over 399 takes back what was written: all lines or none. */
-static int reply_bad_lines(struct import *im, struct doc *d, struct err *e)
+static int check(struct check *k, enum media m, struct err *e)
 {
-	struct arena *a = im->c->tk.a;
+	struct import_lines *l = arena_alloc(k->c->tk.a, sizeof(*l));
+	struct err why = { 0 };
+
+	k->ids = arena_alloc(k->c->tk.a, sizeof(*k->ids));
+	if (!l || !k->ids ||
+	    !(k->ids->id = arena_alloc(k->c->tk.a, sizeof(*k->ids->id) * LINES_MAX)))
+		return err_set(e, ERR_NO_MEMORY, "no memory for the import");
+	memset(k->ids->slot, 0, sizeof(k->ids->slot));
+	k->ids->n = 0;
+	if (import_lines_begin(l, k->c->tk.a, m, k->c->rq->body, &why) != 0) {
+		blame(k, l->line, &why);
+		return 0;
+	}
+	return check_lines(k, l, e);
+}
+
+static int reply_bad_lines(struct check *k, struct doc *d, struct err *e)
+{
+	struct arena *a = k->c->tk.a;
 
 	doc_add_text(a, d, "type", "urn:fettle:invalid");
 	doc_add_int(a, d, "status", 422);
 	doc_add_text(a, d, "title", status_phrase(422));
-	doc_add_text(a, d, "detail",
-		     arena_printf(a, "%d bad lines; nothing was enrolled", im->bad));
-	if (reply_doc(im->c, 422, d, e) != 0)
+	doc_add_text(a, d, "detail", arena_printf(a, "%d bad lines; nothing was enrolled", k->bad));
+	if (reply_doc(k->c, 422, d, e) != 0)
 		return -1;
-	im->c->rs->media = MEDIA_PROBLEM_JSON;
+	k->c->rs->media = MEDIA_PROBLEM_JSON;
 	return 0;
+}
+
+static int start(struct call *c, enum media m, int lines, struct err *e)
+{
+	struct job_input in = { .media = m, .body = c->rq->body };
+	struct job job;
+
+	if (text_copy(in.scope, sizeof(in.scope), c->who.scope) != 0)
+		return err_set(e, ERR_INTERNAL, "scope longer than its bound");
+	if (job_start(&c->tk, import_job.kind, 0, &job, e) != 0)
+		return -1;
+	job.total = lines;
+	if (store_job_put(c->tk.st, &job, e) != 0 ||
+	    store_job_input_add(c->tk.st, job.id, &in, e) != 0)
+		return -1;
+	return reply_job(c, &job, e);
 }
 
 int svc_devices_import(struct call *c, struct err *e)
 {
-	struct import *im = arena_alloc(c->tk.a, sizeof(*im));
 	struct doc *d = doc_map(c->tk.a, NULL, NULL);
+	struct check k = { .c = c, .errors = doc_array(c->tk.a, d, "errors") };
 	enum media m = c->rq->content_format;
 
-	if (!im)
-		return err_set(e, ERR_NO_MEMORY, "no memory for the import");
 	if (m != MEDIA_CSV && m != MEDIA_NDJSON)
 		return err_set(e, ERR_MEDIA, "an import is text/csv or application/x-ndjson");
-	im->c = c;
-	im->errors = doc_array(c->tk.a, d, "errors");
-	if (all_lines(im, m == MEDIA_CSV, e) != 0)
+	if (check(&k, m, e) != 0)
 		return -1;
-	if (im->bad > 0)
-		return reply_bad_lines(im, d, e);
-	doc_add_int(c->tk.a, d, "added", im->added);
-	return reply_doc(c, 200, d, e);
+	return k.bad > 0 ? reply_bad_lines(&k, d, e) : start(c, m, k.ids->n, e);
+}
+
+/* ---- the job ---- */
+
+/* cursor: how far it came in the body, once for each time it goes through it. */
+struct work {
+	struct call c;
+	struct job *j;
+	struct job_input in;
+	struct buf errors; /* "line<TAB>detail<LF>", the first of them */
+	int shown;
+	bool trying; /* the first time of two */
+	bool bad;
+	struct import_lines lines;
+};
+
+static int begin(struct work *w, struct tracker *tk, struct job *j, struct err *e)
+{
+	struct filter *f = NULL;
+
+	int found = store_job_input_get(tk->st, j->id, tk->a, &w->in, e);
+	if (found <= 0)
+		return found < 0 ? -1 : err_set(e, ERR_NOT_FOUND, "its lines are gone");
+	w->c.sv = tk->kinds_ctx;
+	w->c.tk = *tk;
+	w->j = j;
+	w->errors = BUF_INIT(ERRORS_SHOWN * sizeof(*e));
+	if (w->in.scope[0] && filter_parse(w->in.scope, tk->a, &f, e) != 0)
+		return err_prefix(e, "scope");
+	w->c.scope = f;
+	w->trying = f && j->cursor < (int64_t)w->in.body.n;
+	for (size_t i = 0; i < w->in.errors.n; i++)
+		w->shown += w->in.errors.p[i] == '\n';
+	buf_add_slice(&w->errors, w->in.errors);
+	if (import_lines_begin(&w->lines, tk->a, (enum media)w->in.media, w->in.body, e) != 0)
+		return -1;
+	int64_t at = j->cursor - (f && !w->trying ? (int64_t)w->in.body.n : 0);
+	import_lines_go(&w->lines, at > 0 ? (size_t)at : 0);
+	return 0;
+}
+
+static int undo(struct work *w, const struct device *d, struct err *e)
+{
+	return d->dev ? store_device_remove(w->c.tk.st, d->dev, e) : 0;
+}
+
+/* 1 enrolled, 0 not (why), -1. */
+static int enrol(struct work *w, const struct doc *body, struct err *why, struct err *e)
+{
+	struct device d = { .dev = 0 };
+	int rc = device_insert(&w->c, body, &d, why);
+
+	if (rc == 0)
+		rc = scope_takes(&w->c, d.dev, why) - 1;
+	if (rc == -1 && why->code == ERR_NONE)
+		err_set(why, ERR_FORBIDDEN, "the device is outside what %s may touch", w->j->by);
+	if (rc != 0 && why->code >= ERR_BUSY) {
+		*e = *why;
+		return -1;
+	}
+	if (rc != 0 || w->trying)
+		return undo(w, &d, e) != 0 ? -1 : rc == 0;
+	return device_note_added(&w->c, &d, e) != 0 ? -1 : 1;
+}
+
+static void note_error(struct work *w, const struct err *why)
+{
+	char text[sizeof(why->text)];
+	size_t n = 0;
+
+	/* the text may quote the line: nothing in it may end it here */
+	for (; n + 1 < sizeof(text) && why->text[n]; n++)
+		text[n] = (uint8_t)why->text[n] < 0x20 ? '?' : why->text[n];
+	text[n] = '\0';
+	w->bad = true;
+	if (w->shown++ < ERRORS_SHOWN)
+		buf_printf(&w->errors, "%d\t%s\n", w->lines.line, text);
+}
+
+/* Lines until the time is up; 1 the body has ended, 0 more, -1. */
+static int some_lines(struct work *w, struct err *e)
+{
+	int64_t until = clock_mono_us() + STEP_US;
+	const struct doc *body;
+
+	do {
+		struct err why = { 0 };
+		int rc = import_lines_next(&w->lines, &body, &why);
+		if (rc == 0)
+			return 1;
+		if (rc > 0)
+			rc = enrol(w, body, &why, e);
+		else if (why.code >= ERR_BUSY)
+			*e = why;
+		if (e->code != ERR_NONE)
+			return -1;
+		if (why.code != ERR_NONE)
+			note_error(w, &why);
+		else if (!w->trying)
+			w->j->done++;
+	} while (clock_mono_us() < until);
+	return 0;
+}
+
+static int keep_errors(struct work *w, struct err *e)
+{
+	if (!w->bad)
+		return 0;
+	if (w->errors.failed)
+		return err_set(e, ERR_NO_MEMORY, "no memory for the bad lines");
+	return store_job_input_errors(w->c.tk.st, w->j->id, buf_slice(&w->errors), e);
+}
+
+static enum step ended(struct work *w)
+{
+	struct job *j = w->j;
+
+	if (w->trying && w->shown == 0)
+		return STEP_MORE;
+	if (w->trying)
+		(void)text_format(j->result, sizeof(j->result),
+				  "lines are bad; nothing was enrolled");
+	else
+		(void)text_format(j->result, sizeof(j->result),
+				  "%" PRId64 " of %" PRId64 " enrolled", j->done, j->total);
+	return w->shown > 0 ? STEP_FAILED : STEP_DONE;
+}
+
+static enum step import_step(struct tracker *tk, struct job *j, struct err *e)
+{
+	struct work *w = arena_alloc(tk->a, sizeof(*w));
+	struct err why = { 0 };
+	enum step s = STEP_ERROR;
+	int end;
+
+	if (!w) {
+		err_set(e, ERR_NO_MEMORY, "no memory for the import");
+		return STEP_ERROR;
+	}
+	memset(w, 0, sizeof(*w));
+	if (begin(w, tk, j, &why) != 0 || (end = some_lines(w, &why)) < 0 ||
+	    keep_errors(w, &why) != 0)
+		goto out;
+	int64_t at = (int64_t)import_lines_at(&w->lines);
+	j->cursor = at + (w->c.scope && !w->trying ? (int64_t)w->in.body.n : 0);
+	s = end ? ended(w) : STEP_MORE;
+out:
+	buf_free(&w->errors);
+	if (s == STEP_ERROR && e)
+		*e = why;
+	return s;
+}
+
+const struct job_kind import_job = { "device-import", import_step };
+
+int doc_put_import(struct call *c, struct doc *d, const struct job *j, struct err *e)
+{
+	struct arena *a = c->tk.a;
+	struct doc *list;
+	struct job_input in;
+
+	int found = store_job_input_get(c->tk.st, j->id, a, &in, e);
+	if (found <= 0)
+		return found;
+	list = doc_array(a, d, "errors");
+	for (struct slice rest = in.errors; rest.n > 0;) {
+		const uint8_t *tab = memchr(rest.p, '\t', rest.n);
+		const uint8_t *end = memchr(rest.p, '\n', rest.n);
+		int64_t line = 0;
+
+		if (!tab || !end || tab > end ||
+		    text_i64(slice_of(rest.p, (size_t)(tab - rest.p)), &line) != 0)
+			break;
+		struct doc *m = doc_map(a, list, NULL);
+		doc_add_int(a, m, "line", line);
+		doc_add_text_slice(a, m, "detail", slice_of(tab + 1, (size_t)(end - tab - 1)));
+		rest = slice_of(end + 1, rest.n - (size_t)(end + 1 - rest.p));
+	}
+	return 0;
 }

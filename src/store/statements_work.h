@@ -150,6 +150,11 @@ X(JOB_NEXT, MAIN,
   "ORDER BY CASE WHEN kind = 'anchor-revoke' OR kind = 'release-withdraw' THEN 0 ELSE 1 END, "
   "id LIMIT 1")
 X(JOB_LIST, MAIN, "SELECT " JOB_COLUMNS " FROM jobs WHERE id > $1 ORDER BY id LIMIT $2")
+X(JOB_INPUT_ADD, MAIN,
+  "INSERT INTO job_inputs (job, media, scope, body, errors) VALUES ($1, $2, $3, $4, x'')")
+X(JOB_INPUT_GET, MAIN, "SELECT media, scope, body, errors FROM job_inputs WHERE job = $1")
+X(JOB_INPUT_ERRORS, MAIN, "UPDATE job_inputs SET errors = $1 WHERE job = $2")
+X(JOB_INPUT_DONE, MAIN, "UPDATE job_inputs SET body = x'' WHERE job = $1")
 X(IDEMPOTENCY_GET, MAIN,
   "SELECT request, status, body FROM idempotency WHERE who = $1 AND key = $2")
 X(IDEMPOTENCY_PUT, MAIN,

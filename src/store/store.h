@@ -98,6 +98,8 @@ int store_device_matches(struct store *st, int64_t dev, const struct filter *f, 
 int store_device_count(struct store *st, int64_t *out, struct err *e); /* a kept counter, no scan */
 int store_device_floor(struct store *st, int64_t dev, uint64_t sequence,
 		       struct err *e); /* raise only */
+#define STORE_ATTRIBUTES_MAX 64 /* of one device, assigned and reported each */
+#define STORE_TAGS_MAX 64
 /* Assigned attributes (false) and reported ones (true): text or number. */
 int store_attr_put(struct store *st, int64_t dev, bool reported, const char *name,
 		   const struct filter_value *v, struct err *e); /* v NULL: remove */
@@ -377,6 +379,17 @@ int store_job_put(struct store *st, const struct job *j, struct err *e);
 /* Running, and due at or before track: trust first, then the oldest; 1/0/-1 */
 int store_job_next(struct store *st, int64_t track, struct job *out, struct err *e);
 int store_job_list(struct store *st, int64_t after, int limit, struct job *out, struct err *e);
+/* What a job works through, at most 64 KiB, and what it found wrong with it: the job's to read. */
+struct job_input {
+	int64_t media;
+	char scope[FILTER_TEXT]; /* of who asked, or empty */
+	struct slice body, errors; /* the arena's */
+};
+int store_job_input_add(struct store *st, int64_t job, const struct job_input *in, struct err *e);
+int store_job_input_get(struct store *st, int64_t job, struct arena *a, struct job_input *out,
+			struct err *e); /* 1/0/-1 */
+int store_job_input_errors(struct store *st, int64_t job, struct slice errors, struct err *e);
+int store_job_input_done(struct store *st, int64_t job, struct err *e); /* its body goes */
 /* A stored answer to an operator's POST: 1 found (status, body in arena), 0 new, -1. */
 int store_idempotency_get(struct store *st, const char *who, struct slice key,
 			  const struct digest *request, uint16_t *status, struct arena *a,

@@ -5,8 +5,6 @@
 #include "store/sql.h"
 
 /* Attributes, tags and groups. Their number per device is bounded, so that removing a device is. */
-#define ATTRIBUTES_MAX 64
-#define TAGS_MAX 64
 #define GROUPS_MAX 64
 
 int store_bounded(struct store *st, enum statement count, int64_t dev, int max, const char *what,
@@ -53,9 +51,9 @@ static int attribute_room(struct store *st, int64_t dev, bool reported, const ch
 		n = sql_get_int(&q);
 	if (sql_end(&q) != 0)
 		return -1;
-	if (n >= ATTRIBUTES_MAX)
+	if (n >= STORE_ATTRIBUTES_MAX)
 		return err_set(e, ERR_TOO_MANY, "a device has at most %d attributes",
-			       ATTRIBUTES_MAX);
+			       STORE_ATTRIBUTES_MAX);
 	return 0;
 }
 
@@ -110,7 +108,7 @@ int store_tag_put(struct store *st, int64_t dev, const char *tag, bool set, stru
 {
 	struct sql q;
 
-	if (set && store_bounded(st, STMT_TAG_COUNT, dev, TAGS_MAX, "tags", e) != 0)
+	if (set && store_bounded(st, STMT_TAG_COUNT, dev, STORE_TAGS_MAX, "tags", e) != 0)
 		return -1;
 	sql_begin(&q, st, set ? STMT_TAG_PUT : STMT_TAG_REMOVE, e);
 	sql_int(&q, dev);

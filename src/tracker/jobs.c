@@ -57,7 +57,7 @@ static int end(struct tracker *tk, struct job *j, enum job_state s, struct err *
 {
 	j->state = s;
 	j->finished = tk->now.wall;
-	return store_job_put(tk->st, j, e);
+	return store_job_put(tk->st, j, e) < 0 ? -1 : store_job_input_done(tk->st, j->id, e);
 }
 
 /* The disk's troubles pass, or stop the daemon; every job goes on after them. */

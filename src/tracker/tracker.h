@@ -212,8 +212,9 @@ int scheduler_pass(struct tracker *tk, int limit, int64_t budget_us, int64_t *ne
 /*
  * Long work in steps, a few ms at most each, which may be run again: what one leaves is in rows
  * and in j's cursor, done, total and result. At most 128 effects.
+ * STEP_FAILED ends the job as failed, and what it wrote stays.
  */
-enum step { STEP_MORE, STEP_DONE, STEP_ERROR };
+enum step { STEP_MORE, STEP_DONE, STEP_FAILED, STEP_ERROR };
 struct job_kind {
 	const char *kind;
 	enum step (*step)(struct tracker *tk, struct job *j, struct err *e);

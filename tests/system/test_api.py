@@ -164,6 +164,13 @@ class Api(harness.Case):
         self.assertEqual(problem["type"], "urn:fettle:" + word)
         self.assertIn(detail, problem.get("detail", ""))
 
+    def imported(self, job):
+        """All its lines are, once the job has ended."""
+        path = "/api/v1/jobs/%d" % job["id"]
+        harness.wait_until("the import's end", lambda: self.api("GET", path)["state"] != "running")
+        ended = self.api("GET", path, status=200)
+        self.assertEqual((ended["state"], ended["done"], ended["errors"]), ("done", job["total"], []))
+
     def tokens(self):
         return {role: self.api("POST", "/api/v1/tokens", {"name": role, "role": role}, status=201)["token"]
                 for role in ROLES}
@@ -254,9 +261,10 @@ class Answers(Api):
         # devices
         one("POST", "/api/v1/devices", {"id": "a"}, status=201)
         self.assertEqual(self.headers["Location"], "/api/v1/devices/a")
-        self.assertEqual(one("POST", "/api/v1/devices/import", b'{"id": "b"}\n{"id": "c", "tags": ["x"]}\n',
-                             {"Content-Type": "application/x-ndjson"}, status=200),
-                         {"errors": [], "added": 2})
+        job = one("POST", "/api/v1/devices/import", b'{"id": "b"}\n{"id": "c", "tags": ["x"]}\n',
+                  {"Content-Type": "application/x-ndjson"}, status=202)["job"]
+        self.assertEqual((job["kind"], job["total"]), ("device-import", 2))
+        self.imported(job)
         one("GET", "/api/v1/devices", status=200)
         one("GET", "/api/v1/devices/a", status=200)
         one("PATCH", "/api/v1/devices/a", {"model": "lamp", "attributes": {"x": 1}}, status=200)
@@ -405,7 +413,8 @@ class Rules(Api):
 
     def test_paging(self):
         body = "".join('{"id": "d%03d", "tags": ["%s"]}\n' % (i, "even" if i % 2 == 0 else "odd") for i in range(250))
-        self.api("POST", "/api/v1/devices/import", body.encode(), {"Content-Type": "application/x-ndjson"}, status=200)
+        self.imported(self.api("POST", "/api/v1/devices/import", body.encode(),
+                               {"Content-Type": "application/x-ndjson"}, status=202)["job"])
         everything = ["d%03d" % i for i in range(250)]
 
         def pages(query):
@@ -693,13 +702,13 @@ class Import(Api):
         self.assertIn("colour", details[1])
         self.assertIn("a exists already", details[2])
         self.assertEqual(self.api("GET", "/api/v1/devices")["items"], [])
-        self.assertEqual(self.api("POST", "/api/v1/devices/import", b'{"id": "a"}\r\n{"id": "b"}',
-                                  {"Content-Type": "application/x-ndjson"}, status=200),
-                         {"errors": [], "added": 2})
+        self.imported(self.api("POST", "/api/v1/devices/import", b'{"id": "a"}\r\n{"id": "b"}',
+                               {"Content-Type": "application/x-ndjson"}, status=202)["job"])
 
     def test_csv(self):
         text = 'id,model,tags,attr.site,attr.floor\na,"la,""mp",x y,north,3\nb,,,,\n'
-        self.api("POST", "/api/v1/devices/import", text.encode(), {"Content-Type": "text/csv"}, status=200)
+        self.imported(self.api("POST", "/api/v1/devices/import", text.encode(), {"Content-Type": "text/csv"},
+                               status=202)["job"])
         device = self.api("GET", "/api/v1/devices/a")
         self.assertEqual((device["model"], device["tags"], device["attributes"]),
                          ('la,"mp', ["x", "y"], {"site": "north", "floor": 3}))

@@ -548,11 +548,107 @@ START_TEST(import_names_every_bad_line)
 	a.format = MEDIA_CSV;
 	a.body = slice_str(
 		"id,auth,tags,attr.hw,model\nx1,none,lab north,3,\"la\"\"mp\"\nx2,credential,,,\n");
-	ck_assert_uint_eq(rig_ask(&r, &a), 200);
-	ck_assert_int_eq(rig_int(&r, "added"), 2);
+	ck_assert_uint_eq(rig_ask(&r, &a), 202);
+	ck_assert_str_eq(r.rs.location, "/api/v1/jobs/1");
+	ck_assert_int_eq(rig_int(&r, "job.total"), 2);
+	/* nothing long in a batch: the rows come with the job */
+	ck_assert_uint_eq(rig_get(&r, r.root, "/api/v1/devices/x1"), 404);
+	rig_jobs(&r);
+	ck_assert_uint_eq(rig_get(&r, r.root, "/api/v1/jobs/1"), 200);
+	ck_assert_str_eq(rig_text(&r, "state"), "done");
+	ck_assert_int_eq(rig_int(&r, "done"), 2);
+	ck_assert_uint_eq(doc_count(rig_at(&r, "errors")), 0);
 	ck_assert_uint_eq(rig_get(&r, r.root, "/api/v1/devices/x1"), 200);
 	ck_assert_str_eq(rig_text(&r, "model"), "la\"mp");
 	ck_assert_uint_eq(doc_count(rig_at(&r, "tags")), 2);
+}
+END_TEST
+
+/* Many lines: each slice is short, and a crash between two loses nothing and adds nothing twice. */
+START_TEST(import_in_slices)
+{
+	struct buf b = BUF_INIT(BODY_MAX_LEN);
+	struct ask a = { .session = r.root,
+			 .method = METHOD_POST,
+			 .path = "/api/v1/devices/import",
+			 .format = MEDIA_CSV };
+	struct err e = { 0 };
+	int64_t devices;
+	int slices = 0;
+
+	buf_add_str(&b, "id,tags\n");
+	for (int i = 0; i < 1900; i++)
+		buf_printf(&b, "d%d,a b\n", i);
+	a.body = buf_slice(&b);
+	ck_assert(!b.failed);
+	ck_assert_uint_eq(rig_ask(&r, &a), 202);
+	while (service_jobs(r.sv, &r.now, &r.arena, r.fx, 1, &e) > 0) {
+		arena_reset(&r.arena);
+		if (slices++ == 3)
+			rig_restart(&r);
+	}
+	r.root = rig_local(&r, 0);
+	ck_assert_int_gt(slices, 5);
+	ck_assert_int_eq(store_device_count(r.bed.st, &devices, &e), 0);
+	ck_assert_int_eq(devices, 1900);
+	ck_assert_uint_eq(rig_get(&r, r.root, "/api/v1/jobs/1"), 200);
+	ck_assert_int_eq(rig_int(&r, "done"), 1900);
+	ck_assert_uint_eq(rig_get(&r, r.root, "/api/v1/devices/d1899"), 200);
+	buf_free(&b);
+}
+END_TEST
+
+/* What became untrue since it was checked is named by the job; the rest is enrolled. */
+START_TEST(import_races)
+{
+	struct ask a = { .session = r.root,
+			 .method = METHOD_POST,
+			 .path = "/api/v1/devices/import",
+			 .format = MEDIA_NDJSON };
+
+	a.body = slice_str("{\"id\":\"x1\"}\n{\"id\":\"x2\"}\n{\"id\":\"x3\"}\n");
+	ck_assert_uint_eq(rig_ask(&r, &a), 202);
+	rig_device(&r, "x2", NULL);
+	rig_jobs(&r);
+	ck_assert_uint_eq(rig_get(&r, r.root, "/api/v1/jobs/1"), 200);
+	ck_assert_str_eq(rig_text(&r, "state"), "failed");
+	ck_assert_str_eq(rig_text(&r, "result"), "2 of 3 enrolled");
+	ck_assert_int_eq(rig_int(&r, "errors.0.line"), 2);
+	ck_assert_ptr_nonnull(strstr(rig_text(&r, "errors.0.detail"), "x2 exists already"));
+	ck_assert_uint_eq(rig_get(&r, r.root, "/api/v1/devices/x3"), 200);
+}
+END_TEST
+
+/* All of it inside the asker's scope, or nothing of it is enrolled. */
+START_TEST(import_within_a_scope)
+{
+	char *token = rig_token(&r, "lab", "operator", "tag == lab");
+	struct ask a = { .session = rig_tls(&r),
+			 .method = METHOD_POST,
+			 .token = token,
+			 .path = "/api/v1/devices/import",
+			 .format = MEDIA_CSV };
+	int64_t devices;
+
+	a.body = slice_str("id,tags\nx1,lab\nx2,home\nx3,lab\n\nx4,\n");
+	ck_assert_uint_eq(rig_ask(&r, &a), 202);
+	rig_jobs(&r);
+	ck_assert_uint_eq(rig_get(&r, r.root, "/api/v1/jobs/1"), 200);
+	ck_assert_str_eq(rig_text(&r, "state"), "failed");
+	ck_assert_int_eq(rig_int(&r, "errors.0.line"), 3);
+	ck_assert_int_eq(rig_int(&r, "errors.1.line"), 6);
+	ck_assert_int_eq(store_device_count(r.bed.st, &devices, NULL), 0);
+	ck_assert_int_eq(devices, 0);
+	a.body = slice_str("id,tags\nx1,lab\nx3,lab\n");
+	ck_assert_uint_eq(rig_ask(&r, &a), 202);
+	rig_jobs(&r);
+	ck_assert_uint_eq(rig_get(&r, r.root, "/api/v1/jobs/2"), 200);
+	ck_assert_str_eq(rig_text(&r, "state"), "done");
+	ck_assert_int_eq(rig_int(&r, "done"), 2);
+	ck_assert_uint_eq(rig_get(&r, r.root, "/api/v1/audit"), 200);
+	ck_assert_str_eq(rig_text(&r, "items.1.verb"), "device.add");
+	ck_assert_str_eq(rig_text(&r, "items.1.who"), "token:lab");
+	free(token);
 }
 END_TEST
 
@@ -577,6 +673,9 @@ int main(void)
 	tcase_add_test(t, versions_and_conditions);
 	tcase_add_test(t, versions_of_all_kinds);
 	tcase_add_test(t, import_names_every_bad_line);
+	tcase_add_test(t, import_in_slices);
+	tcase_add_test(t, import_races);
+	tcase_add_test(t, import_within_a_scope);
 	suite_add_tcase(s, t);
 	SRunner *sr = srunner_create(s);
 	srunner_run_all(sr, CK_ENV);

@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: ISC */
+/* SPDX-FileCopyrightText: The Fettle authors */
+#include "service/import_lines.h"
+
+#include <string.h>
+
+#include "base/text.h"
+#include "codec/docfmt.h"
+
+#define FIELD_MAX 512
+
+static struct slice next_line(struct slice *rest)
+{
+	const uint8_t *end = rest->n ? memchr(rest->p, '\n', rest->n) : NULL;
+	size_t n = end ? (size_t)(end - rest->p) : rest->n;
+	struct slice line = slice_of(rest->p, n);
+
+	*rest = end ? slice_of(end + 1, rest->n - n - 1) : slice_of(NULL, 0);
+	if (line.n > 0 && line.p[line.n - 1] == '\r')
+		line.n--;
+	return line;
+}
+
+/* One CSV field (RFC 4180) into dst; the rest stays in *s. 1 more fields follow, 0 the last, -1. */
+static int csv_field(struct slice *s, char dst[FIELD_MAX], struct err *e)
+{
+	bool quoted = s->n > 0 && s->p[0] == '"';
+	size_t i = quoted, n = 0;
+
+	for (; i < s->n; i++) {
+		uint8_t ch = s->p[i];
+
+		if (!quoted && ch == ',')
+			break;
+		if (quoted && ch == '"') {
+			if (i + 1 < s->n && s->p[i + 1] == '"') {
+				i++;
+			} else {
+				quoted = false;
+				continue;
+			}
+		}
+		if (n + 1 >= FIELD_MAX || ch == 0)
+			return err_set(e, ERR_INVALID, "a field of more than %d bytes",
+				       FIELD_MAX - 1);
+		dst[n++] = (char)ch;
+	}
+	dst[n] = '\0';
+	if (quoted)
+		return err_set(e, ERR_MALFORMED, "a quote is not closed");
+	if (i >= s->n) {
+		*s = slice_of(NULL, 0);
+		return 0;
+	}
+	*s = slice_of(s->p + i + 1, s->n - i - 1);
+	return 1;
+}
+
+static int csv_head(struct import_lines *l, struct slice line, struct err *e)
+{
+	char field[FIELD_MAX];
+	int rc = 1;
+
+	while (rc == 1) {
+		rc = csv_field(&line, field, e);
+		if (rc < 0)
+			return -1;
+		if (l->n_columns == IMPORT_COLUMNS_MAX)
+			return err_set(e, ERR_INVALID, "more than %d columns", IMPORT_COLUMNS_MAX);
+		if (text_copy(l->columns[l->n_columns++], NAME_TEXT, field) != 0)
+			return err_set(e, ERR_INVALID, "column %d: name too long", l->n_columns);
+	}
+	return 0;
+}
+
+static void put_tags(struct arena *a, struct doc *d, const char *words)
+{
+	struct doc *list = doc_array(a, d, "tags");
+
+	while (*words) {
+		size_t n = strcspn(words, " ");
+
+		if (n > 0)
+			doc_add_text_slice(a, list, NULL, slice_of(words, n));
+		words += n + strspn(words + n, " ");
+	}
+}
+
+static void put_field(struct arena *a, struct doc *d, struct doc **attributes, const char *column,
+		      const char *value)
+{
+	int64_t n;
+
+	if (*value == '\0')
+		return;
+	if (strcmp(column, "tags") == 0) {
+		put_tags(a, d, value);
+	} else if (strncmp(column, "attr.", 5) == 0) {
+		if (!*attributes)
+			*attributes = doc_map(a, d, "attributes");
+		if (text_i64(slice_str(value), &n) == 0)
+			doc_add_int(a, *attributes, column + 5, n);
+		else
+			doc_add_text(a, *attributes, column + 5, value);
+	} else if (strcmp(column, "contact_interval") == 0 && text_i64(slice_str(value), &n) == 0) {
+		doc_add_int(a, d, column, n);
+	} else if (strcmp(column, "disabled") == 0) {
+		doc_add_bool(a, d, column, strcmp(value, "true") == 0);
+	} else {
+		doc_add_text(a, d, column, value);
+	}
+}
+
+static int csv_row(struct import_lines *l, struct slice line, const struct doc **out, struct err *e)
+{
+	struct doc *d = doc_map(l->a, NULL, NULL), *attributes = NULL;
+	char field[FIELD_MAX];
+	int rc = 1;
+
+	for (int i = 0; rc == 1; i++) {
+		rc = csv_field(&line, field, e);
+		if (rc < 0)
+			return -1;
+		if (i == l->n_columns)
+			return err_set(e, ERR_INVALID, "more fields than the head line has");
+		put_field(l->a, d, &attributes, l->columns[i], field);
+	}
+	*out = d;
+	return doc_failed(l->a) ? err_set(e, ERR_NO_MEMORY, "no memory for a line") : 0;
+}
+
+/* The next line with something in it; false: there is none. */
+static bool next_full(struct import_lines *l, struct slice *line)
+{
+	while (l->rest.n > 0) {
+		*line = next_line(&l->rest);
+		l->line++;
+		if (line->n > 0)
+			return true;
+	}
+	return false;
+}
+
+int import_lines_begin(struct import_lines *l, struct arena *a, enum media m, struct slice body,
+		       struct err *e)
+{
+	struct slice line;
+
+	memset(l, 0, sizeof(*l));
+	l->a = a;
+	l->body = l->rest = body;
+	l->csv = m == MEDIA_CSV;
+	if (l->csv && next_full(l, &line) && csv_head(l, line, e) != 0)
+		return err_prefix(e, "head line");
+	return 0;
+}
+
+size_t import_lines_at(const struct import_lines *l)
+{
+	return l->body.n - l->rest.n;
+}
+
+void import_lines_go(struct import_lines *l, size_t at)
+{
+	size_t from = import_lines_at(l);
+
+	if (at <= from || at > l->body.n)
+		return;
+	for (size_t i = from; i < at; i++)
+		l->line += l->body.p[i] == '\n';
+	l->rest = slice_of(l->body.p + at, l->body.n - at);
+}
+
+int import_lines_next(struct import_lines *l, const struct doc **out, struct err *e)
+{
+	struct slice line;
+
+	if (!next_full(l, &line))
+		return 0;
+	int rc = l->csv ? csv_row(l, line, out, e) : docfmt_decode(MEDIA_JSON, line, l->a, out, e);
+	return rc == 0 ? 1 : -1;
+}
