@@ -126,6 +126,11 @@ static void settle_signals(void)
 	(void)sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
+static bool given(int fd)
+{
+	return fcntl(fd, F_GETFD) >= 0;
+}
+
 static bool fds_in_place(enum process p, unsigned n_listeners)
 {
 	bool front = p == PROCESS_FRONT || p == PROCESS_CONTROL;
@@ -133,7 +138,7 @@ static bool fds_in_place(enum process p, unsigned n_listeners)
 	for (int fd = FD_PARENT; fd < FD_LISTEN + (int)n_listeners; fd++) {
 		bool wanted = fd != FD_CORE || front;
 		if (fd == FD_KEYS)
-			wanted = p == PROCESS_FRONT || p == PROCESS_KEYS;
+			wanted = p == PROCESS_FRONT || given(FD_KEYS);
 		if (wanted && fcntl(fd, F_SETFD, FD_CLOEXEC) != 0)
 			return false;
 	}
@@ -154,7 +159,7 @@ int child_run(enum process p, unsigned n_listeners)
 {
 	static struct child_link link = { .fd = FD_PARENT }; /* lives as long as the process */
 	struct err e = { 0 };
-	int rc = EX_SOFTWARE;
+	int rc = EX_SOFTWARE, keys_fd = given(FD_KEYS) ? FD_KEYS : -1;
 
 	settle_signals();
 	log_init(process_name(p), LOG_INFO_);
@@ -173,7 +178,7 @@ int child_run(enum process p, unsigned n_listeners)
 		rc = core_main(&link);
 		break;
 	case PROCESS_KEYS:
-		rc = keys_main(&link, FD_KEYS);
+		rc = keys_main(&link, keys_fd);
 		break;
 	case PROCESS_CONTROL:
 	case PROCESS_FRONT:

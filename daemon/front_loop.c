@@ -17,6 +17,7 @@
 #define FDS_MAX (COAP_LISTEN_MAX + HTTP_LISTEN_MAX + 8)
 #define TICK_MS 250
 #define STOP_MS 2000 /* for what is under way when told to stop */
+#define QUEUE_MS 10000 /* at a start: so long askers wait in the kernel for the core's word */
 #define OBJECTS_SLACK 16 /* a new object may come before the word that an old one goes */
 
 struct loop {
@@ -27,8 +28,11 @@ struct loop {
 	struct event_base *base;
 	struct event *events[FDS_MAX];
 	unsigned n_events;
+	unsigned n_http, n_network; /* of the events: HTTP's first, then CoAP's */
 	struct event *writable, *http_timer, *tick;
 	bool coap_due, http_due, core_due, tick_due;
+	bool open; /* the network is listened to */
+	int64_t open_by;
 	int64_t stop_by; /* 0: not told to */
 	bool ended;
 	int status;
@@ -52,11 +56,26 @@ static void dump(const struct loop *lp)
 		   s->requests, s->batches, s->refused_busy, s->sessions, s->grants, s->objects);
 }
 
+/*
+ * What the askers of this moment still want comes to the next process where its sockets live
+ * longer than this one (systemd's), and no later answer is owed to the others.
+ */
+static void begin_stop(struct loop *lp)
+{
+	if (lp->stop_by)
+		return;
+	lp->stop_by = clock_mono_ms() + STOP_MS;
+	for (unsigned i = lp->n_http; i < lp->n_network; i++)
+		(void)event_del(lp->events[i]);
+	lp->coap_due = false;
+	http_server_stop(lp->http);
+}
+
 static void parent_event(struct loop *lp, const struct child_event *ev)
 {
 	switch (ev->type) {
 	case CHILD_STOP:
-		lp->stop_by = clock_mono_ms() + STOP_MS;
+		begin_stop(lp);
 		break;
 	case CHILD_PEER:
 		if (lp->coap)
@@ -132,13 +151,42 @@ static void arm_http(struct loop *lp)
 
 static bool stopped(const struct loop *lp)
 {
+	int64_t now = clock_mono_ms();
+
 	return lp->ended ||
-	       (lp->stop_by && (front_idle(lp->front) || clock_mono_ms() >= lp->stop_by));
+	       (lp->stop_by && (now >= lp->stop_by ||
+				(front_idle(lp->front) && !http_server_busy(lp->http, now))));
+}
+
+/*
+ * Who asks before the core's first word waits in the sockets' queues: nobody hears 503 only
+ * because a front was replaced, or started by the very question. A core that says nothing
+ * for long is no reason to stay silent, though.
+ */
+static void open_network(struct loop *lp)
+{
+	if (lp->open || lp->stop_by || (!front_ready(lp->front) && clock_mono_ms() < lp->open_by))
+		return;
+	lp->open = true;
+	for (unsigned i = 0; i < lp->n_network; i++)
+		if (event_add(lp->events[i], NULL) != 0) {
+			log_error("the network's sockets cannot be watched");
+			lp->ended = true;
+			lp->status = EX_OSERR;
+		}
+}
+
+static void http_turn(struct loop *lp)
+{
+	if (!lp->open)
+		return;
+	http_server_io(lp->http);
+	arm_http(lp);
 }
 
 static void run(struct loop *lp)
 {
-	arm_http(lp);
+	lp->open_by = clock_mono_ms() + QUEUE_MS;
 	while (!stopped(lp)) {
 		if (event_base_loop(lp->base, EVLOOP_ONCE) < 0) {
 			log_error("event loop failed");
@@ -147,37 +195,43 @@ static void run(struct loop *lp)
 		}
 		network_turn(lp);
 		core_turn(lp);
+		open_network(lp);
 		/* answers that the core just gave go out now */
-		http_server_io(lp->http);
-		arm_http(lp);
+		http_turn(lp);
 	}
 	/* once more, so that what was answered leaves */
 	network_turn(lp);
-	http_server_io(lp->http);
+	http_turn(lp);
 }
 
 /* ---- setting up ---- */
 
-static int watch(struct loop *lp, int fd, event_callback_fn cb, void *ctx, struct err *e)
+static int prepare(struct loop *lp, int fd, event_callback_fn cb, void *ctx, struct err *e)
 {
 	struct event *ev;
 
 	if (lp->n_events == FDS_MAX)
 		return err_set(e, ERR_TOO_MANY, "too many descriptors to watch");
 	ev = event_new(lp->base, fd, EV_READ | EV_PERSIST, cb, ctx);
-	if (!ev || event_add(ev, NULL) != 0) {
-		if (ev)
-			event_free(ev);
+	if (!ev)
 		return err_set(e, ERR_NO_MEMORY, "event");
-	}
 	lp->events[lp->n_events++] = ev;
 	return 0;
 }
 
-static int watch_all(struct loop *lp, const int *fds, int n, bool *due, struct err *e)
+static int watch(struct loop *lp, int fd, event_callback_fn cb, void *ctx, struct err *e)
+{
+	if (prepare(lp, fd, cb, ctx, e) < 0)
+		return -1;
+	if (event_add(lp->events[lp->n_events - 1], NULL) != 0)
+		return err_set(e, ERR_NO_MEMORY, "event");
+	return 0;
+}
+
+static int prepare_all(struct loop *lp, const int *fds, int n, bool *due, struct err *e)
 {
 	for (int i = 0; i < n; i++)
-		if (watch(lp, fds[i], on_flag, due, e) < 0)
+		if (prepare(lp, fds[i], on_flag, due, e) < 0)
 			return -1;
 	return 0;
 }
@@ -188,11 +242,14 @@ static int watch_everything(struct loop *lp, struct err *e)
 	int fds[FDS_MAX], n;
 
 	n = http_server_fds(lp->http, fds, FDS_MAX);
-	if (watch_all(lp, fds, n, &lp->http_due, e) < 0)
+	if (prepare_all(lp, fds, n, &lp->http_due, e) < 0)
 		return -1;
+	lp->n_http = lp->n_events;
 	n = lp->coap ? coap_server_fds(lp->coap, fds, FDS_MAX) : 0;
-	if (watch_all(lp, fds, n, &lp->coap_due, e) < 0 ||
-	    watch(lp, front_fd(lp->front), on_flag, &lp->core_due, e) < 0 ||
+	if (prepare_all(lp, fds, n, &lp->coap_due, e) < 0)
+		return -1;
+	lp->n_network = lp->n_events;
+	if (watch(lp, front_fd(lp->front), on_flag, &lp->core_due, e) < 0 ||
 	    watch(lp, lp->link->fd, on_parent, lp, e) < 0)
 		return -1;
 	lp->writable = event_new(lp->base, front_fd(lp->front), EV_WRITE, on_flag, &lp->core_due);

@@ -205,6 +205,25 @@ void http_server_free(struct http_server *hs)
 	free(hs);
 }
 
+void http_server_stop(struct http_server *hs)
+{
+	hs->stopping = true;
+	for (unsigned i = 0; i < hs->n_listens; i++) {
+		MHD_socket fd = MHD_quiesce_daemon(hs->listens[i].daemon);
+
+		if (fd != MHD_INVALID_SOCKET)
+			close(fd);
+	}
+}
+
+bool http_server_busy(struct http_server *hs, int64_t now)
+{
+	for (struct http_conn *c = hs->conns; c; c = c->next)
+		if (http_conn_busy(c, now))
+			return true;
+	return false;
+}
+
 int http_server_fds(struct http_server *hs, int *fds, int limit)
 {
 	int n = 0;

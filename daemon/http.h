@@ -31,6 +31,12 @@ struct http_server;
 int http_server_new(struct front *f, const struct http_options *o, struct http_server **out,
 		    struct err *e);
 void http_server_free(struct http_server *hs);
+/*
+ * Take no connection any more; those there are end with the answer under way. Busy: a request
+ * waits for the core, or a body still moves. Who only holds a connection open is not waited for.
+ */
+void http_server_stop(struct http_server *hs);
+bool http_server_busy(struct http_server *hs, int64_t now);
 int http_server_fds(struct http_server *hs, int *fds, int limit);
 void http_server_io(struct http_server *hs);
 /*

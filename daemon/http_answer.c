@@ -137,7 +137,7 @@ static void add_headers(struct http_conn *c, const struct response *rs)
 				   "Basic realm=\"fettle\", charset=\"UTF-8\"");
 	}
 	upload_headers(c, rs);
-	if (rs->close || c->must_close)
+	if (rs->close || c->must_close || c->listen->hs->stopping)
 		http_answer_header(r, "Connection", "close");
 }
 

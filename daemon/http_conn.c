@@ -307,6 +307,33 @@ static bool window_slow(struct http_conn *c, int64_t now)
 	return slow;
 }
 
+bool http_conn_busy(struct http_conn *c, int64_t now)
+{
+	uint64_t moved = c->received;
+
+	if (c->cut || c->step == HTTP_DISCARD)
+		return false;
+	switch (c->phase) {
+	case HTTP_PHASE_HEAD:
+	case HTTP_PHASE_IDLE:
+		return false;
+	case HTTP_PHASE_OURS:
+		return true;
+	case HTTP_PHASE_SEND:
+		/* on the control socket nobody can tell: it is this machine's, and quick */
+		if (!acknowledged(c, &moved))
+			return true;
+		break;
+	case HTTP_PHASE_BODY:
+		break;
+	}
+	if (c->last_move == 0 || moved != c->last_moved) {
+		c->last_move = now;
+		c->last_moved = moved;
+	}
+	return now - c->last_move < HTTP_STILL_MS;
+}
+
 static bool overdue(struct http_conn *c, int64_t now)
 {
 	int64_t idle = (int64_t)c->listen->hs->idle_timeout_s * 1000;

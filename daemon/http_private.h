@@ -14,6 +14,7 @@
 #define HTTP_WINDOW_MS 10000	/* bodies are timed over this */
 #define HTTP_DISCARD_MS 5000	/* how long an asker may go on sending after an early refusal */
 #define HTTP_TICK_MS 1000
+#define HTTP_STILL_MS 500	/* a body that has not moved for so long delays no stop */
 #define HTTP_ENTRIES 64		/* objects with a ready answer */
 #define HTTP_ENTRY_IDLE_MS 5000	/* an unused ready answer holds its object this long */
 #define HTTP_KEEP_BODY 4096	/* a body buffer this small is kept for the next request */
@@ -80,6 +81,8 @@ struct http_conn {
 	int64_t since;			/* of the phase, or of the window */
 	uint64_t received;		/* bytes of the request's body */
 	uint64_t mark;			/* what had moved at the window's start */
+	uint64_t last_moved;		/* while the server stops: what had moved, */
+	int64_t last_move;		/* and when it last did; 0: not looked at yet */
 
 	enum http_step step;
 	bool suspended, cut, head, waiting, blocked;
@@ -105,6 +108,7 @@ struct http_server {
 	unsigned n_listens;
 	unsigned idle_timeout_s, min_rate;
 	unsigned evicted;		/* since the last tick */
+	bool stopping;
 	struct http_conn *conns;
 	struct http_entry *entries[HTTP_ENTRIES];
 	unsigned n_entries;
@@ -126,6 +130,8 @@ void http_conn_phase(struct http_conn *c, enum http_phase phase);
 /* Open the front's session, or open another when the token changed. False: no room. */
 bool http_conn_session(struct http_conn *c);
 void http_conn_tick(struct http_server *hs, int64_t now);
+/* While the server stops: whether its answer, or the rest of its body, is worth waiting for. */
+bool http_conn_busy(struct http_conn *c, int64_t now);
 
 /* ---- http_fields.c ---- */
 /* Fill c->rq and c->f from the header fields; c->f.refusal says what is wrong. */

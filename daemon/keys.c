@@ -223,7 +223,8 @@ int keys_main(struct child_link *link, int peer_fd)
 	struct keys k = { .link = link };
 	struct err e = { 0 };
 
-	peer_open(&k, peer_fd);
+	if (peer_fd >= 0)
+		peer_open(&k, peer_fd);
 	keys_rate_init(&k.rate, link->cfg.limits.key_rate, BURST_SHARE, clock_mono_us());
 	if (start(&k, &e) != 0) {
 		log_error("start: %s", e.text);

@@ -86,7 +86,8 @@ static int wire(const struct supervisor *s, enum process kind, struct wiring *w,
 		goto fail;
 	if (front && pair(SOCK_STREAM, &w->theirs[FD_CORE], &w->core_end, e) != 0)
 		goto fail;
-	if ((kind == PROCESS_FRONT || kind == PROCESS_KEYS) &&
+	/* keys that come before the front, as at every start, get their channel with it */
+	if ((kind == PROCESS_FRONT || (kind == PROCESS_KEYS && s->child[PROCESS_FRONT].fd >= 0)) &&
 	    pair(SOCK_STREAM, &w->theirs[FD_KEYS], &w->keys_end, e) != 0)
 		goto fail;
 	if (front)

@@ -251,6 +251,43 @@ class Restart(harness.Case):
         self.daemon.stop()
         self.assertLess(time.monotonic() - began, 5 * harness.PATIENCE)
 
+    def test_stop_lets_bodies_end(self):
+        """A download and an upload that move are carried through; whoever comes later finds nobody."""
+        self.launch()
+        image, other = self.random.randbytes(6 << 20), self.random.randbytes(3 << 20)
+        self.daemon.rest("POST", "/api/v1/images", image)
+        token = self.daemon.rest("POST", "/api/v1/tokens", {"name": "t", "role": "operator"})["token"]
+        path = "/api/v1/images/%s/content" % harness.sha256(image)
+        harness.wait_until("the image to be at hand", lambda: self.with_token(token, path) == 200, 10)
+        head = "Host: x\r\nAuthorization: Bearer %s\r\n" % token
+        down, up = socket.socket(), socket.socket()
+        for s in (down, up):
+            self.addCleanup(s.close)
+            s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+            s.settimeout(10 * harness.PATIENCE)
+            s.connect(("127.0.0.1", self.daemon.http_port))
+        down.sendall(("GET %s HTTP/1.1\r\n%s\r\n" % (path, head)).encode())
+        up.sendall(("POST /api/v1/images HTTP/1.1\r\n%sContent-Length: %d\r\n\r\n" % (head, len(other))).encode())
+        got, sent, told = b"", 0, False
+        while sent < len(other):
+            sent += up.send(other[sent:sent + (256 << 10)])
+            while len(got) < 2 * sent and (chunk := down.recv(65536)):
+                got += chunk
+            if not told and sent > 1 << 20:
+                os.kill(self.daemon.process.pid, signal.SIGTERM)
+                self.notify.wait("STOPPING=1")
+                told = True
+            time.sleep(0.02)
+        self.assertIn(b" 201 ", up.recv(4096).split(b"\r\n")[0])
+        while chunk := down.recv(65536):
+            got += chunk
+        self.assertEqual(harness.sha256(got.split(b"\r\n\r\n", 1)[1]), harness.sha256(image))
+        self.assertEqual(self.daemon.process.wait(5 * harness.PATIENCE), 0)
+        self.daemon.process = None
+        self.assertIsNone(self.http(self.daemon.http_port))
+        self.daemon.start()
+        self.assertEqual(self.daemon.rest("GET", "/api/v1/images/" + harness.sha256(other))["size"], str(len(other)))
+
     def test_asked_twice(self):
         self.launch()
         os.kill(self.daemon.process.pid, signal.SIGTERM)
@@ -319,8 +356,16 @@ class Restart(harness.Case):
         # a front that dies loses none of those that wait: the socket is systemd's
         for name, check in (("front", lambda: self.http(tcp.getsockname()[1]) == 200),
                             ("control", self.control_answers)):
-            os.kill(self.daemon.pids()[name][0], signal.SIGKILL)
-            self.assertTrue(check(), name)
+            for _ in range(3):
+                before = harness.wait_until(name, lambda: self.daemon.pids().get(name))
+                os.kill(before[0], signal.SIGKILL)
+                self.assertTrue(check(), name)
+
+    def test_start_loses_nobody(self):
+        """A start loses nobody."""
+        self.launch()
+        with open(self.daemon.log) as f:
+            self.assertNotIn("went away", f.read())
 
     def test_watchdog(self):
         saved = harness.WRAP
