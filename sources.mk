@@ -195,6 +195,7 @@ libfettled_la_SOURCES = \
 	daemon/coap_exchange.c \
 	daemon/coap_gate.c \
 	daemon/coap_internal.h \
+	daemon/coap_kept.c \
 	daemon/coap_keys.c \
 	daemon/coap_keys.h \
 	daemon/coap_observe.c \

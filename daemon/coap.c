@@ -48,6 +48,7 @@ int coap_server_new(struct front *f, const struct coap_options *o, struct coap_s
 	link_init(&cs->bodies);
 	link_init(&cs->confirmables);
 	link_init(&cs->dirty);
+	link_init(&cs->kept);
 	cs->peers = calloc(PEER_BUCKETS, sizeof(struct coap_peer *));
 	cs->observers = calloc(OBSERVER_BUCKETS, sizeof(struct observer *));
 	if (!cs->peers || !cs->observers) {
@@ -114,6 +115,7 @@ void coap_server_tick(struct coap_server *cs)
 	exchanges_tick(cs);
 	confirmables_tick(cs);
 	bodies_expire(cs);
+	kept_expire(cs);
 	observers_retry(cs);
 	if (cs->dtls)
 		dtls_tick(cs->dtls);

@@ -18,6 +18,8 @@
 #define SEPARATE_AFTER_MS 1500 /* ACK_TIMEOUT is 2 s */
 #define BODIES_MAX 1024u
 #define BODY_TIMEOUT_MS 60000
+#define KEPT_BYTES_MAX (4u << 20) /* answers cut into blocks, one a peer, all together */
+#define KEPT_MS 60000 /* unused */
 #define OBSERVERS_MAX 65536u
 #define OBSERVERS_A_PEER 8u
 #define PROVEN_MS 600000 /* an Echo proves an address for so long */
@@ -52,6 +54,7 @@ struct exchange { /* one request and its answer */
 	uint32_t request; /* the front's id while pending */
 	int64_t since;
 	struct wire_block block1, block2;
+	uint64_t what; /* it asks for: kept_what() */
 	struct observer *observer; /* candidate, until the core accepts it */
 	uint8_t *answer; /* datagram as sent, for retransmissions */
 	size_t answer_n;
@@ -83,6 +86,7 @@ struct observer {
 	int64_t told; /* when it last heard how things stand */
 	enum media accept;
 	uint8_t szx;
+	uint64_t what; /* kept_what() */
 	struct link dirty; /* waits for room in a batch */
 	bool is_dirty;
 	char *query; /* behind path */
@@ -111,6 +115,7 @@ struct coap_peer {
 	struct exchange *exchanges;
 	unsigned n_pending, n_answered;
 	struct body *body;
+	struct kept *kept;
 	struct observer *observers;
 	unsigned n_observers;
 	struct confirmable *confirmables;
@@ -129,7 +134,8 @@ struct coap_server {
 	unsigned sweep; /* bucket of observers to look at next */
 	int64_t now; /* monotonic ms, read once a turn */
 	struct coap_peer **peers;
-	struct link pending, answered, bodies, confirmables, dirty;
+	struct link pending, answered, bodies, confirmables, dirty, kept;
+	size_t kept_bytes;
 	unsigned n_exchanges, n_bodies, n_observers, n_confirmables;
 	struct observer **observers;
 	struct wire_msg msg; /* the request being handled */
@@ -199,6 +205,14 @@ struct content {
 };
 bool content_write(struct wire_out *o, const struct content *c);
 int content_format_of(const struct coap_server *cs, enum media m);
+
+/* coap_kept.c: what is sent in blocks stays as it was until the last of them */
+uint64_t kept_what(const struct coap_server *cs, const struct wire_msg *m);
+void kept_put(struct coap_peer *p, uint64_t what, const struct content *c); /* for the last one */
+/* A block after the first, of what the peer began with. */
+bool kept_find(struct coap_peer *p, const struct wire_msg *m, struct content *out);
+void kept_free(struct coap_peer *p);
+void kept_expire(struct coap_server *cs);
 
 /* coap_observe.c */
 struct observer *observer_new(struct coap_peer *p, const struct wire_msg *m);

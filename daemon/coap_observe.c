@@ -66,6 +66,7 @@ struct observer *observer_new(struct coap_peer *p, const struct wire_msg *m)
 	o->query = o->path + m->path_n + 1;
 	memcpy(o->query, m->query, m->query_n + 1u);
 	o->hash = hash_path(cs, o->path);
+	o->what = kept_what(cs, m);
 	o->sequence = (clock_sequence() - 1) & 0xffffff;
 	link_init(&o->dirty);
 	cs->n_observers++;
@@ -188,6 +189,8 @@ static bool send_now(struct observer *o, const struct response *rs)
 	wire_begin(out, WIRE_CON, code, o->mid, o->token, o->tkl);
 	if (!content_write(out, &c) || out->failed)
 		return true;
+	if (out->payload.n < c.bytes.n)
+		kept_put(p, o->what, &c);
 	peer_send(p, out, false);
 	o->in_flight = confirmable_add(p, out, o->mid);
 	if (!stays)

@@ -129,6 +129,7 @@ void peer_end(struct coap_peer *p, bool tell_front)
 		confirmable_free(p->confirmables);
 	if (p->body)
 		body_free(p->cs, p->body);
+	kept_free(p);
 	if (p->at) {
 		*p->at = p->chain;
 		if (p->chain)

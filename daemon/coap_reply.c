@@ -131,6 +131,9 @@ void reply_from_core(void *ctx, const struct response *rs)
 		c.sequence = observer_sequence(seen);
 	}
 	if (content_write(exchange_begin(x, code), &c)) {
+		if (x->method == METHOD_GET && code == WIRE_CODE(2, 5) && !rs->has_object &&
+		    p->cs->out.payload.n < c.bytes.n)
+			kept_put(p, x->what, &c);
 		exchange_send(x);
 	} else {
 		exchange_fail(x, WIRE_CODE(4, 0), -1);

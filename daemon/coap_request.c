@@ -117,6 +117,22 @@ static bool serve_granted(struct coap_peer *p, const struct wire_msg *m)
 	return true;
 }
 
+/* ---- the other blocks of an answer ---- */
+
+static bool serve_kept(struct coap_peer *p, const struct wire_msg *m)
+{
+	struct content c;
+
+	if (m->observe_set || m->n_if_match || m->if_match_any || m->n_etags || m->no_response ||
+	    !kept_find(p, m, &c))
+		return false;
+	if (content_write(answer_begin(p, m, WIRE_CODE(2, 5)), &c))
+		peer_send(p, &p->cs->out, false);
+	else
+		refuse(p, m, WIRE_CODE(4, 0), -1);
+	return true;
+}
+
 /* ---- everything else ---- */
 
 static void submit(struct exchange *x, const struct wire_msg *m, struct slice body)
@@ -170,7 +186,7 @@ void request_handle(struct coap_peer *p, const struct wire_msg *m)
 		refuse(p, m, WIRE_CODE(4, 5), -1);
 		return;
 	}
-	if (method == METHOD_GET && serve_granted(p, m))
+	if (method == METHOD_GET && (serve_granted(p, m) || serve_kept(p, m)))
 		return;
 	x = exchange_find(p, m->mid);
 	if (x) {

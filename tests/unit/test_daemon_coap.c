@@ -49,6 +49,13 @@ static bool answer(struct fake_core *k, const struct request *rq, struct respons
 		rs->status = 200;
 		rs->media = MEDIA_TEXT;
 		rs->body = slice_of(text, 3000);
+	} else if (slice_eq_str(rq->path, "/moving")) {
+		memset(text, (int)('0' + k->requests % 10), 100);
+		rs->status = 200;
+		rs->media = MEDIA_TEXT;
+		rs->etag.n = 8;
+		memset(rs->etag.b, text[0], 8);
+		rs->body = slice_of(text, 100);
 	} else if (slice_eq_str(rq->path, "/device/a/update") ||
 		   slice_eq_str(rq->path, "/d/a/update")) {
 		snprintf(text, sizeof(text), "state %u", state);
@@ -371,6 +378,48 @@ START_TEST(body_in_blocks)
 	expect(get_block("/big", 6, 3), WIRE_CODE(4, 0));
 	r = get_block("/big", 0, 187);
 	ck_assert_uint_eq(r->m.payload.n, 8);
+}
+END_TEST
+
+/* All blocks are of the answer that was begun, whatever the core would say by now. */
+START_TEST(blocks_of_one_moment)
+{
+	struct reply *r = get_block("/moving", 1, 0);
+	uint8_t first[32], tag;
+	unsigned asked = core.requests;
+
+	expect(r, WIRE_CODE(2, 5));
+	memcpy(first, r->m.payload.p, sizeof(first));
+	tag = r->etag.p[0];
+	for (uint32_t i = 1; i < 4; i++) {
+		r = get_block("/moving", 1, i);
+		expect(r, WIRE_CODE(2, 5));
+		ck_assert_int_eq(memcmp(r->m.payload.p, first, r->m.payload.n), 0);
+		ck_assert(r->etag.n == 8 && r->etag.p[0] == tag);
+		ck_assert(r->block2.set && r->block2.num == i && r->block2.more == (i < 3));
+	}
+	expect(get_block("/moving", 1, 4), WIRE_CODE(4, 0));
+	ck_assert_uint_eq(core.requests, asked);
+	/* the first once more is of now, and so are those behind it */
+	r = get_block("/moving", 1, 0);
+	ck_assert_uint_eq(core.requests, asked + 1);
+	ck_assert_uint_ne(r->etag.p[0], tag);
+	tag = r->etag.p[0];
+	r = get_block("/moving", 2, 1);
+	ck_assert_uint_eq(core.requests, asked + 1);
+	ck_assert_uint_eq(r->etag.p[0], tag);
+	ck_assert_uint_eq(r->m.payload.n, 36);
+	/* something else in between: the tag tells that this is another answer */
+	expect(get_block("/big", 1, 0), WIRE_CODE(2, 5));
+	r = get_block("/moving", 1, 1);
+	ck_assert_uint_eq(core.requests, asked + 3);
+	ck_assert_uint_ne(r->etag.p[0], tag);
+	/* and nothing is kept for ever */
+	server->now += KEPT_MS;
+	kept_expire(server);
+	ck_assert_uint_eq(server->kept_bytes, 0);
+	expect(get_block("/moving", 1, 1), WIRE_CODE(2, 5));
+	ck_assert_uint_eq(core.requests, asked + 4);
 }
 END_TEST
 
@@ -995,6 +1044,7 @@ static void add_trusted(TCase *t)
 	tcase_add_test(t, image_withdrawn);
 	tcase_add_test(t, image_unmapped);
 	tcase_add_test(t, body_in_blocks);
+	tcase_add_test(t, blocks_of_one_moment);
 	tcase_add_test(t, created);
 	tcase_add_test(t, retransmission);
 	tcase_add_test(t, retransmission_while_pending);
