@@ -84,7 +84,12 @@ static bool content_of(struct coap_server *cs, const struct response *rs, struct
 	c->location = rs->location;
 	c->bytes = rs->body;
 	c->format = rs->body.n || rs->has_object ? content_format_of(cs, rs->media) : -1;
-	if (!rs->has_object || rs->status == 304)
+	if (rs->status == 304) {
+		c->bytes = slice_of(NULL, 0);
+		c->format = -1;
+		return true;
+	}
+	if (!rs->has_object)
 		return true;
 	object = front_object_find(cs->front, &rs->object);
 	if (!object)

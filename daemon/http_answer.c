@@ -59,7 +59,8 @@ static struct MHD_Response *make(const struct response *rs)
 		void *out;
 	} body = { .in = rs->body.p };
 
-	if (rs->status == 204 || rs->status == 304 || rs->body.n == 0)
+	/* with 304 MHD sends no body, but its length (RFC 9110 8.6) */
+	if (rs->status == 204 || rs->body.n == 0)
 		return MHD_create_response_from_buffer(0, NULL, MHD_RESPMEM_PERSISTENT);
 	return MHD_create_response_from_buffer(rs->body.n, body.out, MHD_RESPMEM_MUST_COPY);
 }

@@ -48,7 +48,43 @@ int etag_check(struct call *c, const struct etag *full, bool *fresh, struct err 
 		return err_set(e, ERR_PRECONDITION, "it is not the version you name");
 	if (known && !reads)
 		return err_set(e, ERR_PRECONDITION, "it is the version you exclude");
-	*fresh = known;
+	*fresh = c->unchanged = known;
+	return 0;
+}
+
+#define ETAG_PARTS 8 /* all that CoAP has room for */
+
+static const struct etag *part_given(const struct etag *given, unsigned n, const struct etag *full)
+{
+	for (unsigned i = 0; i < n && i < ETAGS_MAX; i++)
+		if (given[i].n == ETAG_PARTS && memcmp(given[i].b, full->b, ETAG_PART) == 0)
+			return &given[i];
+	return NULL;
+}
+
+int etag_check_part(struct call *c, const struct etag *full, struct err *e)
+{
+	const struct request *rq = c->rq;
+	const struct etag *known = part_given(rq->if_none_match, rq->n_if_none_match, full);
+
+	c->rs->etag = known ? *known : *full;
+	c->rs->etag.n = ETAG_PARTS;
+	c->unchanged = known != NULL;
+	if (rq->n_if_match > 0 && !rq->if_match_any &&
+	    !part_given(rq->if_match, rq->n_if_match, full))
+		return err_set(e, ERR_PRECONDITION, "it is not the version you name");
+	return 0;
+}
+
+int etag_of_answer(struct call *c, struct err *e)
+{
+	struct digest d;
+
+	if (c->unchanged)
+		return 0; /* the tag of what the asker has */
+	if (sha256_once(c->rs->body, &d) != 0)
+		return err_set(e, ERR_NO_MEMORY, "SHA-256 is not to be had");
+	memcpy(c->rs->etag.b + ETAG_PART, d.b, ETAG_PARTS - ETAG_PART);
 	return 0;
 }
 

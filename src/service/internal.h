@@ -99,8 +99,19 @@ void problem_fill(const struct call *c, const struct err *why, struct response *
 void etag_of_digest(struct etag *t, const struct digest *d);
 /* Of a kind's row in its version. */
 int etag_of_version(struct etag *t, const char *kind, int64_t id, uint64_t version);
-/* If-Match: 412 when none fits. GET with If-None-Match: *fresh says 304. Also sets rs->etag. */
+/*
+ * If-Match: 412 when none fits. GET with If-None-Match: *fresh, and the answer becomes 304 when
+ * it is made (RFC 9110 15.4.5: with the fields of a 200). Also sets rs->etag.
+ */
 int etag_check(struct call *c, const struct etag *full, bool *fresh, struct err *e);
+/*
+ * The same for an answer that tells the time: the first ETAG_PART bytes of its tag say what it is
+ * (full's), the others, put there by etag_of_answer() when it is made, are of its bytes. Blocks of
+ * two answers are never taken for one (RFC 7959 2.4), and who has one of them has them all.
+ */
+#define ETAG_PART 5
+int etag_check_part(struct call *c, const struct etag *full, struct err *e);
+int etag_of_answer(struct call *c, struct err *e);
 int etag_check_version(struct call *c, const char *kind, int64_t id, uint64_t version, bool *fresh,
 		       struct err *e);
 

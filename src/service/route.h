@@ -64,6 +64,7 @@ struct call {			/* what a handler gets */
 	const struct filter *scope;	/* of who.scope; NULL when unscoped */
 	struct device device;		/* the asking device's row, or ROUTE_DEVICE's */
 	const struct doc *answer;	/* the document in rs, for repeats by Idempotency-Key */
+	bool unchanged;			/* the asker has it: 200 becomes 304, its body a length */
 };
 
 /*

@@ -223,6 +223,8 @@ static int run(struct call *c, struct err *e)
 		return rc < 0 ? -1 : 0;
 	if (c->route->handler(c, e) != 0 || still_inside(c, e) != 0)
 		return -1;
+	if (c->unchanged && c->rs->status == 200 && !c->rs->has_object)
+		c->rs->status = 304;
 	if (c->tk.fx && c->tk.fx->overflow)
 		return err_set(e, ERR_INTERNAL, "too many consequences for one request");
 	return idempotency_keep(c, &key, e);

@@ -143,7 +143,7 @@ int svc_anchor_show(struct call *c, struct err *e)
 
 	if (load(c, &a, &fresh, e) != 0)
 		return -1;
-	return fresh ? reply_empty(c, 304) : reply_anchor(c, 200, &a, e);
+	return reply_anchor(c, 200, &a, e);
 }
 
 int svc_anchor_revoke(struct call *c, struct err *e)

@@ -165,6 +165,7 @@ static void keep(struct buf *b, bool manifest, uint64_t sz, const char *path)
 
 static int keep_release(struct call *c, const struct release *r, struct buf *b, struct err *e)
 {
+	static const char *const spellings[] = { "firmware", "manifest" };
 	char maker[NAME_TEXT], model[NAME_TEXT], path[PATH_MAX_LEN];
 	struct manifest_image images[COMPONENTS_MAX];
 	struct manifest m;
@@ -179,9 +180,10 @@ static int keep_release(struct call *c, const struct release *r, struct buf *b, 
 		(void)text_copy(maker, sizeof(maker), r->manufacturer);
 	if (plain_segment(r->model))
 		(void)text_copy(model, sizeof(model), r->model);
-	if (text_format(path, sizeof(path), "/.well-known/firmware/%s/%s/manifest.suit", maker,
-			model) == 0)
-		keep(b, true, m.size, path);
+	for (size_t i = 0; i < sizeof(spellings) / sizeof(spellings[0]); i++)
+		if (text_format(path, sizeof(path), "/.well-known/%s/%s/%s/manifest.suit",
+				spellings[i], maker, model) == 0)
+			keep(b, true, m.size, path);
 	int n = store_manifest_images(c->tk.st, &r->manifest, images, COMPONENTS_MAX, e);
 	for (int i = 0; i < n; i++) {
 		if (images[i].external)

@@ -37,7 +37,10 @@ int svc_device_register(struct call *c, struct err *e)
 	return reply_doc(c, created ? 201 : 200, answer_begin(c, ask), e);
 }
 
-/* What the offer is, and nothing that moves by itself: not the time, not when to ask again. */
+/*
+ * What the offer is, and nothing that moves by itself: not the time, not when to ask again.
+ * The tag's other part is of the answer's bytes, those two among them.
+ */
 static int offer_etag(struct etag *t, const struct offer *of, struct err *e)
 {
 	uint8_t text[8 + 1 + DIGEST_SIZE];
@@ -113,7 +116,7 @@ static int put_manifest(struct call *c, struct doc *d, const struct offer *of, s
 		     "manifest"))
 		return -1;
 	doc_add_bytes(c->tk.a, d, "manifest", bytes);
-	if (of->update.manifest_fetched)
+	if (of->update.manifest_fetched || c->unchanged)
 		return 0;
 	return offer_manifest_fetched(&c->tk, c->device.dev, e);
 }
@@ -136,7 +139,6 @@ int svc_device_update(struct call *c, struct err *e)
 	struct err why = { 0 };
 	struct etag tag;
 	int64_t ask = 0;
-	bool fresh;
 
 	if (!of)
 		return err_set(e, ERR_NO_MEMORY, "no memory for the offer");
@@ -147,9 +149,9 @@ int svc_device_update(struct call *c, struct err *e)
 	c->rs->max_age = ask < 0 ? 0 : ask > INT32_MAX ? INT32_MAX : (int32_t)ask;
 	if (c->rq->observe)
 		return observed(c, rc == 1, ask, e);
-	if (offer_etag(&tag, rc == 1 ? of : NULL, e) || etag_check(c, &tag, &fresh, e))
+	if (offer_etag(&tag, rc == 1 ? of : NULL, e) || etag_check_part(c, &tag, e))
 		return -1;
-	if (fresh)
+	if (c->unchanged && call_is_coap(c))
 		return reply_empty(c, 304);
 	struct doc *d = answer_begin(c, ask);
 	if (rc == 1) {
@@ -157,7 +159,7 @@ int svc_device_update(struct call *c, struct err *e)
 		if (looking && put_manifest(c, d, of, e) != 0)
 			return -1;
 	}
-	return reply_doc(c, 200, d, e);
+	return reply_doc(c, 200, d, e) == 0 ? etag_of_answer(c, e) : -1;
 }
 
 int svc_device_decision(struct call *c, struct err *e)

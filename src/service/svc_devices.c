@@ -225,7 +225,7 @@ int svc_devices_show(struct call *c, struct err *e)
 
 	if (check_version(c, &fresh, e) != 0)
 		return -1;
-	return fresh ? reply_empty(c, 304) : reply_device(c, 200, e);
+	return reply_device(c, 200, e);
 }
 
 /* A device with a credential is never served without it: they must go first. */

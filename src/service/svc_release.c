@@ -151,7 +151,7 @@ int svc_release_show(struct call *c, struct err *e)
 
 	if (load(c, &r, &fresh, e) != 0)
 		return -1;
-	return fresh ? reply_empty(c, 304) : reply_release(c, 200, &r, e);
+	return reply_release(c, 200, &r, e);
 }
 
 int svc_release_edit(struct call *c, struct err *e)

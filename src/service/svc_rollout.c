@@ -284,7 +284,7 @@ int svc_rollout_show(struct call *c, struct err *e)
 
 	if (load(c, &r, e) != 0 || etag_check_version(c, "rollout", r.id, r.etag, &fresh, e) != 0)
 		return -1;
-	return fresh ? reply_empty(c, 304) : reply_rollout(c, 200, &r, e);
+	return reply_rollout(c, 200, &r, e);
 }
 
 /* If-Match against the rollout's version, for verbs. */

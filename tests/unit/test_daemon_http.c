@@ -263,6 +263,8 @@ static void answer(struct waiting *w)
 	} else if (strcmp(w->path, "/unmodified") == 0) {
 		rs.status = 304;
 		rs.max_age = 30;
+		rs.media = MEDIA_TEXT;
+		rs.body = slice_str("so long would it be");
 	} else if (strcmp(w->path, "/later") == 0) {
 		rs.status = 429;
 		rs.retry_after = 17;
@@ -681,6 +683,9 @@ START_TEST(answers_map)
 	ask(&k, &r, "GET /unmodified" V "\r\n");
 	ck_assert_int_eq(r.status, 304);
 	ck_assert_str_eq(header(&r, "Cache-Control"), "max-age=30");
+	/* RFC 9110, 8.6 and 15.4.5: the length a 200 would have, and no body */
+	ck_assert_str_eq(header(&r, "Content-Length"), "19");
+	ck_assert_str_eq(header(&r, "Content-Type"), "");
 	ask(&k, &r, "GET /gone" V "\r\n");
 	ck_assert_int_eq(r.status, 503);
 	ck_assert_str_eq(header(&r, "Retry-After"), "1");

@@ -75,6 +75,17 @@ START_TEST(update_of_a_device)
 	ck_assert_uint_eq(rig_ask(&r, &get), 304);
 	ck_assert_uint_eq(r.rs.body.n, 0);
 	ck_assert_int_gt(r.rs.max_age, 0);
+	ck_assert(etag_matches(&r.rs.etag, &tag));
+
+	/* the answer of another second has a tag of its own, and is as good as the first */
+	get.if_none_match.n = 0;
+	ck_assert_uint_eq(rig_ask(&r, &get), 200);
+	ck_assert(!etag_matches(&r.rs.etag, &tag));
+	get.if_none_match = r.rs.etag;
+	ck_assert_uint_eq(rig_ask(&r, &get), 304);
+	ck_assert(etag_matches(&r.rs.etag, &get.if_none_match));
+	get.if_none_match.b[4] ^= 1;
+	ck_assert_uint_eq(rig_ask(&r, &get), 200);
 
 	/* its objects are granted to this session */
 	digest_text(hex, &r.image);
@@ -338,6 +349,10 @@ START_TEST(published_for_anyone)
 	ck_assert_uint_eq(r.oc.grant.session, s);
 	ck_assert_uint_eq(rig_get(&r, s, "/.well-known/core"), 200);
 	ck_assert_ptr_nonnull(memmem(r.rs.body.p, r.rs.body.n, "rt=\"suit.manifest\"", 18));
+	ck_assert_ptr_nonnull(
+		memmem(r.rs.body.p, r.rs.body.n, "</.well-known/firmware/acme.ex", 30));
+	ck_assert_ptr_nonnull(
+		memmem(r.rs.body.p, r.rs.body.n, "</.well-known/manifest/acme.ex", 30));
 	struct ask core = { .session = s,
 			    .method = METHOD_GET,
 			    .path = "/.well-known/core",
