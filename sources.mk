@@ -136,6 +136,7 @@ libfettle_la_SOURCES = \
 	src/store/store_job.c \
 	src/store/store_job_input.c \
 	src/store/store_label.c \
+	src/store/store_link.c \
 	src/store/store_live.c \
 	src/store/store_manifest.c \
 	src/store/store_meta.c \
@@ -158,12 +159,15 @@ libfettle_la_SOURCES = \
 	src/tracker/filter.c \
 	src/tracker/filter.h \
 	src/tracker/gates.c \
+	src/tracker/gates_pace.c \
 	src/tracker/hash.c \
 	src/tracker/hash.h \
 	src/tracker/installed.c \
 	src/tracker/internal.h \
 	src/tracker/jobs.c \
 	src/tracker/offer.c \
+	src/tracker/pace.c \
+	src/tracker/pace.h \
 	src/tracker/phase.c \
 	src/tracker/policy.c \
 	src/tracker/policy.h \

@@ -67,7 +67,7 @@ ALTER TABLE rollouts ADD COLUMN link_bytes_per_s INTEGER NOT NULL DEFAULT 0
 	CHECK (link_bytes_per_s >= 0);
 ALTER TABLE rollouts ADD COLUMN update_order TEXT NOT NULL DEFAULT 'any'
 	CHECK (update_order IN ('any', 'leaf-first', 'core-first'));
--- Virtual times of the pace (a generic cell rate), in tracker time.
+-- Virtual times of the pace (a generic cell rate), in microseconds of tracker time.
 ALTER TABLE rollouts ADD COLUMN pace_tat INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE rollouts ADD COLUMN bytes_tat INTEGER NOT NULL DEFAULT 0;
 -- Starts by itself once its updates are planned; of which standing rollout, 0 none.
@@ -77,11 +77,22 @@ ALTER TABLE rollouts ADD COLUMN standing INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE rollouts ADD COLUMN approved_by TEXT NOT NULL DEFAULT '';
 -- "digest=3 boot=1": how many failures of a class pause it.
 ALTER TABLE rollouts ADD COLUMN pause_at TEXT NOT NULL DEFAULT '';
+-- One device at a time below each parent; black-outs do not hold.
+ALTER TABLE rollouts ADD COLUMN focus INTEGER NOT NULL DEFAULT 0 CHECK (focus IN (0, 1));
+ALTER TABLE rollouts ADD COLUMN force INTEGER NOT NULL DEFAULT 0 CHECK (force IN (0, 1));
+
+-- Those that a device may still join.
+CREATE INDEX rollouts_active ON rollouts (id)
+	WHERE state IN ('awaiting-approval', 'ready', 'running', 'paused');
 
 -- The first phase whose filter takes this device, 0: none of those that have one.
 ALTER TABLE updates ADD COLUMN planned_phase INTEGER NOT NULL DEFAULT 0;
 -- How many of a phase's filter have not joined yet.
 ALTER TABLE phases ADD COLUMN expected INTEGER NOT NULL DEFAULT 0;
+-- Wall time before which it does not open, 0: at once.
+ALTER TABLE phases ADD COLUMN not_before INTEGER NOT NULL DEFAULT 0;
+-- Tracker time it was opened at: its timeout and its updates' deadlines run from there.
+ALTER TABLE phases ADD COLUMN track_opened INTEGER NOT NULL DEFAULT 0;
 
 CREATE TABLE rollout_failures (
 	rollout INTEGER NOT NULL REFERENCES rollouts (id) ON DELETE CASCADE,

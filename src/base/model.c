@@ -84,6 +84,12 @@ static const char *const job_state_words[JOB_STATE_COUNT] = {
 	[JOB_CANCELLED] = "cancelled",
 };
 
+static const char *const update_order_words[ORDER_COUNT] = {
+	[ORDER_ANY] = "any",
+	[ORDER_LEAF_FIRST] = "leaf-first",
+	[ORDER_CORE_FIRST] = "core-first",
+};
+
 static const char *word_at(const char *const *words, size_t n, size_t i)
 {
 	return i < n ? words[i] : "unknown";
@@ -122,6 +128,7 @@ WORD_FUNCTION(failure)
 WORD_FUNCTION(rollout_state)
 WORD_FUNCTION(job_state)
 WORD_FUNCTION(window_level)
+WORD_FUNCTION(update_order)
 PARSE_FUNCTION(role)
 PARSE_FUNCTION(mode)
 PARSE_FUNCTION(urgency)
@@ -131,6 +138,7 @@ PARSE_FUNCTION(failure)
 PARSE_FUNCTION(rollout_state)
 PARSE_FUNCTION(job_state)
 PARSE_FUNCTION(window_level)
+PARSE_FUNCTION(update_order)
 
 bool update_state_terminal(enum update_state s)
 {

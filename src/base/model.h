@@ -212,6 +212,7 @@ struct update {
 	int64_t id;
 	int64_t dev, rollout, release;
 	int64_t phase;			/* of its rollout that it joined, 0 none */
+	int64_t planned_phase;		/* the first whose filter takes the device, 0 none */
 	enum update_state state;
 	enum urgency urgency;
 	enum failure failure;
@@ -249,6 +250,22 @@ enum rollout_state {
 	ROLLOUT_PAUSED, ROLLOUT_FINISHED, ROLLOUT_ABORTED, ROLLOUT_STATE_COUNT,
 };
 
+enum update_order { ORDER_ANY, ORDER_LEAF_FIRST, ORDER_CORE_FIRST, ORDER_COUNT };
+
+/* How fast, and in which order; 0 of a number: no limit. */
+#define PAUSE_AT_TEXT 256
+struct rollout_limits {
+	int64_t per_minute;		/* offers */
+	int64_t max_in_flight;		/* in all; behind the budget */
+	int64_t link_in_flight;		/* below one parent, whatever rollout they are of */
+	int64_t bytes_per_s, link_bytes_per_s;	/* an offer takes as long as its images */
+	enum update_order order;
+	bool focus;			/* one device at a time below each parent */
+	bool force;			/* black-outs do not hold */
+	/* "digest=3 boot=1": how many updates failed so pause it, "" none */
+	char pause_at[PAUSE_AT_TEXT];
+};
+
 struct rollout {
 	int64_t id;
 	char name[NAME_TEXT];
@@ -266,6 +283,11 @@ struct rollout {
 	int64_t phase;			/* number of the open phase, 1 is the first */
 	/* tracker time: its timeout, or once it is closed its soak's end; 0 none */
 	int64_t track_due;
+	struct rollout_limits limits;
+	int64_t pace_tat, bytes_tat;	/* of the pace: pace.h */
+	bool auto_start;		/* once its updates are planned (and it is approved) */
+	int64_t standing;		/* of which standing rollout it is, 0 none */
+	char approved_by[NAME_TEXT];
 	uint64_t etag;
 };
 
@@ -276,6 +298,9 @@ struct phase {
 	int64_t success_percent, soak_s, timeout_s;
 	int64_t total, done, failed, succeeded;
 	int64_t opened, closed;
+	int64_t expected;		/* its filter takes them, and they have not joined any phase */
+	int64_t not_before;		/* wall: it opens no sooner */
+	int64_t track_opened;		/* tracker time it was opened at */
 };
 
 /* What the server calls a device for: bits of struct device_call's want. */
@@ -421,6 +446,7 @@ const char *failure_word(enum failure v);
 const char *rollout_state_word(enum rollout_state v);
 const char *job_state_word(enum job_state v);
 const char *window_level_word(enum window_level v);
+const char *update_order_word(enum update_order v);
 int role_parse(const char *w, enum role *out);
 int mode_parse(const char *w, enum mode *out);
 int urgency_parse(const char *w, enum urgency *out);
@@ -430,6 +456,7 @@ int failure_parse(const char *w, enum failure *out);
 int rollout_state_parse(const char *w, enum rollout_state *out);
 int job_state_parse(const char *w, enum job_state *out);
 int window_level_parse(const char *w, enum window_level *out);
+int update_order_parse(const char *w, enum update_order *out);
 bool update_state_terminal(enum update_state s);
 bool update_state_in_flight(enum update_state s);	/* offered ... confirming, deferred apart */
 

@@ -28,11 +28,16 @@
 #define ROLLOUT_COLUMNS \
 	"id, name, release, target, state, reason, urgency, budget, in_flight_window, total, " \
 	"planned, in_flight, deferred, failed, succeeded, timed_out, ended, made_by, created, " \
-	"started, finished, phase, track_due, etag"
+	"started, finished, phase, track_due, etag, per_minute, max_in_flight, link_in_flight, " \
+	"bytes_per_s, link_bytes_per_s, update_order, focus, force, pause_at, pace_tat, bytes_tat, " \
+	"auto_start, standing, approved_by"
+#define PHASE_COLUMNS \
+	"rollout, number, percent, count, filter, success_percent, soak_s, timeout_s, total, done, " \
+	"failed, succeeded, opened, closed, expected, not_before, track_opened"
 #define UPDATE_COLUMNS \
 	"id, dev, rollout, release, phase, state, urgency, failure, attempt, deferrals, charged, " \
 	"reserved, manifest_fetched, late, progress, offer_boot, track_due, track_deadline, " \
-	"not_before, not_after, reason, created, changed, last_history"
+	"not_before, not_after, reason, created, changed, last_history, planned_phase"
 /* set by every statement that puts an update */
 #define UPDATE_PLAIN \
 	"failure = $1, attempt = $2, deferrals = $3, charged = $4, reserved = $5, " \

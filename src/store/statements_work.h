@@ -7,8 +7,9 @@ X(UPDATE_ADD, MAIN,
   "INSERT INTO updates (dev, rollout, release, phase, state, open, urgency, failure, attempt, "
   "deferrals, charged, reserved, manifest_fetched, late, progress, offer_boot, "
   "track_due, track_deadline, "
-  "not_before, not_after, reason, created, changed, last_history) VALUES ($1, $2, $3, $4, "
-  "$5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, 0)")
+  "not_before, not_after, reason, created, changed, planned_phase, last_history) VALUES ($1, $2, "
+  "$3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, "
+  "$23, $24, 0)")
 X(UPDATE_GET, MAIN, "SELECT " UPDATE_COLUMNS " FROM updates WHERE id = $1")
 /* in the order of updates_open, so that what most reports are about needs no sorting */
 X(UPDATE_RUNNING, MAIN,
@@ -99,14 +100,22 @@ X(HISTORY_OF_DEVICE, MAIN,
 X(ROLLOUT_ADD, MAIN,
   "INSERT INTO rollouts (name, release, target, state, reason, urgency, budget, in_flight_window, "
   "total, planned, in_flight, deferred, failed, succeeded, timed_out, ended, made_by, created, "
-  "started, finished, phase, track_due, etag) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, "
-  "$11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23)")
+  "started, finished, phase, track_due, etag, per_minute, max_in_flight, link_in_flight, "
+  "bytes_per_s, link_bytes_per_s, update_order, focus, force, pause_at, auto_start, standing) "
+  "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, "
+  "$20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34)")
 X(ROLLOUT_GET, MAIN, "SELECT " ROLLOUT_COLUMNS " FROM rollouts WHERE id = $1")
 X(ROLLOUT_BY_NAME, MAIN, "SELECT " ROLLOUT_COLUMNS " FROM rollouts WHERE name = $1")
 X(ROLLOUT_PUT, MAIN,
   "UPDATE rollouts SET target = $1, state = $2, reason = $3, urgency = $4, budget = $5, "
   "in_flight_window = $6, started = $7, finished = $8, phase = $9, track_due = $10, "
-  "etag = etag + 1 WHERE id = $11")
+  "approved_by = $11, etag = etag + 1 WHERE id = $12")
+X(ROLLOUT_PACE, MAIN, "UPDATE rollouts SET pace_tat = $1, bytes_tat = $2 WHERE id = $3")
+/* those a device that comes to match may still join */
+X(ROLLOUT_ACTIVE, MAIN,
+  "SELECT " ROLLOUT_COLUMNS " FROM rollouts INDEXED BY rollouts_active "
+  "WHERE state IN ('awaiting-approval', 'ready', 'running', 'paused') AND id > $1 "
+  "ORDER BY id LIMIT $2")
 X(ROLLOUT_DUE, MAIN,
   "SELECT " ROLLOUT_COLUMNS " FROM rollouts WHERE track_due > 0 AND state = 'running' "
   "AND track_due <= $1 ORDER BY track_due, id LIMIT $2")
@@ -126,14 +135,60 @@ X(ROLLOUT_RESERVE, MAIN,
   "(in_flight_window > 0 AND budget > 0 AND in_flight < in_flight_window AND failed <= budget))")
 X(PHASE_ADD, MAIN,
   "INSERT INTO phases (rollout, number, percent, count, filter, success_percent, soak_s, "
-  "timeout_s, total, done, failed, succeeded, opened, closed) "
-  "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)")
+  "timeout_s, total, done, failed, succeeded, opened, closed, not_before) "
+  "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)")
 X(PHASE_LIST, MAIN,
-  "SELECT rollout, number, percent, count, filter, success_percent, soak_s, timeout_s, total, "
-  "done, failed, succeeded, opened, closed FROM phases WHERE rollout = $1 ORDER BY number LIMIT $2")
+  "SELECT " PHASE_COLUMNS " FROM phases WHERE rollout = $1 ORDER BY number LIMIT $2")
 X(PHASE_PUT, MAIN,
-  "UPDATE phases SET total = $1, done = $2, failed = $3, succeeded = $4, opened = $5, closed = $6 "
-  "WHERE rollout = $7 AND number = $8")
+  "UPDATE phases SET total = $1, done = $2, failed = $3, succeeded = $4, opened = $5, closed = $6, "
+  "track_opened = $7 WHERE rollout = $8 AND number = $9")
+X(PHASE_EXPECT, MAIN,
+  "UPDATE phases SET expected = max(0, expected + $1) WHERE rollout = $2 AND number = $3")
+X(ROLLOUT_FAILURE, MAIN,
+  "INSERT INTO rollout_failures (rollout, failure, n) VALUES ($1, $2, max(0, $3)) "
+  "ON CONFLICT (rollout, failure) DO UPDATE SET n = max(0, n + $4)")
+X(ROLLOUT_FAILURES, MAIN, "SELECT failure, n FROM rollout_failures WHERE rollout = $1 LIMIT $2")
+
+/* Links: what hangs below one parent. A device without one is on none. */
+X(LINK_GET, MAIN, "SELECT in_flight, bytes_tat FROM links WHERE parent = $1")
+X(LINK_MOVE, MAIN,
+  "INSERT INTO links (parent, in_flight, bytes_tat) SELECT parent, max(0, $1), 0 FROM devices "
+  "WHERE dev = $2 AND parent <> '' "
+  "ON CONFLICT (parent) DO UPDATE SET in_flight = max(0, in_flight + $3)")
+X(LINK_PACE, MAIN,
+  "INSERT INTO links (parent, in_flight, bytes_tat) VALUES ($1, 0, $2) "
+  "ON CONFLICT (parent) DO UPDATE SET bytes_tat = excluded.bytes_tat")
+/* a device that changes its parent takes what it has in flight, and open, along */
+X(LINK_CARRY, MAIN,
+  "INSERT INTO links (parent, in_flight, bytes_tat) SELECT $1, count(*), 0 FROM updates "
+  "WHERE dev = $2 AND open = 1 AND state <> 'planned' AND state <> 'deferred' "
+  "ON CONFLICT (parent) DO UPDATE SET in_flight = max(0, in_flight + $3 * excluded.in_flight)")
+X(ROLLOUT_LINK_CARRY, MAIN,
+  "INSERT INTO rollout_links (rollout, parent, open) SELECT r.id, $1, 1 FROM updates u "
+  "JOIN rollouts r ON r.id = u.rollout AND r.update_order = 'leaf-first' "
+  "WHERE u.dev = $2 AND u.open = 1 "
+  "ON CONFLICT (rollout, parent) DO UPDATE SET open = max(0, open + $3)")
+X(ROLLOUT_LINK_GET, MAIN, "SELECT open FROM rollout_links WHERE rollout = $1 AND parent = $2")
+X(ROLLOUT_LINK_MOVE, MAIN,
+  "INSERT INTO rollout_links (rollout, parent, open) SELECT $1, parent, max(0, $2) FROM devices "
+  "WHERE dev = $3 AND parent <> '' "
+  "ON CONFLICT (rollout, parent) DO UPDATE SET open = max(0, open + $4)")
+X(ROLLOUT_LINK_FILL, MAIN,
+  "INSERT INTO rollout_links (rollout, parent, open) SELECT u.rollout, d.parent, 1 "
+  "FROM devices d JOIN updates u ON u.dev = d.dev AND u.open = 1 "
+  "WHERE d.dev > $1 AND d.dev <= $2 AND d.parent <> '' AND u.rollout = $3 "
+  "ON CONFLICT (rollout, parent) DO UPDATE SET open = open + 1")
+/*
+ * Below a parent, somebody of this rollout that runs, or was seen not long ago: so many of them
+ * are looked at.
+ */
+X(LINK_LIVING, MAIN,
+  "SELECT u.dev FROM (SELECT dev, contact_interval_s FROM devices WHERE parent = $1 "
+  "AND parent <> '' LIMIT $2) d "
+  "JOIN updates u ON u.dev = d.dev AND u.open = 1 "
+  "LEFT JOIN device_live l ON l.dev = d.dev "
+  "WHERE u.rollout = $3 AND (u.state <> 'planned' OR coalesce(l.last_seen, 0) > $4 - max($5, "
+  "3000 * CASE WHEN d.contact_interval_s > 0 THEN d.contact_interval_s ELSE $6 END)) LIMIT $7")
 
 /* Jobs, idempotency, audit */
 X(JOB_ADD, MAIN,

@@ -328,6 +328,9 @@ int store_rollout_put(struct store *st, const struct rollout *r,
 		      struct err *e); /* state, reason, times; not the counters */
 int store_rollout_list(struct store *st, int64_t after, int limit, struct rollout *out,
 		       struct err *e);
+/* Those a device may still join: neither being created nor over. */
+int store_rollout_active(struct store *st, int64_t after, int limit, struct rollout *out,
+			 struct err *e);
 int store_rollout_by_release(struct store *st, int64_t release, int64_t after, int limit,
 			     struct rollout *out, struct err *e);
 /* Running ones whose open phase is due at or before track, earliest first. */
@@ -337,7 +340,9 @@ int store_rollout_next_due(struct store *st, int64_t *track, struct err *e); /* 
 int store_phase_list(struct store *st, int64_t rollout, struct phase *out, int limit,
 		     struct err *e);
 int store_phase_put(struct store *st, const struct phase *p,
-		    struct err *e); /* counters, opened, closed */
+		    struct err *e); /* counters, opened, closed; not expected */
+int store_phase_expect(struct store *st, int64_t rollout, int64_t number, int64_t delta,
+		       struct err *e);
 /* Add the deltas to the counters. */
 struct rollout_delta {
 	int64_t total, planned, in_flight, deferred, failed, succeeded, timed_out, ended;
@@ -345,6 +350,46 @@ struct rollout_delta {
 int store_rollout_count(struct store *st, int64_t id, const struct rollout_delta *d, struct err *e);
 /* Reserve one in-flight slot: 1 reserved, 0 the budget forbids it. One conditional UPDATE. */
 int store_rollout_reserve(struct store *st, int64_t id, struct err *e);
+/* The virtual times of its pace (tracker/pace.h); moved with a reservation. */
+int store_rollout_pace(struct store *st, int64_t id, int64_t pace_tat, int64_t bytes_tat,
+		       struct err *e);
+/* How many of its updates have ended with this failure. */
+int store_rollout_failure(struct store *st, int64_t id, enum failure f, int64_t delta,
+			  struct err *e);
+int store_rollout_failures(struct store *st, int64_t id, int64_t n[FAILURE_COUNT], struct err *e);
+
+/* Links (store_link.c): what hangs below one parent; a device without parent is on none. */
+struct link_load {
+	int64_t in_flight; /* of all rollouts */
+	int64_t bytes_tat; /* of its pace */
+};
+int store_link_get(struct store *st, const char *parent, struct link_load *out,
+		   struct err *e); /* absent: zeros */
+/* One more, or less, in flight of the link dev is on. */
+int store_link_move(struct store *st, int64_t dev, int delta, struct err *e);
+int store_link_pace(struct store *st, const char *parent, int64_t bytes_tat, struct err *e);
+/* dev leaves one link for another, with what it has in flight and open; "" is none. */
+int store_link_carry(struct store *st, int64_t dev, const char *from, const char *to,
+		     struct err *e);
+/* Open updates of a leaf-first rollout directly below a parent. */
+int store_rollout_link_get(struct store *st, int64_t rollout, const char *parent, int64_t *open,
+			   struct err *e);
+int store_rollout_link_move(struct store *st, int64_t rollout, int64_t dev, int delta,
+			    struct err *e);
+/* Count those of devices after < dev <= upto. */
+int store_rollout_link_fill(struct store *st, int64_t rollout, int64_t after, int64_t upto,
+			    struct err *e);
+/* Unseen: not heard of for three contact intervals, and least_ms, before wall. */
+struct seen_since {
+	int64_t wall, least_ms;
+	int64_t interval_s; /* of a device that has none of its own */
+};
+/*
+ * Some device directly below parent whose update of this rollout runs, or waits and it was seen;
+ * among the first 2,000 there. 1/0/-1
+ */
+int store_link_living(struct store *st, int64_t rollout, const char *parent,
+		      const struct seen_since *s, int64_t *dev, struct err *e);
 
 /*
  * Windows. Rows never change; a device, group or class, and a rollout, has at most WINDOWS_EACH

@@ -139,10 +139,24 @@ static int device_update(struct store *st, const struct device *d, struct err *e
 	return store_expect_one(sql_changed(&q), "device", e);
 }
 
+static void parent_read(struct sql *q, char *parent)
+{
+	sql_get_text(q, parent, NAME_TEXT);
+}
+
 static int put_parent(struct store *st, const struct device *d, struct err *e)
 {
+	char old[NAME_TEXT] = "";
 	struct sql q;
 
+	sql_begin(&q, st, STMT_DEVICE_PARENT, e);
+	sql_int(&q, d->dev);
+	if (STORE_ONE(&q, old, parent_read) < 0)
+		return -1;
+	if (strcmp(old, d->parent) == 0)
+		return 0;
+	if (store_link_carry(st, d->dev, old, d->parent, e) != 0)
+		return -1;
 	sql_begin(&q, st, STMT_DEVICE_PUT_PARENT, e);
 	sql_text(&q, d->parent);
 	sql_int(&q, d->dev);

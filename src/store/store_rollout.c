@@ -3,6 +3,32 @@
 #include "store/rows.h"
 #include "store/sql.h"
 
+static void limits_read(struct sql *q, struct rollout_limits *l)
+{
+	l->per_minute = sql_get_int(q);
+	l->max_in_flight = sql_get_int(q);
+	l->link_in_flight = sql_get_int(q);
+	l->bytes_per_s = sql_get_int(q);
+	l->link_bytes_per_s = sql_get_int(q);
+	sql_get_word(q, update_order_parse, &l->order);
+	l->focus = sql_get_bool(q);
+	l->force = sql_get_bool(q);
+	sql_get_text(q, l->pause_at, sizeof(l->pause_at));
+}
+
+static void limits_bind(struct sql *q, const struct rollout_limits *l)
+{
+	sql_int(q, l->per_minute);
+	sql_int(q, l->max_in_flight);
+	sql_int(q, l->link_in_flight);
+	sql_int(q, l->bytes_per_s);
+	sql_int(q, l->link_bytes_per_s);
+	sql_text(q, update_order_word(l->order));
+	sql_int(q, l->focus);
+	sql_int(q, l->force);
+	sql_text(q, l->pause_at);
+}
+
 static void rollout_read(struct sql *q, struct rollout *r)
 {
 	*r = (struct rollout){ 0 };
@@ -30,6 +56,12 @@ static void rollout_read(struct sql *q, struct rollout *r)
 	r->phase = sql_get_int(q);
 	r->track_due = sql_get_int(q);
 	r->etag = (uint64_t)sql_get_int(q);
+	limits_read(q, &r->limits);
+	r->pace_tat = sql_get_int(q);
+	r->bytes_tat = sql_get_int(q);
+	r->auto_start = sql_get_bool(q);
+	r->standing = sql_get_int(q);
+	sql_get_text(q, r->approved_by, sizeof(r->approved_by));
 }
 
 static int rollout_insert(struct store *st, struct rollout *r, struct err *e)
@@ -60,6 +92,9 @@ static int rollout_insert(struct store *st, struct rollout *r, struct err *e)
 	sql_int(&q, r->phase);
 	sql_int(&q, r->track_due);
 	sql_int(&q, (int64_t)r->etag);
+	limits_bind(&q, &r->limits);
+	sql_int(&q, r->auto_start);
+	sql_int(&q, r->standing);
 	return sql_insert(&q, &r->id);
 }
 
@@ -82,6 +117,7 @@ static int phase_insert(struct store *st, int64_t rollout, const struct phase *p
 	sql_int(&q, p->succeeded);
 	sql_int(&q, p->opened);
 	sql_int(&q, p->closed);
+	sql_int(&q, p->not_before);
 	return sql_run(&q);
 }
 
@@ -131,6 +167,7 @@ int store_rollout_put(struct store *st, const struct rollout *r, struct err *e)
 	sql_int(&q, r->finished);
 	sql_int(&q, r->phase);
 	sql_int(&q, r->track_due);
+	sql_text(&q, r->approved_by);
 	sql_int(&q, r->id);
 	return store_expect_one(sql_changed(&q), "rollout", e);
 }
@@ -170,6 +207,17 @@ int store_rollout_next_due(struct store *st, int64_t *track, struct err *e)
 	return STORE_ONE(&q, track, due_read);
 }
 
+int store_rollout_active(struct store *st, int64_t after, int limit, struct rollout *out,
+			 struct err *e)
+{
+	struct sql q;
+
+	sql_begin(&q, st, STMT_ROLLOUT_ACTIVE, e);
+	sql_int(&q, after);
+	sql_int(&q, limit);
+	return STORE_LIST(&q, limit, out, rollout_read);
+}
+
 int store_rollout_by_release(struct store *st, int64_t release, int64_t after, int limit,
 			     struct rollout *out, struct err *e)
 {
@@ -199,6 +247,9 @@ static void phase_read(struct sql *q, struct phase *p)
 	p->succeeded = sql_get_int(q);
 	p->opened = sql_get_int(q);
 	p->closed = sql_get_int(q);
+	p->expected = sql_get_int(q);
+	p->not_before = sql_get_int(q);
+	p->track_opened = sql_get_int(q);
 }
 
 int store_phase_list(struct store *st, int64_t rollout, struct phase *out, int limit, struct err *e)
@@ -222,6 +273,7 @@ int store_phase_put(struct store *st, const struct phase *p, struct err *e)
 	sql_int(&q, p->succeeded);
 	sql_int(&q, p->opened);
 	sql_int(&q, p->closed);
+	sql_int(&q, p->track_opened);
 	sql_int(&q, p->rollout);
 	sql_int(&q, p->number);
 	return store_expect_one(sql_changed(&q), "phase", e);
@@ -251,4 +303,59 @@ int store_rollout_reserve(struct store *st, int64_t id, struct err *e)
 	sql_begin(&q, st, STMT_ROLLOUT_RESERVE, e);
 	sql_int(&q, id);
 	return sql_changed(&q);
+}
+
+int store_phase_expect(struct store *st, int64_t rollout, int64_t number, int64_t delta,
+		       struct err *e)
+{
+	struct sql q;
+
+	sql_begin(&q, st, STMT_PHASE_EXPECT, e);
+	sql_int(&q, delta);
+	sql_int(&q, rollout);
+	sql_int(&q, number);
+	return sql_run(&q);
+}
+
+int store_rollout_pace(struct store *st, int64_t id, int64_t pace_tat, int64_t bytes_tat,
+		       struct err *e)
+{
+	struct sql q;
+
+	sql_begin(&q, st, STMT_ROLLOUT_PACE, e);
+	sql_int(&q, pace_tat);
+	sql_int(&q, bytes_tat);
+	sql_int(&q, id);
+	return sql_run(&q);
+}
+
+int store_rollout_failure(struct store *st, int64_t id, enum failure f, int64_t delta,
+			  struct err *e)
+{
+	struct sql q;
+
+	sql_begin(&q, st, STMT_ROLLOUT_FAILURE, e);
+	sql_int(&q, id);
+	sql_text(&q, failure_word(f));
+	sql_int(&q, delta);
+	sql_int(&q, delta);
+	return sql_run(&q);
+}
+
+int store_rollout_failures(struct store *st, int64_t id, int64_t n[FAILURE_COUNT], struct err *e)
+{
+	enum failure f = FAILURE_NONE;
+	struct sql q;
+	int more;
+
+	for (int i = 0; i < FAILURE_COUNT; i++)
+		n[i] = 0;
+	sql_begin(&q, st, STMT_ROLLOUT_FAILURES, e);
+	sql_int(&q, id);
+	sql_int(&q, FAILURE_COUNT);
+	while ((more = sql_row(&q)) == 1) {
+		sql_get_word(&q, failure_parse, &f);
+		n[f] = sql_get_int(&q);
+	}
+	return sql_end(&q);
 }

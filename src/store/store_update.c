@@ -30,6 +30,7 @@ static void update_read(struct sql *q, struct update *u)
 	u->created = sql_get_int(q);
 	u->changed = sql_get_int(q);
 	u->row.last_history = sql_get_int(q);
+	u->planned_phase = sql_get_int(q);
 	u->row.known = true;
 	u->row.state = u->state;
 	u->row.urgency = u->urgency;
@@ -64,6 +65,7 @@ int store_update_add(struct store *st, struct update *u, struct err *e)
 	sql_text(&q, u->reason);
 	sql_int(&q, u->created);
 	sql_int(&q, u->changed);
+	sql_int(&q, u->planned_phase);
 	return sql_insert(&q, &u->id);
 }
 

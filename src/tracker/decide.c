@@ -49,16 +49,18 @@ static int check_begin(struct tracker *tk, const struct update *u, struct err *e
 	return release_offerable(tk, &r, e) ? 0 : err_prefix(e, "release %s", r.name);
 }
 
-static int accept(struct tracker *tk, struct update *u, const char *cause, struct err *e)
+static int accept(struct tracker *tk, const struct device *d, struct update *u, const char *cause,
+		  struct err *e)
 {
+	char why[REASON_TEXT];
+
 	if (u->state == UPDATE_DEFERRED) {
 		if (check_begin(tk, u, e) < 0)
 			return -1;
 		/* it gave its slot back when it deferred */
-		int got = u->rollout > 0 ? store_rollout_reserve(tk->st, u->rollout, e) : 1;
+		int got = slot_take(tk, d, u, why, e);
 		if (got <= 0)
-			return got < 0 ? -1 : err_set(e, ERR_BUSY, "no slot is free at the moment");
-		u->reserved = u->rollout > 0;
+			return got < 0 ? -1 : err_set(e, ERR_BUSY, "not at the moment: %s", why);
 		if (update_apply(tk, u, EVENT_OFFER, FAILURE_NONE, cause, e) < 0)
 			return -1;
 	}
@@ -85,8 +87,8 @@ static int defer(struct tracker *tk, struct update *u, const struct decision *c,
 	return update_apply(tk, u, EVENT_DEFERRED, FAILURE_NONE, cause, e);
 }
 
-static int decide(struct tracker *tk, struct update *u, const struct decision *c,
-		  struct decision_answer *out, struct err *e)
+static int decide(struct tracker *tk, const struct device *d, struct update *u,
+		  const struct decision *c, struct decision_answer *out, struct err *e)
 {
 	static const char *const words[] = { "accepted", "deferred", "rejected" };
 	char cause[REASON_TEXT];
@@ -95,7 +97,7 @@ static int decide(struct tracker *tk, struct update *u, const struct decision *c
 		     c->reason[0] ? ": " : "", c->reason);
 	switch (c->kind) {
 	case DECISION_ACCEPT:
-		return accept(tk, u, cause, e);
+		return accept(tk, d, u, cause, e);
 	case DECISION_DEFER:
 		return defer(tk, u, c, cause, out, e);
 	case DECISION_REJECT:
@@ -137,7 +139,7 @@ int offer_decide(struct tracker *tk, const struct device *d, const struct decisi
 		live.last_seen = tk->now.wall;
 		if (u.offer_boot == 0)
 			u.offer_boot = c->boot;
-		if (check_open(&u, e) < 0 || decide(tk, &u, c, out, e) < 0 ||
+		if (check_open(&u, e) < 0 || decide(tk, d, &u, c, out, e) < 0 ||
 		    store_live_put(tk->st, &live, e) < 0)
 			return -1;
 	}

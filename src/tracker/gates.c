@@ -212,6 +212,9 @@ static const struct gate_row rows[] = {
 	{ "deferral", gate_deferral },
 	{ "service", gate_service },
 	{ "mode", gate_mode },
+	{ "links", gate_links },
+	{ "pace", gate_pace },
+	{ "order", gate_order },
 };
 
 int gates_pass(struct look *g, const char **name, char value[REASON_TEXT], struct err *e)

@@ -70,6 +70,8 @@ struct look {			/* what the gates of one update are judged by */
 	const struct device_live *live;
 	const struct update *u;
 	bool looking;		/* true: nothing may be written */
+	/* seconds from now when the gate that is closed may open; 0: not known */
+	int64_t opens_s;
 	struct rollout rollout;
 	struct release release;
 	struct manifest manifest;
@@ -98,6 +100,19 @@ int gate_window(struct look *g, char value[REASON_TEXT], struct err *e);
  */
 int gate_window_wait(struct tracker *tk, const struct device *d, const struct update *u,
 		     int64_t *wait_ms, char value[REASON_TEXT], struct err *e);
+
+/* ---- gates_pace.c: the last rows, and the slot behind them ---- */
+int gate_links(struct look *g, char value[REASON_TEXT], struct err *e);
+int gate_pace(struct look *g, char value[REASON_TEXT], struct err *e);
+int gate_order(struct look *g, char value[REASON_TEXT], struct err *e);
+/*
+ * The reservation of one offer, made before it and in its transaction: budget, pace, link. 1
+ * taken (u->reserved), 0 not now and why, -1. An update of no rollout needs none: 1.
+ */
+int slot_take(struct tracker *tk, const struct device *d, struct update *u,
+	      char why[REASON_TEXT], struct err *e);
+/* Who was not heard of since then is passed over (behaviour.md 7: three contact intervals). */
+struct seen_since seen_since(const struct tracker *tk);
 
 /* ---- installed.c ---- */
 enum installed { INSTALLED_UNKNOWN, INSTALLED_NEW, INSTALLED_OLD };

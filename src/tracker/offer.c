@@ -12,6 +12,7 @@ struct ask { /* one GET of update */
 	bool may_write;
 	struct update queue[QUEUE_MAX];
 	int n;
+	int64_t opens_s; /* when the first gate that is closed may open, 0 unknown */
 	struct err *why;
 };
 
@@ -123,13 +124,11 @@ static int make_offer(struct ask *q, struct update *u, struct look *g, struct of
 		      struct err *e)
 {
 	struct tracker *tk = q->tk;
+	char value[REASON_TEXT];
 
-	if (u->rollout > 0) {
-		int got = store_rollout_reserve(tk->st, u->rollout, e);
-		if (got <= 0)
-			return got < 0 ? -1 : nothing(q, "budget", "no slot is free");
-		u->reserved = true;
-	}
+	int got = slot_take(tk, q->d, u, value, e);
+	if (got <= 0)
+		return got < 0 ? -1 : nothing(q, "budget", value);
 	u->offer_boot = q->live.boot;
 	u->not_before = 0;
 	if (update_apply(tk, u, EVENT_OFFER, FAILURE_NONE, "the device asked", e) < 0)
@@ -154,6 +153,8 @@ static int consider(struct ask *q, struct update *u, struct offer *out, struct e
 	if (ended != 0)
 		return ended < 0 ? -1 : nothing(q, "update", u->reason);
 	int open = gates_pass(&g, &name, value, e);
+	if (open == 0 && g.opens_s > 0 && (q->opens_s == 0 || g.opens_s < q->opens_s))
+		q->opens_s = g.opens_s;
 	if (open <= 0)
 		return open < 0 ? -1 : nothing(q, name, value);
 	if (!q->may_write) { /* what it would be: without a slot, and still planned */
@@ -279,7 +280,9 @@ static int64_t when_to_ask(const struct ask *q)
 	int64_t usual = registry_ask_again(q->tk, q->d, u);
 	bool waits = u->not_before != 0 && u->track_due > q->tk->now.track &&
 		     !update_state_in_flight(u->state);
-	int64_t wait = waits ? seconds_until(u->track_due, q->tk->now.track) : usual;
+	int64_t wait = waits		? seconds_until(u->track_due, q->tk->now.track)
+		       : q->opens_s > 0 ? q->opens_s
+					: usual;
 
 	return wait < usual && wait > 0 ? wait : usual;
 }

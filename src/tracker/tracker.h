@@ -245,7 +245,7 @@ int window_next(struct tracker *tk, const struct device *d, int64_t rollout, int
  * ----
  */
 struct gate { const char *name; bool open; char value[REASON_TEXT]; };
-#define GATES_MAX 16
+#define GATES_MAX 24
 int why_device(struct tracker *tk, const struct device *d, struct gate out[GATES_MAX],
 	       struct err *e);
 

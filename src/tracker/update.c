@@ -256,8 +256,19 @@ static int count_phase(struct tracker *tk, struct update *u, const struct change
 	return phase_moved(tk, u->rollout, number, total, n->ended, n->failed, n->succeeded, e);
 }
 
+/* One more or less in flight below its parent, whatever rollout it is of. */
+static int count_link(struct tracker *tk, const struct update *u, const struct change *c,
+		      struct err *e)
+{
+	int delta = moved(update_state_in_flight(c->from), update_state_in_flight(u->state));
+
+	return delta != 0 ? store_link_move(tk->st, u->dev, delta, e) : 0;
+}
+
 static int count(struct tracker *tk, struct update *u, const struct change *c, struct err *e)
 {
+	if (count_link(tk, u, c, e) < 0)
+		return -1;
 	if (u->rollout == 0)
 		return 0;
 

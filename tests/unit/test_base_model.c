@@ -30,6 +30,7 @@ ROUND_TRIP(update_state, UPDATE_STATE_COUNT)
 ROUND_TRIP(failure, FAILURE_COUNT)
 ROUND_TRIP(rollout_state, ROLLOUT_STATE_COUNT)
 ROUND_TRIP(job_state, JOB_STATE_COUNT)
+ROUND_TRIP(update_order, ORDER_COUNT)
 
 START_TEST(test_update_state_kinds)
 {
@@ -69,6 +70,7 @@ int main(void)
 	tcase_add_test(tc, test_failure);
 	tcase_add_test(tc, test_rollout_state);
 	tcase_add_test(tc, test_job_state);
+	tcase_add_test(tc, test_update_order);
 	tcase_add_test(tc, test_update_state_kinds);
 	suite_add_tcase(s, tc);
 

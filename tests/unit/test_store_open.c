@@ -268,6 +268,8 @@ static const struct {
 	{ "OBJECT_PUBLISHED_IMAGE", "USE TEMP B-TREE" },
 	{ "ROUTE_PUBLISHED", "USE TEMP B-TREE" },
 	{ "JOB_NEXT", "USE TEMP B-TREE" },
+	/* those below one parent, so many at most */
+	{ "LINK_LIVING", "SCAN d" },
 };
 #define WALKS (sizeof(walks) / sizeof(walks[0]))
 

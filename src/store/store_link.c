@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: ISC */
+/* SPDX-FileCopyrightText: The Fettle authors */
+#include "store/rows.h"
+#include "store/sql.h"
+
+#define CHILDREN_SEEN 2000 /* below one parent, when one that lives is looked for */
+
+static void link_read(struct sql *q, struct link_load *l)
+{
+	l->in_flight = sql_get_int(q);
+	l->bytes_tat = sql_get_int(q);
+}
+
+int store_link_get(struct store *st, const char *parent, struct link_load *out, struct err *e)
+{
+	struct sql q;
+
+	*out = (struct link_load){ 0 };
+	sql_begin(&q, st, STMT_LINK_GET, e);
+	sql_text(&q, parent);
+	return STORE_ONE(&q, out, link_read);
+}
+
+int store_link_move(struct store *st, int64_t dev, int delta, struct err *e)
+{
+	struct sql q;
+
+	sql_begin(&q, st, STMT_LINK_MOVE, e);
+	sql_int(&q, delta);
+	sql_int(&q, dev);
+	sql_int(&q, delta);
+	return sql_run(&q);
+}
+
+int store_link_pace(struct store *st, const char *parent, int64_t bytes_tat, struct err *e)
+{
+	struct sql q;
+
+	sql_begin(&q, st, STMT_LINK_PACE, e);
+	sql_text(&q, parent);
+	sql_int(&q, bytes_tat);
+	return sql_run(&q);
+}
+
+static int carry(struct store *st, enum statement id, const char *parent, int64_t dev, int sign,
+		 struct err *e)
+{
+	struct sql q;
+
+	sql_begin(&q, st, id, e);
+	sql_text(&q, parent);
+	sql_int(&q, dev);
+	sql_int(&q, sign);
+	return sql_run(&q);
+}
+
+int store_link_carry(struct store *st, int64_t dev, const char *from, const char *to, struct err *e)
+{
+	const char *const ends[] = { from, to };
+
+	for (int i = 0; i < 2; i++) {
+		int sign = i == 0 ? -1 : 1;
+
+		if (!ends[i][0])
+			continue;
+		/* a row that is new begins with what is carried: never where something is taken */
+		if (carry(st, STMT_LINK_CARRY, ends[i], dev, sign, e) != 0 ||
+		    carry(st, STMT_ROLLOUT_LINK_CARRY, ends[i], dev, sign, e) != 0)
+			return -1;
+	}
+	return 0;
+}
+
+static void number_read(struct sql *q, int64_t *n)
+{
+	*n = sql_get_int(q);
+}
+
+int store_rollout_link_get(struct store *st, int64_t rollout, const char *parent, int64_t *open,
+			   struct err *e)
+{
+	struct sql q;
+
+	*open = 0;
+	sql_begin(&q, st, STMT_ROLLOUT_LINK_GET, e);
+	sql_int(&q, rollout);
+	sql_text(&q, parent);
+	return STORE_ONE(&q, open, number_read);
+}
+
+int store_rollout_link_move(struct store *st, int64_t rollout, int64_t dev, int delta,
+			    struct err *e)
+{
+	struct sql q;
+
+	sql_begin(&q, st, STMT_ROLLOUT_LINK_MOVE, e);
+	sql_int(&q, rollout);
+	sql_int(&q, delta);
+	sql_int(&q, dev);
+	sql_int(&q, delta);
+	return sql_run(&q);
+}
+
+int store_rollout_link_fill(struct store *st, int64_t rollout, int64_t after, int64_t upto,
+			    struct err *e)
+{
+	struct sql q;
+
+	sql_begin(&q, st, STMT_ROLLOUT_LINK_FILL, e);
+	sql_int(&q, after);
+	sql_int(&q, upto);
+	sql_int(&q, rollout);
+	return sql_run(&q);
+}
+
+int store_link_living(struct store *st, int64_t rollout, const char *parent,
+		      const struct seen_since *s, int64_t *dev, struct err *e)
+{
+	struct sql q;
+
+	sql_begin(&q, st, STMT_LINK_LIVING, e);
+	sql_text(&q, parent);
+	sql_int(&q, CHILDREN_SEEN);
+	sql_int(&q, rollout);
+	sql_int(&q, s->wall);
+	sql_int(&q, s->least_ms);
+	sql_int(&q, s->interval_s);
+	sql_int(&q, 1);
+	return STORE_ONE(&q, dev, number_read);
+}
