@@ -37,7 +37,7 @@ struct limits_look {
 	const struct device *d;
 	const struct rollout *r;
 	uint64_t size;
-	int64_t *opens_s;
+	int64_t *wake_ms;
 };
 
 static void opens_in(const struct limits_look *l, int64_t wait_ms, int64_t cost_us)
@@ -45,8 +45,8 @@ static void opens_in(const struct limits_look *l, int64_t wait_ms, int64_t cost_
 	int64_t waiting = l->r->planned > 0 ? l->r->planned : 1;
 	int64_t s = pace_ask_s(wait_ms, cost_us, waiting, l->d->dev, ASK_MOST_S);
 
-	if (s > *l->opens_s)
-		*l->opens_s = s;
+	if (s * 1000 > *l->wake_ms)
+		*l->wake_ms = s * 1000;
 }
 
 static int64_t link_places(const struct rollout_limits *l)
@@ -116,7 +116,7 @@ static struct limits_look limits_of(struct look *g)
 		if (__builtin_add_overflow(size, g->images[i].size, &size))
 			size = UINT64_MAX;
 	return (struct limits_look){
-		.tk = g->tk, .d = g->d, .r = &g->rollout, .size = size, .opens_s = &g->opens_s
+		.tk = g->tk, .d = g->d, .r = &g->rollout, .size = size, .wake_ms = &g->wake_ms
 	};
 }
 
@@ -233,9 +233,9 @@ static int charge_pace(const struct limits_look *l, struct err *e)
 int slot_take(struct tracker *tk, const struct device *d, struct update *u, char why[REASON_TEXT],
 	      struct err *e)
 {
-	int64_t opens_s = 0;
+	int64_t wake_ms = 0;
 	struct rollout r;
-	struct limits_look l = { .tk = tk, .d = d, .r = &r, .opens_s = &opens_s };
+	struct limits_look l = { .tk = tk, .d = d, .r = &r, .wake_ms = &wake_ms };
 
 	if (u->rollout == 0)
 		return 1;

@@ -70,8 +70,6 @@ struct look {			/* what the gates of one update are judged by */
 	const struct device_live *live;
 	const struct update *u;
 	bool looking;		/* true: nothing may be written */
-	/* seconds from now when the gate that is closed may open; 0: not known */
-	int64_t opens_s;
 	struct rollout rollout;
 	struct release release;
 	struct manifest manifest;
@@ -79,7 +77,7 @@ struct look {			/* what the gates of one update are judged by */
 	int n_images;
 	/* when it may be installed, wall; from 0: at once; until 0: no end */
 	struct window_span slot;
-	int64_t wake_ms;	/* a closed window's gate: when to look again, 0 not known */
+	int64_t wake_ms;	/* of the gate that is closed: when to look again, 0 not known */
 };
 int gates_load(struct look *g, struct err *e);
 /* First closed gate: 0 with its name and value; 1 all open; -1. */
