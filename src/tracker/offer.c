@@ -12,7 +12,7 @@ struct ask { /* one GET of update */
 	bool may_write;
 	struct update queue[QUEUE_MAX];
 	int n;
-	int64_t opens_s; /* when the first gate that is closed may open, 0 unknown */
+	int64_t wake_ms; /* until a closed gate may open, 0 not known */
 	struct err *why;
 };
 
@@ -153,8 +153,8 @@ static int consider(struct ask *q, struct update *u, struct offer *out, struct e
 	if (ended != 0)
 		return ended < 0 ? -1 : nothing(q, "update", u->reason);
 	int open = gates_pass(&g, &name, value, e);
-	if (open == 0 && g.opens_s > 0 && (q->opens_s == 0 || g.opens_s < q->opens_s))
-		q->opens_s = g.opens_s;
+	if (open == 0 && g.wake_ms > 0 && (q->wake_ms == 0 || g.wake_ms < q->wake_ms))
+		q->wake_ms = g.wake_ms;
 	if (open <= 0)
 		return open < 0 ? -1 : nothing(q, name, value);
 	if (!q->may_write) { /* what it would be: without a slot, and still planned */
@@ -281,7 +281,7 @@ static int64_t when_to_ask(const struct ask *q)
 	bool waits = u->not_before != 0 && u->track_due > q->tk->now.track &&
 		     !update_state_in_flight(u->state);
 	int64_t wait = waits		? seconds_until(u->track_due, q->tk->now.track)
-		       : q->opens_s > 0 ? q->opens_s
+		       : q->wake_ms > 0 ? (q->wake_ms + 999) / 1000
 					: usual;
 
 	return wait < usual && wait > 0 ? wait : usual;
