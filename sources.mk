@@ -194,6 +194,7 @@ libfettled_la_SOURCES = \
 	daemon/coap.c \
 	daemon/coap.h \
 	daemon/coap_body.c \
+	daemon/coap_call.c \
 	daemon/coap_dtls.c \
 	daemon/coap_dtls.h \
 	daemon/coap_exchange.c \
@@ -205,6 +206,9 @@ libfettled_la_SOURCES = \
 	daemon/coap_observe.c \
 	daemon/coap_peer.c \
 	daemon/coap_plain.c \
+	daemon/coap_push.c \
+	daemon/coap_push.h \
+	daemon/coap_push_flow.c \
 	daemon/coap_reply.c \
 	daemon/coap_request.c \
 	daemon/coap_send.c \
@@ -240,6 +244,7 @@ libfettled_la_SOURCES = \
 	daemon/front_listen.c \
 	daemon/front_loop.c \
 	daemon/front_loop.h \
+	daemon/front_send.c \
 	daemon/front_session.c \
 	daemon/front_upload.c \
 	daemon/http.c \
@@ -397,6 +402,8 @@ unit_tests = \
 	tests/unit/test_codec_suit_rules \
 	tests/unit/test_codec_vectors \
 	tests/unit/test_daemon_coap \
+	tests/unit/test_daemon_coap_flow \
+	tests/unit/test_daemon_coap_push \
 	tests/unit/test_daemon_coap_wire \
 	tests/unit/test_daemon_coaps \
 	tests/unit/test_daemon_config \
@@ -449,6 +456,8 @@ tests_unit_test_codec_suit_report_LDADD = $(test_common) $(core_libs)
 tests_unit_test_codec_suit_rules_LDADD = $(test_common) $(core_libs)
 tests_unit_test_codec_vectors_LDADD = $(test_common) $(core_libs)
 tests_unit_test_daemon_coap_LDADD = $(test_common) $(daemon_libs)
+tests_unit_test_daemon_coap_flow_LDADD = $(test_common) $(daemon_libs)
+tests_unit_test_daemon_coap_push_LDADD = $(test_common) $(daemon_libs)
 tests_unit_test_daemon_coap_wire_LDADD = $(test_common) $(daemon_libs)
 tests_unit_test_daemon_coaps_LDADD = $(test_common) $(daemon_libs)
 tests_unit_test_daemon_config_LDADD = $(test_common) $(daemon_libs)
@@ -501,6 +510,7 @@ fuzz_programs = \
 	tests/fuzz/fuzz_json \
 	tests/fuzz/fuzz_key \
 	tests/fuzz/fuzz_minicoap \
+	tests/fuzz/fuzz_push \
 	tests/fuzz/fuzz_request \
 	tests/fuzz/fuzz_suit \
 	tests/fuzz/fuzz_suit_report \
@@ -518,6 +528,7 @@ tests_fuzz_fuzz_ipc_LDADD = $(fuzz_common) $(core_libs)
 tests_fuzz_fuzz_json_LDADD = $(fuzz_common) $(core_libs)
 tests_fuzz_fuzz_key_LDADD = $(fuzz_common) $(core_libs)
 tests_fuzz_fuzz_minicoap_LDADD = $(fuzz_common) $(device_libs)
+tests_fuzz_fuzz_push_LDADD = $(fuzz_common) $(daemon_libs)
 tests_fuzz_fuzz_request_LDADD = $(fuzz_common) $(core_libs)
 tests_fuzz_fuzz_suit_LDADD = $(fuzz_common) $(core_libs)
 tests_fuzz_fuzz_suit_report_LDADD = $(fuzz_common) $(core_libs)

@@ -49,6 +49,7 @@ int coap_server_new(struct front *f, const struct coap_options *o, struct coap_s
 	link_init(&cs->confirmables);
 	link_init(&cs->dirty);
 	link_init(&cs->kept);
+	link_init(&cs->pushes);
 	cs->peers = calloc(PEER_BUCKETS, sizeof(struct coap_peer *));
 	cs->observers = calloc(OBSERVER_BUCKETS, sizeof(struct observer *));
 	if (!cs->peers || !cs->observers) {
@@ -58,6 +59,7 @@ int coap_server_new(struct front *f, const struct coap_options *o, struct coap_s
 	if (plain_new(cs, e) < 0 || (o->n_dtls && dtls_new(cs, e) < 0))
 		goto fail;
 	front_on_notify(f, observers_notify, cs);
+	front_on_send(f, pushes_order, cs);
 	*out = cs;
 	return 0;
 fail:
@@ -114,6 +116,7 @@ void coap_server_tick(struct coap_server *cs)
 	cs->now = clock_mono_ms();
 	exchanges_tick(cs);
 	confirmables_tick(cs);
+	pushes_tick(cs);
 	bodies_expire(cs);
 	kept_expire(cs);
 	observers_retry(cs);

@@ -27,7 +27,7 @@ static struct dtls_session **bucket_of(const struct dtls *d, const struct udp_ad
 	return &d->buckets[address_hash(d->cs->seed, a) & (d->n_buckets - 1)];
 }
 
-static struct dtls_session *session_find(const struct dtls *d, const struct udp_addr *a)
+struct dtls_session *dtls_session_find(const struct dtls *d, const struct udp_addr *a)
 {
 	struct dtls_session *s = *bucket_of(d, a);
 
@@ -36,9 +36,14 @@ static struct dtls_session *session_find(const struct dtls *d, const struct udp_
 	return s;
 }
 
+/* How many there are of its kind. */
+static unsigned *count_of(struct dtls_session *s)
+{
+	return s->open ? &s->d->n_open : s->calling ? &s->d->n_calling : &s->d->n_shaking;
+}
+
 void dtls_session_end(struct dtls_session *s, bool notify)
 {
-	struct dtls *d = s->d;
 	struct coap_peer *p = s->peer;
 
 	if (s->over)
@@ -53,10 +58,7 @@ void dtls_session_end(struct dtls_session *s, bool notify)
 	if (s->chain)
 		s->chain->at = s->at;
 	link_del(&s->age);
-	if (s->open)
-		d->n_open--;
-	else
-		d->n_shaking--;
+	*count_of(s) -= 1;
 	tls_end_free(s->end, notify);
 	s->end = NULL;
 	if (!s->entered)
@@ -69,15 +71,15 @@ void dtls_close(struct dtls_session *s)
 	dtls_session_end(s, true);
 }
 
-static struct dtls_session *session_new(const struct dtls_session *asker, struct tls_end *end)
+struct dtls_session *dtls_session_new(const struct dtls_session *like, struct tls_end *end)
 {
-	struct dtls *d = asker->d;
+	struct dtls *d = like->d;
 	struct dtls_session *s = calloc(1, sizeof(*s));
-	struct dtls_session **bucket = bucket_of(d, &asker->addr);
+	struct dtls_session **bucket = bucket_of(d, &like->addr);
 
 	if (!s)
 		return NULL;
-	*s = *asker;
+	*s = *like;
 	s->end = end;
 	s->touched = d->cs->now;
 	tls_set_owner(end, s);
@@ -87,8 +89,8 @@ static struct dtls_session *session_new(const struct dtls_session *asker, struct
 		s->chain->at = &s->chain;
 	s->at = bucket;
 	*bucket = s;
-	link_add(&d->shaking, &s->age);
-	d->n_shaking++;
+	link_add(s->calling ? &d->calling : &d->shaking, &s->age);
+	*count_of(s) += 1;
 	return s;
 }
 
@@ -96,7 +98,7 @@ static struct dtls_session *session_new(const struct dtls_session *asker, struct
 
 static bool busy(const struct dtls_session *s)
 {
-	return s->peer && s->peer->n_pending > 0;
+	return s->peer && (s->peer->n_pending > 0 || s->peer->n_pushes > 0);
 }
 
 /* The one used longest ago that waits for no answer; where all do, the first of them. */
@@ -120,16 +122,23 @@ void dtls_session_opened(struct dtls_session *s)
 	struct dtls *d = s->d;
 
 	link_del(&s->age);
-	d->n_shaking--;
+	*count_of(s) -= 1;
 	if (d->n_open >= d->cs->o.dtls_sessions_max)
 		evict(d);
 	s->open = true;
 	s->touched = d->cs->now;
 	link_add(&d->open, &s->age);
 	d->n_open++;
+	if (s->peer)
+		pushes_go(s->peer);
 }
 
-static void expire(struct dtls *d, struct link *list, int64_t after, bool notify)
+bool dtls_is_open(const struct dtls_session *s)
+{
+	return s->open;
+}
+
+void dtls_expire(struct dtls *d, struct link *list, int64_t after, bool notify)
 {
 	while (!link_empty(list)) {
 		struct dtls_session *s = LINK_OF(list->next, struct dtls_session, age);
@@ -186,7 +195,7 @@ static void on_ahead(void *ctx, const struct udp_addr *from, struct slice datagr
 
 	if (!tls_exchange_read(datagram, &identity))
 		return;
-	s = session_find(d, from);
+	s = dtls_session_find(d, from);
 	if (s && !s->open)
 		coap_keys_ahead(d->keys, identity);
 }
@@ -216,7 +225,7 @@ static void hello(struct dtls_session *asker, struct dtls_session *old, struct s
 		dtls_session_end(old, false);
 	if (d->n_shaking >= d->cs->o.handshakes_max)
 		dtls_session_end(LINK_OF(d->shaking.next, struct dtls_session, age), false);
-	s = session_new(asker, end);
+	s = dtls_session_new(asker, end);
 	if (s)
 		session_datagram(s, datagram);
 	else
@@ -235,7 +244,7 @@ static bool has_its_key(const struct dtls_session *s, struct slice datagram)
 void dtls_datagram(void *ctx, const struct udp_addr *from, struct slice datagram)
 {
 	struct dtls *d = ctx;
-	struct dtls_session *s = session_find(d, from);
+	struct dtls_session *s = dtls_session_find(d, from);
 	struct dtls_session asker = { .d = d };
 
 	/* the hello that began it comes again when our flight got lost, or is late */
@@ -278,6 +287,7 @@ int dtls_new(struct coap_server *cs, struct err *e)
 	d->cs = cs;
 	cs->dtls = d;
 	link_init(&d->shaking);
+	link_init(&d->calling);
 	link_init(&d->open);
 	random_bytes(d->secret, sizeof(d->secret));
 	d->rotate_at = cs->now + SECRET_MS;
@@ -297,8 +307,9 @@ void dtls_free(struct dtls *d)
 	if (!d)
 		return;
 	d->cs->now = clock_mono_ms();
-	expire(d, &d->shaking, INT64_MIN, false);
-	expire(d, &d->open, INT64_MIN, true);
+	dtls_expire(d, &d->shaking, INT64_MIN, false);
+	dtls_expire(d, &d->calling, INT64_MIN, false);
+	dtls_expire(d, &d->open, INT64_MIN, true);
 	if (d->udp) {
 		udp_flush(d->udp);
 		udp_free(d->udp);
@@ -326,18 +337,24 @@ void dtls_flush(struct dtls *d)
 	udp_flush(d->udp);
 }
 
-void dtls_tick(struct dtls *d)
+void dtls_repeat(struct link *list)
 {
 	struct link *next;
 
-	rotate(d);
-	expire(d, &d->shaking, HANDSHAKE_MS, false);
-	expire(d, &d->open, IDLE_MS, true);
-	for (struct link *l = d->shaking.next; l != &d->shaking; l = next) {
+	for (struct link *l = list->next; l != list; l = next) {
 		struct dtls_session *s = LINK_OF(l, struct dtls_session, age);
 
 		next = l->next;
 		if (!tls_repeat(s->end))
 			dtls_session_end(s, false);
 	}
+}
+
+void dtls_tick(struct dtls *d)
+{
+	rotate(d);
+	dtls_expire(d, &d->shaking, HANDSHAKE_MS, false);
+	dtls_expire(d, &d->open, IDLE_MS, true);
+	dtls_repeat(&d->shaking);
+	calls_tick(d);
 }

@@ -17,11 +17,12 @@ struct dtls_session {
 	struct tls_end *end;
 	struct udp_addr addr;
 	struct dtls_session *chain, **at;
-	struct link age;
+	struct link age; /* in one of the endpoint's three lists */
 	int64_t touched; /* handshake: begun */
 	struct coap_peer *peer; /* NULL until its first request */
 	struct tls_hello hello; /* it began with */
 	uint16_t mid; /* while it has no peer */
+	bool calling; /* our handshake, until it is open */
 	bool open, entered, over; /* entered: it is being worked on; over: goes when that ends */
 };
 
@@ -32,8 +33,8 @@ struct dtls {
 	struct coap_keys *keys;
 	struct dtls_session **buckets;
 	unsigned n_buckets;
-	struct link shaking, open;
-	unsigned n_shaking, n_open;
+	struct link shaking, calling, open; /* calling: handshakes that we began */
+	unsigned n_shaking, n_calling, n_open;
 	uint8_t secret[2][32]; /* of cookies: now, before */
 	int64_t rotate_at;
 	uint8_t bytes[TLS_MESSAGE_MAX]; /* a message on its way in or out */
@@ -46,7 +47,22 @@ void dtls_session_end(struct dtls_session *s, bool notify);
 /* The handshake ended well. */
 void dtls_session_opened(struct dtls_session *s);
 
-/* coap_session.c: a datagram of this session. The session may be gone afterwards. */
+/* coap_call.c: handshakes of ours that are over, or have a flight to repeat. */
+void calls_tick(struct dtls *d);
+
+/* coap_dtls.c, for coap_call.c */
+struct dtls_session *dtls_session_find(const struct dtls *d, const struct udp_addr *a);
+/* Into the table, with the rest of *like. */
+struct dtls_session *dtls_session_new(const struct dtls_session *like, struct tls_end *end);
+/* Those older than that go. */
+void dtls_expire(struct dtls *d, struct link *list, int64_t after, bool notify);
+void dtls_repeat(struct link *list); /* flights that got lost */
+
+/* coap_session.c: the first flight of a handshake of ours. The session may be gone afterwards. */
+void session_shake(struct dtls_session *s);
+/* Its peer, made at need; NULL: no room. */
+struct coap_peer *session_peer(struct dtls_session *s);
+/* A datagram of this session. The session may be gone afterwards. */
 void session_datagram(struct dtls_session *s, struct slice datagram);
 
 #endif

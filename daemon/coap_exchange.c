@@ -185,7 +185,7 @@ void exchange_send(struct exchange *x)
 	}
 	peer_send(p, o, false);
 	if (x->type == WIRE_CON && x->acked)
-		(void)confirmable_add(p, o, (uint16_t)(o->head[2] << 8 | o->head[3]));
+		(void)confirmable_add(p, o, (uint16_t)(o->head[2] << 8 | o->head[3]), FOR_ANSWER);
 	settle(x, o);
 }
 

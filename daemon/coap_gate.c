@@ -7,7 +7,7 @@
 #include "codec/crypto.h"
 
 /* Services that answer anything: a forged source port must not set two servers talking. */
-static bool reflector(uint16_t port)
+bool port_reflects(uint16_t port)
 {
 	static const uint16_t ports[] = { 0, 7, 17, 19, 53, 123, 161, 1900, 11211 };
 
@@ -17,16 +17,24 @@ static bool reflector(uint16_t port)
 	return false;
 }
 
+static bool class_responds(unsigned class)
+{
+	return class == 2 || class == 4 || class == 5;
+}
+
 enum gate_verdict gate_judge(struct wire_msg *m, struct slice d, uint16_t port)
 {
-	if (reflector(port) || !wire_parse(m, d))
+	bool ends;
+
+	if (port_reflects(port) || !wire_parse(m, d))
 		return GATE_DROP;
-	if (m->type == WIRE_ACK || m->type == WIRE_RST)
-		return m->code == 0 ? GATE_SETTLED : GATE_DROP;
+	ends = m->type == WIRE_ACK || m->type == WIRE_RST;
 	if (m->code == 0)
-		return m->type == WIRE_CON ? GATE_PING : GATE_DROP;
-	/* responses are never asked for from here, reserved classes mean nothing */
-	return WIRE_CLASS(m->code) == 0 ? GATE_REQUEST : GATE_DROP;
+		return ends ? GATE_SETTLED : m->type == WIRE_CON ? GATE_PING : GATE_DROP;
+	if (class_responds(WIRE_CLASS(m->code)))
+		return m->type == WIRE_RST ? GATE_DROP : GATE_RESPONSE;
+	/* reserved classes mean nothing */
+	return WIRE_CLASS(m->code) == 0 && !ends ? GATE_REQUEST : GATE_DROP;
 }
 
 void gate_challenge(struct wire_out *o, const struct wire_msg *m, size_t came, uint16_t mid,

@@ -93,10 +93,13 @@ struct observer {
 	char path[];
 };
 
+enum confirmed_for { FOR_ANSWER, FOR_OBSERVER, FOR_PUSH };
+
 struct confirmable { /* a CON of ours without its ACK */
 	struct link all;
 	struct confirmable *next, **at; /* of its peer */
 	struct coap_peer *peer;
+	enum confirmed_for whose;
 	uint16_t mid;
 	uint8_t tries;
 	int64_t due, wait;
@@ -119,6 +122,10 @@ struct coap_peer {
 	struct observer *observers;
 	unsigned n_observers;
 	struct confirmable *confirmables;
+	struct push *pushes; /* calls of ours: the first is under way */
+	unsigned n_pushes;
+	bool heard; /* the last separate response to one had this mid */
+	uint16_t heard_mid;
 };
 
 #define PEER_BUCKETS 65536u
@@ -134,9 +141,9 @@ struct coap_server {
 	unsigned sweep; /* bucket of observers to look at next */
 	int64_t now; /* monotonic ms, read once a turn */
 	struct coap_peer **peers;
-	struct link pending, answered, bodies, confirmables, dirty, kept;
+	struct link pending, answered, bodies, confirmables, dirty, kept, pushes;
 	size_t kept_bytes;
-	unsigned n_exchanges, n_bodies, n_observers, n_confirmables;
+	unsigned n_exchanges, n_bodies, n_observers, n_confirmables, n_pushes;
 	struct observer **observers;
 	struct wire_msg msg; /* the request being handled */
 	struct wire_out out; /* the answer being written */
@@ -160,6 +167,10 @@ struct coap_peer *peer_add_plain(struct coap_server *cs, const struct udp_addr *
 struct coap_peer *peer_add_dtls(struct coap_server *cs, struct dtls_session *s,
 				const struct evidence *ev);
 void peer_end(struct coap_peer *p, bool tell_front);
+/* Whose session it is; NULL: it is over, or no CoAP session. */
+struct coap_peer *peer_of_session(struct coap_server *cs, uint64_t session);
+/* Something can be sent to it: its handshake is over. */
+bool peer_open(const struct coap_peer *p);
 bool address_trusted(const struct coap_options *o, const uint8_t ip[16]);
 /* RFC 9175: 8 bytes that only this process could have made for this address, lately. */
 #define ECHO_SIZE 8
@@ -172,6 +183,7 @@ bool echo_fresh(const uint8_t secret[32], const struct udp_addr *a, int64_t now,
 void request_handle(struct coap_peer *p, const struct wire_msg *m);
 void request_from_msg(const struct coap_server *cs, const struct wire_msg *m, struct request *rq);
 bool method_of(uint8_t code, enum method *out);
+enum media media_of(const struct coap_server *cs, int32_t content_format); /* -1: none */
 
 /* coap_body.c: Block1. 1: *body is whole; 0: answered, more is to come or it was refused. */
 int body_block(struct exchange *x, const struct wire_msg *m, struct slice *body);
@@ -231,8 +243,10 @@ void peer_send_bytes(struct coap_peer *p, struct slice message);
 void peer_send_empty(struct coap_peer *p, enum wire_type t, uint16_t mid);
 uint16_t peer_mid(struct coap_peer *p);
 /* Retransmit it until it is acknowledged. False: no room. */
-bool confirmable_add(struct coap_peer *p, const struct wire_out *o, uint16_t mid);
+bool confirmable_add(struct coap_peer *p, const struct wire_out *o, uint16_t mid,
+		     enum confirmed_for whose);
 void confirmable_settle(struct coap_peer *p, uint16_t mid, bool ok);
+void confirmable_forget(struct coap_peer *p, uint16_t mid); /* nobody is told */
 void confirmable_free(struct confirmable *c);
 void confirmables_tick(struct coap_server *cs);
 
@@ -253,8 +267,21 @@ void udp_flush(struct udp *u);
 void udp_send(struct udp *u, const struct udp_addr *to, const struct wire_out *o, bool stable);
 void udp_send_bytes(struct udp *u, const struct udp_addr *to, struct slice bytes);
 
+/* The sockets that reach this address, best first, into out; how many. */
+unsigned udp_routes(const struct udp *u, const struct udp_addr *a, uint8_t out[COAP_LISTEN_MAX]);
+
 /* coap_plain.c */
 int plain_new(struct coap_server *cs, struct err *e);
+/* The peer at an address that the core wants called; NULL and *why (503): no room. */
+struct coap_peer *plain_call(struct coap_server *cs, const struct udp_addr *a, uint16_t *why);
+
+/* coap_push.c: calls of ours (struct push) */
+void pushes_order(void *ctx, const struct ipc_send *s); /* ctx: the server */
+void pushes_go(struct coap_peer *p); /* the next one, when none is under way */
+void pushes_end(struct coap_peer *p); /* all of a peer that ends */
+void pushes_tick(struct coap_server *cs);
+void push_answered(struct coap_peer *p, const struct wire_msg *m); /* a response came */
+void push_settled(struct coap_peer *p, uint16_t mid, bool ok); /* as observer_settled */
 
 /* coap_gate.c: what becomes of a message, without any state for its sender */
 enum gate_verdict {
@@ -262,7 +289,9 @@ enum gate_verdict {
 	GATE_REQUEST,
 	GATE_PING, /* answer with a reset of the same size */
 	GATE_SETTLED, /* ACK or RST of something of ours */
+	GATE_RESPONSE, /* perhaps to a call of ours */
 };
+bool port_reflects(uint16_t port); /* whoever listens there answers anything */
 enum gate_verdict gate_judge(struct wire_msg *m, struct slice datagram, uint16_t port);
 /* The answer to a request from an address not proven: never longer than what came. */
 void gate_challenge(struct wire_out *o, const struct wire_msg *m, size_t came, uint16_t mid,
@@ -279,5 +308,12 @@ void dtls_set_keys(struct dtls *d, int fd);
 void dtls_send(struct dtls_session *s, const struct wire_out *o);
 void dtls_send_bytes(struct dtls_session *s, struct slice message);
 void dtls_close(struct dtls_session *s); /* close_notify; the session goes */
+bool dtls_is_open(const struct dtls_session *s);
+/*
+ * The peer at an address, as identity: over the session that is there, else a handshake of
+ * ours begins and its calls wait for it. NULL and *why: 0 somebody else is there, 503 no room.
+ */
+struct coap_peer *dtls_call(struct dtls *d, const struct udp_addr *a, const char *identity,
+			    uint16_t *why);
 
 #endif

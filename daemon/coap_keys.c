@@ -15,11 +15,7 @@
 #ifdef FETTLE_UNHARDENED
 #define KEY_TIMEOUT_MS 2000 /* under valgrind and its like everything takes longer */
 #else
-#ifdef FETTLE_UNHARDENED
-#define KEY_TIMEOUT_MS 2000 /* under valgrind and its like everything takes longer */
-#else
 #define KEY_TIMEOUT_MS 50
-#endif
 #endif
 /* After a question without an answer nobody waits for so long; twice as long after each more. */
 #define SICK_FIRST_MS 50
@@ -30,6 +26,7 @@
 struct key_asked {
 	uint32_t number; /* of the question */
 	uint8_t id_n, n; /* n: of the key, 0: not answered */
+	bool known; /* the key is one, not a dummy */
 	uint8_t identity[IDENTITY_MAX], key[COAP_KEY_MAX];
 };
 
@@ -101,6 +98,7 @@ static void put_question(struct coap_keys *k, struct key_asked *a, struct slice 
 
 	a->number = ++k->question;
 	a->n = 0;
+	a->known = false;
 	a->id_n = (uint8_t)identity.n;
 	memcpy(a->identity, identity.p, identity.n);
 	ipc_put_u32(b, a->number);
@@ -158,6 +156,7 @@ static void take_answer(struct coap_keys *k, struct slice body)
 	/* not found comes with a dummy of the keys process, which outlives this one */
 	memcpy(a->key, key.p, key.n);
 	a->n = (uint8_t)key.n;
+	a->known = found;
 }
 
 static bool wait_for(struct coap_keys *k, const struct key_asked *a)
@@ -197,6 +196,19 @@ bool coap_keys_ready(struct coap_keys *k, struct slice identity)
 	coap_keys_ahead(k, identity);
 	a = asked_find(k, identity);
 	return a && (a->n > 0 || wait_for(k, a));
+}
+
+bool coap_keys_own(struct coap_keys *k, struct slice identity, struct slice *key)
+{
+	struct key_asked *a = &k->one;
+
+	if (!can_ask(k, identity))
+		return false;
+	put_question(k, a, identity);
+	if (!wait_for(k, a) || !a->known)
+		return false;
+	*key = slice_of(a->key, a->n);
+	return true;
 }
 
 struct slice coap_keys_of(struct coap_keys *k, struct slice identity)

@@ -25,6 +25,8 @@ void coap_keys_ahead(struct coap_keys *k, struct slice identity);
 /* False: keys does not answer now. The datagram that needs it is better lost: it comes again. */
 bool coap_keys_ready(struct coap_keys *k, struct slice identity);
 void coap_keys_forget(struct coap_keys *k); /* what was asked ahead */
+/* For a call of ours. False: nobody knows it, or keys does not answer now. */
+bool coap_keys_own(struct coap_keys *k, struct slice identity, struct slice *key);
 /* Never empty; valid until the next question. */
 struct slice coap_keys_of(struct coap_keys *k, struct slice identity);
 

@@ -192,7 +192,7 @@ static bool send_now(struct observer *o, const struct response *rs)
 	if (out->payload.n < c.bytes.n)
 		kept_put(p, o->what, &c);
 	peer_send(p, out, false);
-	o->in_flight = confirmable_add(p, out, o->mid);
+	o->in_flight = confirmable_add(p, out, o->mid, FOR_OBSERVER);
 	if (!stays)
 		observer_free(o);
 	return stays;
@@ -282,7 +282,7 @@ void observer_settled(struct coap_peer *p, uint16_t mid, bool ok)
 {
 	struct observer *o = p->observers;
 
-	while (o && o->mid != mid)
+	while (o && (!o->in_flight || o->mid != mid))
 		o = o->next;
 	if (!o)
 		return;

@@ -67,6 +67,16 @@ static void dropped(void *ctx, uint64_t session)
 	peer_end(p, false);
 }
 
+struct coap_peer *peer_of_session(struct coap_server *cs, uint64_t session)
+{
+	return front_session_ctx(cs->front, session, dropped);
+}
+
+bool peer_open(const struct coap_peer *p)
+{
+	return !p->dtls || dtls_is_open(p->dtls);
+}
+
 static struct coap_peer *peer_new(struct coap_server *cs, const struct evidence *ev)
 {
 	struct coap_peer *p = calloc(1, sizeof(*p));
@@ -125,6 +135,7 @@ void peer_end(struct coap_peer *p, bool tell_front)
 		exchange_free(p->exchanges);
 	while (p->observers)
 		observer_free(p->observers);
+	pushes_end(p);
 	while (p->confirmables)
 		confirmable_free(p->confirmables);
 	if (p->body)

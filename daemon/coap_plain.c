@@ -66,6 +66,13 @@ static void datagram(void *ctx, const struct udp_addr *a, struct slice d)
 		if (p)
 			confirmable_settle(p, m->mid, m->type == WIRE_ACK);
 		return;
+	case GATE_RESPONSE:
+		p = peer_find(cs, a);
+		if (p)
+			push_answered(p, m);
+		else
+			cs->dropped++;
+		return;
 	case GATE_REQUEST:
 		p = proven_peer(cs, a, m);
 		if (p) {
@@ -75,6 +82,28 @@ static void datagram(void *ctx, const struct udp_addr *a, struct slice d)
 			stranger(cs, a, m, d.n);
 		}
 	}
+}
+
+struct coap_peer *plain_call(struct coap_server *cs, const struct udp_addr *a, uint16_t *why)
+{
+	uint8_t sockets[COAP_LISTEN_MAX];
+	unsigned n = udp_routes(cs->udp, a, sockets);
+	struct udp_addr at = *a;
+	struct coap_peer *p;
+
+	for (unsigned i = 0; i < n; i++) {
+		at.socket = sockets[i];
+		p = peer_find(cs, &at);
+		if (p)
+			return p;
+	}
+	if (n == 0)
+		return NULL;
+	at.socket = sockets[0];
+	p = peer_add_plain(cs, &at, 0); /* not proven: what it asks is another matter */
+	if (!p)
+		*why = 503;
+	return p;
 }
 
 int plain_new(struct coap_server *cs, struct err *e)

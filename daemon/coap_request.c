@@ -23,7 +23,7 @@ bool method_of(uint8_t code, enum method *out)
 	return false;
 }
 
-static enum media media_of(const struct coap_server *cs, int32_t number)
+enum media media_of(const struct coap_server *cs, int32_t number)
 {
 	if (number < 0)
 		return MEDIA_NONE;

@@ -34,7 +34,8 @@ void dtls_send(struct dtls_session *s, const struct wire_out *o)
 
 static bool evidence_of(const struct dtls_session *s, struct evidence *ev)
 {
-	const char *identity = tls_identity(s->end);
+	/* whom we call is who he is to be: nothing goes either way before he proved it */
+	const char *identity = s->calling ? tls_called_as(s->end) : tls_identity(s->end);
 	size_t n = identity ? strlen(identity) : 0;
 
 	*ev = (struct evidence){ .kind = EVIDENCE_PSK,
@@ -48,7 +49,7 @@ static bool evidence_of(const struct dtls_session *s, struct evidence *ev)
 	return true;
 }
 
-static struct coap_peer *peer_of(struct dtls_session *s)
+struct coap_peer *session_peer(struct dtls_session *s)
 {
 	struct evidence ev;
 
@@ -89,8 +90,14 @@ static void message(struct dtls_session *s, struct slice bytes)
 		if (s->peer)
 			confirmable_settle(s->peer, m->mid, m->type == WIRE_ACK);
 		return;
+	case GATE_RESPONSE:
+		if (s->peer)
+			push_answered(s->peer, m);
+		else
+			cs->dropped++;
+		return;
 	case GATE_REQUEST:
-		p = peer_of(s);
+		p = session_peer(s);
 		if (p)
 			request_handle(p, m);
 		else /* no room for one more */
@@ -125,6 +132,11 @@ static void shake(struct dtls_session *s)
 		dtls_session_opened(s);
 	else if (rc < 0)
 		dtls_session_end(s, false);
+}
+
+void session_shake(struct dtls_session *s)
+{
+	session_datagram(s, slice_of(NULL, 0));
 }
 
 void session_datagram(struct dtls_session *s, struct slice datagram)

@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/message.h"
+
 #define PAYLOAD_MTU 1232 /* IPv6's least MTU without the headers of IP and UDP */
 #define RECORD_HEAD 13u
 #define HANDSHAKE_HEAD 12u
@@ -21,8 +23,15 @@ static const char suites[] = "PSK-AES128-CCM8:PSK-AES128-CCM:PSK-AES128-GCM-SHA2
 			     "ECDHE-PSK-CHACHA20-POLY1305:PSK-CHACHA20-POLY1305:"
 			     "PSK-AES128-CBC-SHA256";
 
+struct tls_caller { /* of an association that we began */
+	char identity[IDENTITY_MAX + 1];
+	uint8_t key[TLS_KEY_MAX]; /* until the handshake is over */
+	uint8_t n;
+};
+
 struct tls_end {
 	SSL *ssl;
+	struct tls_caller *caller; /* NULL: the other side began */
 	struct tls_server *server;
 	void *owner;
 	struct slice in;
@@ -32,7 +41,7 @@ struct tls_end {
 
 struct tls_server {
 	struct tls_hooks hooks;
-	SSL_CTX *ctx;
+	SSL_CTX *ctx, *calls;
 	BIO_METHOD *method;
 	struct tls_end *spare; /* listens; becomes the next association */
 };
@@ -96,6 +105,21 @@ static unsigned on_psk(SSL *ssl, const char *identity, unsigned char *key, unsig
 	return (unsigned)k.n;
 }
 
+static unsigned on_own_psk(SSL *ssl, const char *hint, char *identity, unsigned max_identity,
+			   unsigned char *key, unsigned max)
+{
+	const struct tls_end *x = SSL_get_app_data(ssl);
+	const struct tls_caller *c = x->caller;
+	size_t n = strlen(c->identity) + 1;
+
+	(void)hint;
+	if (n > max_identity || c->n > max)
+		return 0;
+	memcpy(identity, c->identity, n);
+	memcpy(key, c->key, c->n);
+	return c->n;
+}
+
 static int on_cookie(SSL *ssl, unsigned char *cookie, unsigned *n)
 {
 	const struct tls_end *x = SSL_get_app_data(ssl);
@@ -120,30 +144,45 @@ static int on_verify(SSL *ssl, const unsigned char *cookie, unsigned n)
 
 /* ---- the server ---- */
 
-static int make_context(struct tls_server *t)
+static SSL_CTX *new_context(const SSL_METHOD *method)
 {
-	static const unsigned char context[] = "fettle";
-	SSL_CTX *c = SSL_CTX_new(DTLS_server_method());
+	SSL_CTX *c = SSL_CTX_new(method);
 
-	t->ctx = c;
-	if (!c || SSL_CTX_set_min_proto_version(c, DTLS1_2_VERSION) != 1 ||
-	    SSL_CTX_set_max_proto_version(c, DTLS1_2_VERSION) != 1)
-		return -1;
+	if (!c)
+		return NULL;
 	/* the level judges CCM_8 by the length of its tag; RFC 7252 demands it */
 	SSL_CTX_set_security_level(c, 0);
-	/* without a context of its own a ticket is refused (RFC 5077); none is kept here */
-	if (SSL_CTX_set_cipher_list(c, suites) != 1 ||
-	    SSL_CTX_set_session_id_context(c, context, sizeof(context) - 1) != 1)
-		return -1;
+	if (SSL_CTX_set_min_proto_version(c, DTLS1_2_VERSION) != 1 ||
+	    SSL_CTX_set_max_proto_version(c, DTLS1_2_VERSION) != 1 ||
+	    SSL_CTX_set_cipher_list(c, suites) != 1) {
+		SSL_CTX_free(c);
+		return NULL;
+	}
 	SSL_CTX_set_session_cache_mode(c, SSL_SESS_CACHE_OFF);
-	SSL_CTX_set_options(c, SSL_OP_COOKIE_EXCHANGE | SSL_OP_NO_QUERY_MTU |
-				       SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
+	SSL_CTX_set_options(c,
+			    SSL_OP_NO_QUERY_MTU | SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
 	SSL_CTX_set_read_ahead(c, 1);
 	SSL_CTX_set_max_send_fragment(c, TLS_MESSAGE_MAX);
+	return c;
+}
+
+static int make_contexts(struct tls_server *t)
+{
+	static const unsigned char context[] = "fettle";
+
+	t->ctx = new_context(DTLS_server_method());
+	t->calls = new_context(DTLS_client_method());
+	/* without a context of its own a ticket is refused (RFC 5077); none is kept here */
+	if (!t->ctx || !t->calls ||
+	    SSL_CTX_set_session_id_context(t->ctx, context, sizeof(context) - 1) != 1)
+		return -1;
+	SSL_CTX_set_options(t->ctx, SSL_OP_COOKIE_EXCHANGE);
 	/* no identity hint, not even an empty one: it costs small clients a longer flight */
-	SSL_CTX_set_psk_server_callback(c, on_psk);
-	SSL_CTX_set_cookie_generate_cb(c, on_cookie);
-	SSL_CTX_set_cookie_verify_cb(c, on_verify);
+	SSL_CTX_set_psk_server_callback(t->ctx, on_psk);
+	SSL_CTX_set_cookie_generate_cb(t->ctx, on_cookie);
+	SSL_CTX_set_cookie_verify_cb(t->ctx, on_verify);
+	SSL_CTX_set_options(t->calls, SSL_OP_NO_TICKET);
+	SSL_CTX_set_psk_client_callback(t->calls, on_own_psk);
 	return 0;
 }
 
@@ -165,7 +204,7 @@ int tls_server_new(const struct tls_hooks *hooks, struct tls_server **out, struc
 	if (!t)
 		return err_set(e, ERR_NO_MEMORY, "coaps");
 	t->hooks = *hooks;
-	if (make_context(t) != 0 || make_method(t) != 0) {
+	if (make_contexts(t) != 0 || make_method(t) != 0) {
 		tls_server_free(t);
 		ERR_clear_error();
 		return err_set(e, ERR_INTERNAL, "coaps: OpenSSL refuses its settings");
@@ -180,20 +219,21 @@ void tls_server_free(struct tls_server *t)
 		return;
 	tls_end_free(t->spare, false);
 	SSL_CTX_free(t->ctx);
+	SSL_CTX_free(t->calls);
 	BIO_meth_free(t->method);
 	free(t);
 }
 
 /* ---- an association ---- */
 
-static struct tls_end *end_new(struct tls_server *t)
+static struct tls_end *end_new(struct tls_server *t, SSL_CTX *ctx)
 {
 	struct tls_end *x = calloc(1, sizeof(*x));
 	BIO *b = BIO_new(t->method);
 
 	if (x) {
 		x->server = t;
-		x->ssl = SSL_new(t->ctx);
+		x->ssl = SSL_new(ctx);
 	}
 	if (!x || !b || !x->ssl || SSL_set_app_data(x->ssl, x) != 1) {
 		BIO_free(b);
@@ -203,8 +243,15 @@ static struct tls_end *end_new(struct tls_server *t)
 	BIO_set_data(b, x);
 	SSL_set_bio(x->ssl, b, b);
 	SSL_set_mtu(x->ssl, PAYLOAD_MTU);
-	SSL_set_accept_state(x->ssl);
 	return x;
+}
+
+static void caller_free(struct tls_caller *c)
+{
+	if (!c)
+		return;
+	explicit_bzero(c->key, sizeof(c->key));
+	free(c);
 }
 
 void tls_end_free(struct tls_end *x, bool notify)
@@ -216,6 +263,7 @@ void tls_end_free(struct tls_end *x, bool notify)
 	if (notify && !x->broken && SSL_is_init_finished(x->ssl))
 		(void)SSL_shutdown(x->ssl);
 	SSL_free(x->ssl);
+	caller_free(x->caller);
 	free(x);
 }
 
@@ -260,8 +308,8 @@ struct tls_end *tls_listen(struct tls_server *t, struct slice hello, void *owner
 	BIO_ADDR *nobody;
 	int rc;
 
-	if (!x)
-		x = t->spare = end_new(t);
+	if (!x && (x = t->spare = end_new(t, t->ctx)))
+		SSL_set_accept_state(x->ssl);
 	nobody = x ? BIO_ADDR_new() : NULL;
 	if (!nobody)
 		return NULL;
@@ -282,6 +330,31 @@ struct tls_end *tls_listen(struct tls_server *t, struct slice hello, void *owner
 		tls_end_free(x, false);
 	}
 	return NULL;
+}
+
+struct tls_end *tls_call(struct tls_server *t, const char *identity, struct slice key, void *owner)
+{
+	size_t n = strlen(identity) + 1;
+	struct tls_end *x;
+
+	if (n > sizeof(x->caller->identity) || key.n == 0 || key.n > TLS_KEY_MAX)
+		return NULL;
+	ERR_clear_error();
+	x = end_new(t, t->calls);
+	if (!x)
+		return NULL;
+	x->caller = calloc(1, sizeof(*x->caller));
+	if (!x->caller) {
+		tls_end_free(x, false);
+		return NULL;
+	}
+	memcpy(x->caller->identity, identity, n);
+	memcpy(x->caller->key, key.p, key.n);
+	x->caller->n = (uint8_t)key.n;
+	x->owner = owner;
+	x->limit = SIZE_MAX;
+	SSL_set_connect_state(x->ssl);
+	return x;
 }
 
 void tls_feed(struct tls_end *x, struct slice datagram)
@@ -308,8 +381,11 @@ int tls_shake(struct tls_end *x)
 
 	ERR_clear_error();
 	rc = SSL_do_handshake(x->ssl);
-	if (rc == 1)
+	if (rc == 1) {
+		if (x->caller)
+			explicit_bzero(x->caller->key, sizeof(x->caller->key));
 		return 1;
+	}
 	return waits(x, rc) ? 0 : -1;
 }
 
@@ -343,8 +419,15 @@ bool tls_repeat(struct tls_end *x)
 	return DTLSv1_handle_timeout(x->ssl) >= 0;
 }
 
+const char *tls_called_as(const struct tls_end *x)
+{
+	return x->caller ? x->caller->identity : NULL;
+}
+
 const char *tls_identity(const struct tls_end *x)
 {
+	if (x->caller)
+		return SSL_is_init_finished(x->ssl) ? x->caller->identity : NULL;
 	/* the session's, which OpenSSL keeps inside the ticket too */
 	return SSL_is_init_finished(x->ssl) ? SSL_get_psk_identity(x->ssl) : NULL;
 }

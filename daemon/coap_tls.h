@@ -17,6 +17,7 @@
 #define TLS_RANDOM_SIZE 32
 /* HelloVerifyRequest with our cookie: 13 + 12 + 3 + 16. A shorter hello is not worth an answer. */
 #define TLS_HELLO_MIN 60u
+#define TLS_KEY_MAX 64
 
 struct tls_server;
 struct tls_end; /* one association */
@@ -50,6 +51,11 @@ bool tls_exchange_read(struct slice datagram, struct slice *identity);
  * is to be fed to the new end, too.
  */
 struct tls_end *tls_listen(struct tls_server *t, struct slice hello, void *owner);
+/*
+ * An association of ours with a server, as identity: the hello goes out with the first tls_shake,
+ * and is then answered as any datagram. The key is kept until the handshake is over.
+ */
+struct tls_end *tls_call(struct tls_server *t, const char *identity, struct slice key, void *owner);
 void tls_set_owner(struct tls_end *x, void *owner);
 /* notify: with a close_notify, where there are keys for it. */
 void tls_end_free(struct tls_end *x, bool notify);
@@ -67,6 +73,8 @@ bool tls_repeat(struct tls_end *x);
 
 /* Who a finished handshake proved, also one by ticket; NULL: nobody. */
 const char *tls_identity(const struct tls_end *x);
+/* As whom we called, from the beginning; NULL: the other side called. */
+const char *tls_called_as(const struct tls_end *x);
 bool tls_resumed(const struct tls_end *x);
 
 #endif

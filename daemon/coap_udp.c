@@ -21,8 +21,9 @@
 #define SEND_MAX (WIRE_HEAD_MAX + WIRE_BLOCK_MAX + 64u)
 #define SOCKET_BUFFER (4 << 20) /* bursts; the kernel's rmem_max cuts it */
 
+/* an IPv4 datagram on a socket of both families brings both */
 union control {
-	char b[CMSG_SPACE(sizeof(struct in6_pktinfo))];
+	char b[CMSG_SPACE(sizeof(struct in6_pktinfo)) + CMSG_SPACE(sizeof(struct in_pktinfo))];
 	struct cmsghdr align;
 };
 
@@ -35,6 +36,7 @@ union address {
 struct udp_socket {
 	int fd;
 	bool v4, wildcard;
+	bool both; /* IPv6, and IPv4 as mapped */
 };
 
 struct incoming {
@@ -177,8 +179,14 @@ void udp_send_bytes(struct udp *u, const struct udp_addr *to, struct slice bytes
 
 static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
 
-static void take_local(struct udp_addr *a, struct msghdr *m)
+/*
+ * Where it came in, if that is an address of ours alone: to a broadcast or multicast address
+ * anyone can have many answer (RFC 7252 8), and nothing can be sent from it. False: drop it.
+ */
+static bool take_local(struct udp_addr *a, struct msghdr *m)
 {
+	bool ours = true;
+
 	for (struct cmsghdr *h = CMSG_FIRSTHDR(m); h; h = CMSG_NXTHDR(m, h)) {
 		if (h->cmsg_level == IPPROTO_IP && h->cmsg_type == IP_PKTINFO) {
 			struct in_pktinfo v4;
@@ -186,6 +194,8 @@ static void take_local(struct udp_addr *a, struct msghdr *m)
 			memcpy(&v4, CMSG_DATA(h), sizeof(v4));
 			memcpy(a->local, mapped, sizeof(mapped));
 			memcpy(a->local + 12, &v4.ipi_addr, 4);
+			/* the kernel answers a broadcast from another address */
+			ours = v4.ipi_addr.s_addr == v4.ipi_spec_dst.s_addr && a->local[12] < 224;
 			a->has_local = true;
 		} else if (h->cmsg_level == IPPROTO_IPV6 && h->cmsg_type == IPV6_PKTINFO) {
 			struct in6_pktinfo v6;
@@ -193,12 +203,15 @@ static void take_local(struct udp_addr *a, struct msghdr *m)
 			memcpy(&v6, CMSG_DATA(h), sizeof(v6));
 			memcpy(a->local, &v6.ipi6_addr, 16);
 			a->ifindex = v6.ipi6_ifindex;
+			ours = ours && a->local[0] != 0xff;
 			a->has_local = true;
 		}
 	}
+	return ours;
 }
 
-static void take_address(const struct udp *u, unsigned socket, struct incoming *in,
+/* False: sent to more than us. */
+static bool take_address(const struct udp *u, unsigned socket, struct incoming *in,
 			 struct msghdr *m, struct udp_addr *a)
 {
 	*a = (struct udp_addr){ .socket = (uint8_t)socket };
@@ -211,17 +224,7 @@ static void take_address(const struct udp *u, unsigned socket, struct incoming *
 		a->port = ntohs(in->from.v6.sin6_port);
 		a->scope = in->from.v6.sin6_scope_id;
 	}
-	if (u->sockets[socket].wildcard)
-		take_local(a, m);
-}
-
-static bool multicast(const struct udp_addr *a)
-{
-	if (!a->has_local)
-		return false;
-	if (memcmp(a->local, mapped, sizeof(mapped)) == 0)
-		return a->local[12] >= 224;
-	return a->local[0] == 0xff;
+	return !u->sockets[socket].wildcard || take_local(a, m);
 }
 
 static void hand_over(struct udp *u, unsigned socket, int n,
@@ -231,8 +234,8 @@ static void hand_over(struct udp *u, unsigned socket, int n,
 		struct mmsghdr *h = &u->in_heads[i];
 		struct udp_addr a;
 
-		take_address(u, socket, &u->in[i], &h->msg_hdr, &a);
-		if (!(h->msg_hdr.msg_flags & MSG_TRUNC) && !multicast(&a))
+		if (take_address(u, socket, &u->in[i], &h->msg_hdr, &a) &&
+		    !(h->msg_hdr.msg_flags & MSG_TRUNC))
 			to(u->o.ctx, &a, slice_of(u->in[i].bytes, h->msg_len));
 	}
 }
@@ -262,6 +265,23 @@ void udp_io(struct udp *u)
 
 /* ---- sockets ---- */
 
+unsigned udp_routes(const struct udp *u, const struct udp_addr *a, uint8_t out[COAP_LISTEN_MAX])
+{
+	bool v4 = memcmp(a->ip, mapped, sizeof(mapped)) == 0;
+	unsigned n = 0;
+
+	/* one bound to an address may not reach everybody */
+	for (unsigned bound = 0; bound < 2; bound++)
+		for (unsigned i = 0; i < u->n; i++) {
+			const struct udp_socket *s = &u->sockets[i];
+
+			if (s->wildcard == !bound &&
+			    (s->v4 == v4 || (v4 && s->both && s->wildcard)))
+				out[n++] = (uint8_t)i;
+		}
+	return n;
+}
+
 static bool has_v4(const struct udp_options *o, uint16_t port)
 {
 	for (unsigned i = 0; i < o->n; i++)
@@ -289,8 +309,7 @@ static bool all_zero(const uint8_t *p, size_t n)
 	return n == 0;
 }
 
-static int set_options(const struct udp_options *o, const struct listen_addr *l,
-		       const struct udp_socket *s)
+static int set_options(const struct udp_socket *s)
 {
 	if (s->v4) {
 		/* another program's membership must not bring its datagrams here */
@@ -298,7 +317,9 @@ static int set_options(const struct udp_options *o, const struct listen_addr *l,
 		return s->wildcard ? set(s->fd, IPPROTO_IP, IP_PKTINFO, 1) : 0;
 	}
 	(void)set(s->fd, IPPROTO_IPV6, IPV6_MULTICAST_ALL, 0);
-	if (set(s->fd, IPPROTO_IPV6, IPV6_V6ONLY, has_v4(o, l->port)) != 0)
+	if (set(s->fd, IPPROTO_IPV6, IPV6_V6ONLY, !s->both) != 0)
+		return -1;
+	if (s->wildcard && s->both && set(s->fd, IPPROTO_IP, IP_PKTINFO, 1) != 0)
 		return -1;
 	return s->wildcard ? set(s->fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1) : 0;
 }
@@ -311,6 +332,7 @@ static int socket_open(struct udp *u, const struct listen_addr *l, struct err *e
 	socklen_t n;
 
 	s->v4 = l->v4;
+	s->both = !l->v4 && !has_v4(&u->o, l->port);
 	s->wildcard = l->v4 ? all_zero(l->ip + 12, 4) : all_zero(l->ip, 16);
 	s->fd = socket(l->v4 ? AF_INET : AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (s->fd < 0)
@@ -320,7 +342,7 @@ static int socket_open(struct udp *u, const struct listen_addr *l, struct err *e
 	n = put_address(u, &a, &bound);
 	set_buffers(s->fd);
 	/* no SO_REUSEADDR: on UDP it lets a second daemon take the port in silence */
-	if (set_options(&u->o, l, s) != 0 || bind(s->fd, &bound.any, n) != 0)
+	if (set_options(s) != 0 || bind(s->fd, &bound.any, n) != 0)
 		return err_set(e, ERR_IO, "coap %s: %s", l->text, strerror(errno));
 	return 0;
 }

@@ -44,6 +44,7 @@ int front_new(const struct front_options *o, struct front **out, struct err *e)
 	f->gather = &f->batches[0];
 	f->flight = &f->batches[1];
 	pending_init(f);
+	sent_init(f);
 	if (o->sessions_max == 0 || o->grants_max == 0 || o->objects_max == 0) {
 		err_set(e, ERR_INVALID, "front: a limit is 0");
 		goto fail;
@@ -71,6 +72,7 @@ void front_free(struct front *f)
 	if (f->grants.slots)
 		grants_free(f);
 	sessions_free(f);
+	sent_free(f);
 	channel_free(f->ch);
 	buf_free(&f->batches[0].entries);
 	buf_free(&f->batches[1].entries);
@@ -89,7 +91,8 @@ bool front_ready(const struct front *f)
 
 bool front_idle(const struct front *f)
 {
-	return f->dead || (!f->in_flight && f->gather->count == 0 && !channel_want_write(f->ch));
+	return f->dead || (!f->in_flight && f->gather->count == 0 && f->n_sent == 0 &&
+			   !channel_want_write(f->ch));
 }
 
 const struct front_stats *front_stats(const struct front *f)
@@ -228,7 +231,7 @@ static void answer_none(struct front *f, struct batch *b)
 static bool batch_waits(const struct front *f)
 {
 	return f->ready && !f->dead && !f->in_flight &&
-	       (f->gather->count > 0 || sessions_closing(f));
+	       (f->gather->count > 0 || f->n_sent > 0 || sessions_closing(f));
 }
 
 static void batch_send(struct front *f)
@@ -239,6 +242,7 @@ static void batch_send(struct front *f)
 
 	if (leaves->count == 0)
 		sessions_say_closed(f);
+	sent_say(f, IPC_BATCH_MAX);
 	leaves->number = ++f->next_number;
 	mark = ipc_begin(b, FRAME_BATCH);
 	ipc_put_u32(b, leaves->number);
@@ -251,6 +255,7 @@ static void batch_send(struct front *f)
 	f->stats.batches++;
 	uploads_open_waiting(f);
 	sessions_say_closed(f);
+	sent_say(f, SENT_AHEAD);
 }
 
 bool front_want_write(const struct front *f)
@@ -387,6 +392,7 @@ static const struct {
 	{ FRAME_UPLOAD_DONE, upload_done },
 	{ FRAME_PING, on_ping },
 	{ FRAME_READY, on_ready },
+	{ FRAME_SEND, send_received },
 };
 
 static int on_frame(struct front *f, enum frame_type t, struct slice body, struct err *e)
@@ -415,6 +421,7 @@ static void core_gone(struct front *f)
 	answer_none(f, f->flight);
 	answer_none(f, f->gather);
 	uploads_core_gone(f);
+	sent_free(f);
 }
 
 int front_io(struct front *f, struct err *e)

@@ -46,6 +46,9 @@ typedef void (*front_drop)(void *ctx, uint64_t session);
 uint64_t front_session_open(struct front *f, const struct evidence *ev, front_drop drop, void *ctx);
 void front_session_close(struct front *f, uint64_t session);
 bool front_session_alive(const struct front *f, uint64_t session);
+/* The ctx of a living session that was opened with this drop, which tells whose it is; or NULL. */
+void *front_session_ctx(struct front *f, uint64_t session, front_drop drop);
+void front_session_touch(struct front *f, uint64_t session); /* it is in use */
 
 /* ---- requests ---- */
 /* rs and its body are valid during the call only. rs NULL: the core went away, answer 5.03/503. */
@@ -88,6 +91,12 @@ void front_on_notify(struct front *f, front_notify cb, void *ctx);
 /* WITHDRAW: an object may be served no more (HTTP bodies under way are cut). */
 typedef void (*front_withdraw)(void *ctx, const struct digest *d);
 void front_on_withdraw(struct front *f, front_withdraw cb, void *ctx);
+
+/* ---- calls to devices: SEND frames ---- */
+typedef void (*front_send)(void *ctx, const struct ipc_send *s); /* s during the call only */
+void front_on_send(struct front *f, front_send cb, void *ctx);
+/* What became of one: copied, rides with a batch soon. IPC_SENDS_MAX wait, more are lost. */
+void front_sent(struct front *f, const struct ipc_sent *s);
 
 /* ---- uploads ---- */
 /* credit: how many more chunks may be sent. */

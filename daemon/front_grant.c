@@ -372,7 +372,7 @@ int grant_received(struct front *f, const struct ipc_grant *m, int fd, struct er
 	if (!o)
 		return fd < 0 ? err_set(e, ERR_NOT_FOUND, "a grant names an object not held") : -1;
 	if (m->session && !owner)
-		return 0; /* the session ended meanwhile */
+		return 0; /* for calls to devices alone, or the session ended meanwhile */
 	me = grant_find(g, m->session, hash, path);
 	if (me == NIL)
 		me = grant_new(f, m->session, hash, path, owner, o);

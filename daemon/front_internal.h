@@ -105,6 +105,12 @@ struct upload_slot {
 	void *ctx;
 };
 
+struct sent_entry { /* encoded, waits for room in a batch */
+	struct sent_entry *next;
+	size_t n;
+	uint8_t bytes[];
+};
+
 struct front {
 	struct front_options o;
 	struct channel *ch;
@@ -123,6 +129,10 @@ struct front {
 	void *notify_ctx;
 	front_withdraw withdraw;
 	void *withdraw_ctx;
+	front_send send;
+	void *send_ctx;
+	struct sent_entry *sent, **sent_end; /* oldest first */
+	unsigned n_sent;
 	struct front_stats stats;
 };
 
@@ -143,6 +153,13 @@ void grants_free(struct front *f);
 int grant_received(struct front *f, const struct ipc_grant *g, int fd, struct err *e);
 void grants_of_session_end(struct front *f, struct session *s);
 void object_withdraw(struct front *f, const struct digest *d);
+
+/* front_send.c */
+#define SENT_AHEAD 64u /* results that ride ahead of a batch's requests; behind them what fits */
+void sent_init(struct front *f);
+void sent_free(struct front *f);
+void sent_say(struct front *f, unsigned limit); /* into the batch that gathers */
+int send_received(struct front *f, struct slice body, struct err *e);
 
 /* front_upload.c */
 void uploads_open_waiting(struct front *f); /* their sessions were announced */

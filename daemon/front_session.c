@@ -221,6 +221,21 @@ bool front_session_alive(const struct front *f, uint64_t session)
 	return session_get((struct front *)(uintptr_t)f, session) != NULL;
 }
 
+void *front_session_ctx(struct front *f, uint64_t session, front_drop drop)
+{
+	struct session *s = session_get(f, session);
+
+	return s && s->drop == drop ? s->ctx : NULL;
+}
+
+void front_session_touch(struct front *f, uint64_t session)
+{
+	struct session *s = session_get(f, session);
+
+	if (s)
+		session_touch(f, s);
+}
+
 /* Caller made sure of room for one entry. */
 void session_announce(struct front *f, struct session *s, uint64_t handle)
 {

@@ -250,6 +250,14 @@ uint8_t coap_code_of(uint16_t status, enum method m)
 	return COAP(5, 0);
 }
 
+uint16_t http_status_of(uint8_t code)
+{
+	for (size_t i = 0; i < COUNT(codes); i++)
+		if (codes[i].code == code)
+			return codes[i].status;
+	return code >> 5 == 2 ? 200 : code >> 5 == 4 ? 400 : 500;
+}
+
 uint16_t status_of_err(enum err_code code)
 {
 	for (size_t i = 0; i < COUNT(statuses); i++)

@@ -133,6 +133,8 @@ struct response {
  * (RFC 8075 section 7, RFC 7252 section 5.9).
  */
 uint8_t coap_code_of(uint16_t status, enum method m);
+/* The reverse, for an answer's code: 200 to 599; of an unknown one its class counts. */
+uint16_t http_status_of(uint8_t code);
 uint16_t status_of_err(enum err_code code);
 const char *status_phrase(uint16_t status);
 const char *method_name(enum method m);

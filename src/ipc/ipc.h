@@ -85,13 +85,13 @@ struct ipc_send {
 	uint64_t session;		/* 0: none */
 	uint8_t ip[16];
 	uint16_t port;			/* 0: no address */
-	char identity[IDENTITY_MAX + 1];	/* PSK identity for DTLS; "": plain CoAP */
+	char identity[IDENTITY_MAX + 1]; /* PSK identity for DTLS; "": plain CoAP */
 	enum method method;
 	char path[PATH_MAX_LEN + 1];	/* "/fettle/offer" */
 	char query[64];			/* "update=7", or "" */
 	enum media content_format, accept;	/* MEDIA_NONE: not said */
 	struct slice body;		/* at most IPC_SEND_BODY_MAX; or: */
-	bool has_object;		/* an object granted to IPC_SESSION_SEND before: by Block1 */
+	bool has_object;		/* one granted to IPC_SESSION_SEND before: by Block1 */
 	struct digest object;
 	uint64_t offset;		/* of the object: where to begin, a multiple of 1024 */
 };
@@ -100,7 +100,7 @@ struct ipc_sent {
 	uint16_t status;		/* HTTP's numbers, or 0 */
 	uint64_t offset;		/* of an object: how much was acknowledged */
 	enum media media;
-	struct slice body;		/* at most IPC_SENT_BODY_MAX; longer answers are cut off as 413 */
+	struct slice body;		/* at most IPC_SENT_BODY_MAX; a longer one is none: 413 */
 };
 
 struct ipc_entry {

@@ -91,6 +91,15 @@ static bool request(struct fake_core *k, const struct request *rq, struct buf *r
 	return true;
 }
 
+static void result(struct fake_core *k, const struct ipc_sent *s)
+{
+	k->n_sent++;
+	k->sent = *s;
+	if (s->body.n)
+		memcpy(k->sent_body, s->body.p, s->body.n);
+	k->sent.body.p = k->sent_body;
+}
+
 static int batch(struct fake_core *k, struct slice body)
 {
 	struct rd r = rd_init(body);
@@ -109,6 +118,8 @@ static int batch(struct fake_core *k, struct slice body)
 		} else if (entry.type == ENTRY_CLOSED) {
 			k->closed++;
 			k->last_closed = entry.session;
+		} else if (entry.type == ENTRY_SENT) {
+			result(k, &entry.sent);
 		} else {
 			n += request(k, &entry.request, &replies);
 		}
@@ -214,6 +225,12 @@ void fake_core_notify(struct fake_core *k, const char *path)
 
 	buf_add_str(b, path);
 	ipc_end(b, mark);
+	flush(k);
+}
+
+void fake_core_send(struct fake_core *k, const struct ipc_send *s)
+{
+	ipc_put_send(channel_out(k->ch), s);
 	flush(k);
 }
 

@@ -25,6 +25,9 @@ struct fake_core {
 	size_t last_body_n;
 	uint32_t held[4];
 	unsigned n_held;
+	unsigned n_sent; /* results of calls to devices; the last of them: */
+	struct ipc_sent sent;
+	uint8_t sent_body[IPC_SENT_BODY_MAX];
 };
 
 /* Makes the pair; *front_fd is the front's end. READY is said when ready. */
@@ -39,6 +42,7 @@ void fake_core_grant(struct fake_core *k, uint64_t session, const char *path,
 void fake_core_drop(struct fake_core *k, uint64_t session);
 void fake_core_withdraw(struct fake_core *k, const struct digest *d);
 void fake_core_notify(struct fake_core *k, const char *path);
+void fake_core_send(struct fake_core *k, const struct ipc_send *s);
 void fake_core_ping(struct fake_core *k);
 void fake_core_credit(struct fake_core *k, uint32_t upload, unsigned chunks, uint64_t stored);
 void fake_core_done(struct fake_core *k, uint32_t upload, uint16_t status);
