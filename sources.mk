@@ -149,6 +149,7 @@ libfettle_la_SOURCES = \
 	src/store/store_update.c \
 	src/store/store_upload.c \
 	src/store/store_upload_end.c \
+	src/store/store_work.c \
 	src/tracker/anchor.c \
 	src/tracker/audit.c \
 	src/tracker/cause.c \
@@ -437,6 +438,7 @@ unit_tests = \
 	tests/unit/test_tracker_registry \
 	tests/unit/test_tracker_release \
 	tests/unit/test_tracker_rollout \
+	tests/unit/test_tracker_scale \
 	tests/unit/test_tracker_state \
 	tests/unit/test_tracker_update
 
@@ -491,6 +493,7 @@ tests_unit_test_tracker_policy_LDADD = $(test_common) $(core_libs)
 tests_unit_test_tracker_registry_LDADD = $(test_common) $(core_libs)
 tests_unit_test_tracker_release_LDADD = $(test_common) $(core_libs)
 tests_unit_test_tracker_rollout_LDADD = $(test_common) $(core_libs)
+tests_unit_test_tracker_scale_LDADD = $(test_common) $(core_libs)
 tests_unit_test_tracker_state_LDADD = $(test_common) $(core_libs)
 tests_unit_test_tracker_update_LDADD = $(test_common) $(core_libs)
 
@@ -536,12 +539,14 @@ tests_fuzz_fuzz_text_LDADD = $(fuzz_common) $(core_libs)
 
 bench_programs = \
 	bench/bench_fleet \
+	bench/bench_pass \
 	bench/bench_store \
 	bench/coap_load \
 	bench/dtls_load \
 	bench/udp_echo
 
 bench_bench_fleet_LDADD = $(core_libs)
+bench_bench_pass_LDADD = $(core_libs)
 bench_bench_store_LDADD = $(core_libs)
 bench_coap_load_LDADD = $(core_libs)
 bench_dtls_load_LDADD = $(core_libs) $(SSL_LIBS)

@@ -505,6 +505,16 @@ int store_diag_list(struct store *st, int64_t dev, struct arena *a, struct diag 
 /* Its next answer asks for diagnostics, or not; no new version of what is assigned. */
 int store_device_ask_diag(struct store *st, int64_t dev, bool on, struct err *e);
 
+/*
+ * What the prepared statements have done since this was asked last: how often one was run,
+ * the steps of SQLite's machine (they grow with the rows touched), the rows stepped over in
+ * scans of whole tables, and sorts.
+ */
+struct store_work {
+	int64_t statements, steps, scanned, sorts;
+};
+void store_work_take(struct store *st, struct store_work *out);
+
 /* Offline and background care. */
 int store_quick_check(struct store *st, struct err *e);
 /* SHA-256 for the store's own hashing comes from its caller, so that rank 1 folders stay apart. */
