@@ -173,8 +173,12 @@ libfettle_la_SOURCES = \
 	src/tracker/policy.c \
 	src/tracker/policy.h \
 	src/tracker/policy_doc.c \
+	src/tracker/policy_parts.c \
+	src/tracker/policy_parts.h \
+	src/tracker/policy_rules.c \
 	src/tracker/registry.c \
 	src/tracker/release.c \
+	src/tracker/release_judge.c \
 	src/tracker/release_verbs.c \
 	src/tracker/report.c \
 	src/tracker/rollout.c \
@@ -186,6 +190,7 @@ libfettle_la_SOURCES = \
 	src/tracker/trust.c \
 	src/tracker/update.c \
 	src/tracker/urgency.c \
+	src/tracker/urgency.h \
 	src/tracker/why.c \
 	src/tracker/window.h
 

@@ -55,6 +55,15 @@ CREATE INDEX outages_upd ON outages (upd, dev);
 CREATE INDEX outages_walk ON outages (upd, dev) WHERE walked >= 0;
 CREATE INDEX outages_untold ON outages (upd, until) WHERE told = 0;
 
+-- Goods ---------------------------------------------------------------------
+
+-- The urgency class a manifest names itself; SUIT says it by update-priority.
+ALTER TABLE manifests ADD COLUMN urgency TEXT NOT NULL DEFAULT '';
+-- What a device class had before: its SUIT class id, else vendor and model.
+CREATE INDEX releases_class ON releases (vendor_id, class_id, sequence)
+	WHERE class_id IS NOT NULL;
+CREATE INDEX releases_model ON releases (vendor_id, model, sequence) WHERE class_id IS NULL;
+
 -- Rollouts ------------------------------------------------------------------
 
 ALTER TABLE rollouts ADD COLUMN per_minute INTEGER NOT NULL DEFAULT 0 CHECK (per_minute >= 0);

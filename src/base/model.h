@@ -128,6 +128,7 @@ struct manifest {
 	char text[REASON_TEXT];
 	bool has_priority;
 	int64_t priority;
+	char urgency[16];		/* the class it names itself, "" none (not SUIT) */
 	int64_t use_before;		/* epoch ms, 0 none */
 	int64_t not_before;
 	int64_t anchor;			/* the anchor that verified it */

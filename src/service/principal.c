@@ -202,7 +202,7 @@ int principal_by_path(struct call *c, struct slice id, bool registering, struct 
 	int rc = store_device_get(c->tk.st, name, &d, e);
 	if (rc < 0)
 		return -1;
-	if (rc == 0 && registering && c->tk.policy->first_contact_plain)
+	if (rc == 0 && registering && c->tk.policy->first_contact != FIRST_REFUSE)
 		return become_newcomer(c, name);
 	if (rc == 0 || d.auth != AUTH_NONE || d.disabled)
 		return refuse(e);

@@ -20,7 +20,7 @@
 #define MANIFEST_COLUMNS \
 	"id, digest, identity, size, format, vendor_id, class_id, manufacturer, model, version, " \
 	"sequence, uri, text, priority, use_before, not_before, anchor, alg, verified, created, " \
-	"made_by"
+	"made_by, urgency"
 #define RELEASE_COLUMNS \
 	"r.id, r.name, r.manifest, r.state, r.complete, r.published, r.vendor_id, r.class_id, " \
 	"r.manufacturer, r.model, r.version, r.sequence, r.urgency, r.urgency_by, r.outage_s, " \

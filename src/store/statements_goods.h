@@ -58,8 +58,8 @@ X(UPLOAD_TOTAL, IMAGES,
 X(MANIFEST_ADD, MAIN,
   "INSERT INTO manifests (digest, identity, size, format, vendor_id, class_id, manufacturer, "
   "model, version, sequence, uri, text, priority, use_before, not_before, anchor, alg, verified, "
-  "created, made_by) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, "
-  "$16, $17, $18, $19, $20)")
+  "created, made_by, urgency) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, "
+  "$14, $15, $16, $17, $18, $19, $20, $21)")
 X(MANIFEST_GET, MAIN, "SELECT " MANIFEST_COLUMNS " FROM manifests WHERE digest = $1")
 X(MANIFEST_BY_IDENTITY, MAIN,
   "SELECT " MANIFEST_COLUMNS " FROM manifests WHERE identity = $1 ORDER BY id DESC LIMIT 1")
@@ -98,6 +98,13 @@ X(RELEASE_LIST, MAIN,
   "SELECT " RELEASE_COLUMNS " FROM releases r WHERE r.id > $1 ORDER BY r.id LIMIT $2")
 X(RELEASE_BY_MANIFEST, MAIN,
   "SELECT " RELEASE_COLUMNS " FROM releases r WHERE r.manifest = $1 ORDER BY r.id DESC LIMIT 1")
+X(RELEASE_BEFORE_OF_CLASS, MAIN,
+  "SELECT " RELEASE_COLUMNS " FROM releases r WHERE r.vendor_id = $1 AND r.class_id = $2 "
+  "AND r.sequence < $3 AND r.approved > 0 ORDER BY r.sequence DESC, r.id DESC LIMIT 1")
+X(RELEASE_BEFORE_OF_MODEL, MAIN,
+  "SELECT " RELEASE_COLUMNS " FROM releases r WHERE r.vendor_id = $1 AND r.class_id IS NULL "
+  "AND r.model = $2 AND r.sequence < $3 AND r.approved > 0 "
+  "ORDER BY r.sequence DESC, r.id DESC LIMIT 1")
 X(RELEASE_BY_ANCHOR, MAIN,
   "SELECT " RELEASE_COLUMNS " FROM manifests m JOIN releases r ON r.manifest = m.digest "
   "WHERE m.anchor = $1 AND r.id > $2 ORDER BY r.id LIMIT $3")

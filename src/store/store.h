@@ -228,6 +228,9 @@ int store_release_list(struct store *st, int64_t after, int limit, struct releas
 		       struct err *e);
 int store_release_by_manifest(struct store *st, const struct digest *manifest, struct release *out,
 			      struct err *e);
+/* What was approved for m's vendor and class id (without one, its model) below m's sequence. */
+int store_release_before(struct store *st, const struct manifest *m, struct release *out,
+			 struct err *e);
 int store_release_by_anchor(struct store *st, int64_t anchor, int64_t after, int limit,
 			    struct release *out, struct err *e);
 /* Releases not withdrawn that name this image. */

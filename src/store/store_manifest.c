@@ -27,6 +27,7 @@ static void manifest_read(struct sql *q, struct manifest *m)
 	m->verified = sql_get_int(q);
 	m->created = sql_get_int(q);
 	sql_get_text(q, m->by, sizeof(m->by));
+	sql_get_text(q, m->urgency, sizeof(m->urgency));
 }
 
 static int manifest_insert(struct store *st, const struct manifest *m, int64_t *id, struct err *e)
@@ -54,6 +55,7 @@ static int manifest_insert(struct store *st, const struct manifest *m, int64_t *
 	sql_int(&q, m->verified);
 	sql_int(&q, m->created);
 	sql_text(&q, m->by);
+	sql_text(&q, m->urgency);
 	return sql_insert(&q, id);
 }
 

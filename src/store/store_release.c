@@ -114,6 +114,22 @@ int store_release_by_manifest(struct store *st, const struct digest *manifest, s
 	return STORE_ONE(&q, out, release_read);
 }
 
+int store_release_before(struct store *st, const struct manifest *m, struct release *out,
+			 struct err *e)
+{
+	struct sql q;
+
+	sql_begin(&q, st,
+		  m->class_id.set ? STMT_RELEASE_BEFORE_OF_CLASS : STMT_RELEASE_BEFORE_OF_MODEL, e);
+	sql_uuid(&q, &m->vendor_id);
+	if (m->class_id.set)
+		sql_uuid(&q, &m->class_id);
+	else
+		sql_text(&q, m->model);
+	sql_u64(&q, m->sequence);
+	return STORE_ONE(&q, out, release_read);
+}
+
 int store_release_by_anchor(struct store *st, int64_t anchor, int64_t after, int limit,
 			    struct release *out, struct err *e)
 {

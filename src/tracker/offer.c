@@ -220,7 +220,8 @@ static int preempt(struct ask *q, struct offer *out, struct err *e)
 	const char *name;
 
 	if (!next || !q->may_write || running->urgency == URGENCY_CRITICAL ||
-	    next->urgency != URGENCY_CRITICAL || next->state != UPDATE_PLANNED ||
+	    next->urgency != URGENCY_CRITICAL ||
+	    !q->tk->policy->strategy[URGENCY_CRITICAL].preempt || next->state != UPDATE_PLANNED ||
 	    !before_installing(running->state))
 		return 0;
 	if (gates_load(&g, e) < 0 || gates_load(&r, e) < 0)

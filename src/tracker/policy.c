@@ -2,6 +2,9 @@
 /* SPDX-FileCopyrightText: The Fettle authors */
 #include "tracker/policy.h"
 
+#include <string.h>
+#include <strings.h>
+
 #define MINUTE 60
 #define HOUR (60 * MINUTE)
 #define DAY (24 * HOUR)
@@ -10,7 +13,7 @@
 static const struct policy defaults = {
 	.strategy = {
 		[URGENCY_CRITICAL] = {
-			.window_until_deadline = true, .deadline_s = 4 * HOUR,
+			.window_until_deadline = true, .deadline_s = 4 * HOUR, .preempt = true,
 			.defer_max_s = 15 * MINUTE, .defer_count = 2,
 			.retries = 5, .backoff_min_s = 5 * MINUTE, .backoff_max_s = HOUR,
 			.contact_interval_s = 5 * MINUTE,
@@ -44,6 +47,8 @@ static const struct policy defaults = {
 	.download_slack_s = HOUR,
 	.install_expected_s = 10 * MINUTE,
 	.default_urgency = URGENCY_NORMAL,
+	.priority_max = { [URGENCY_CRITICAL] = -1, [URGENCY_HIGH] = 99, [URGENCY_NORMAL] = 199 },
+	.approve_above = -1,
 };
 
 void policy_defaults(struct policy *p)
@@ -135,4 +140,56 @@ int64_t policy_spread_s(int64_t interval_s, int64_t dev, int64_t wall_ms)
 		return interval_s > 0 ? interval_s : 1;
 	uint64_t r = mix((uint64_t)dev * 0x9e3779b97f4a7c15u + (uint64_t)(wall_ms / 1000));
 	return interval_s - (int64_t)(r % ((uint64_t)quarter + 1));
+}
+
+static bool names_class(const struct policy_class *c, const struct uuid *class_id,
+			const char *model)
+{
+	char text[UUID_TEXT];
+
+	if (model[0] != '\0' && strcmp(c->class_name, model) == 0)
+		return true;
+	if (!class_id->set)
+		return false;
+	uuid_text(text, class_id);
+	return strcasecmp(c->class_name, text) == 0;
+}
+
+const struct policy_class *policy_class_of(const struct policy *p, const struct uuid *class_id,
+					   const char *model)
+{
+	for (int i = 0; i < p->n_classes; i++)
+		if (names_class(&p->classes[i], class_id, model))
+			return &p->classes[i];
+	return NULL;
+}
+
+int64_t policy_contact_s(const struct policy *p, const struct device *d)
+{
+	if (d->contact_interval_s > 0)
+		return d->contact_interval_s;
+	const struct policy_class *c = policy_class_of(p, &d->class_id, d->model);
+	return c && c->contact_interval_s > 0 ? c->contact_interval_s : p->contact_interval_s;
+}
+
+bool policy_wants_approver(const struct policy *p, int64_t devices)
+{
+	return p->approve_above >= 0 && devices > p->approve_above;
+}
+
+int policy_check_approver(enum role role, const char *who, const char *by, struct err *e)
+{
+	if (role != ROLE_APPROVER && role != ROLE_ADMIN)
+		return err_set(e, ERR_FORBIDDEN, "an approver has to agree to it");
+	if (strcmp(who, by) == 0)
+		return err_set(e, ERR_FORBIDDEN, "somebody other than %s has to agree to it", by);
+	return 0;
+}
+
+bool policy_approves_key(const struct policy *p, const struct digest *key_id)
+{
+	for (int i = 0; i < p->n_auto_approve; i++)
+		if (digest_eq(&p->auto_approve[i], key_id))
+			return true;
+	return false;
 }

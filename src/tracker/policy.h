@@ -13,6 +13,40 @@
 /* No duration in a policy is longer: ten years, so that sums of a few stay far from overflow. */
 #define POLICY_SECONDS_MAX (10ll * 365 * 86400)
 
+/* Bounds of what a policy holds. */
+#define POLICY_RULES_MAX 32
+#define POLICY_WORDS_MAX 8
+#define POLICY_WORD_TEXT 32
+#define POLICY_CLASSES_MAX 32
+#define POLICY_KEYS_MAX 8
+
+/* How a version differs from the one approved before it, by its first three numbers. */
+enum version_step { NO_STEP, FIRST_STEP, MAJOR_STEP, MINOR_STEP, PATCH_STEP, STEP_WORDS };
+
+/* All that a rule names must hold; what is "", 0 or NO_STEP it does not name. */
+struct policy_rule {
+	char name[NAME_TEXT];
+	char vendor[NAME_TEXT];		/* domain or UUID */
+	char class_name[NAME_TEXT];	/* SUIT class id, or model */
+	char component[NAME_TEXT];	/* of an image the manifest has */
+	enum version_step step;
+	/* one of them stands in the manifest's text, as a word of its own, in either case */
+	char words[POLICY_WORDS_MAX][POLICY_WORD_TEXT];
+	int n_words;
+	bool any_cve;			/* a CVE id, whichever */
+	enum urgency urgency;
+};
+
+/* What devices of a class have where neither an operator nor they themselves said otherwise. */
+struct policy_class {
+	char class_name[NAME_TEXT];	/* SUIT class id, or model */
+	enum mode mode;			/* MODE_UNSET: no default */
+	int64_t contact_interval_s;	/* 0: no default */
+};
+
+/* Of a device nobody enrolled, on a plain listener. */
+enum first_contact { FIRST_REFUSE, FIRST_HOLD, FIRST_ACCEPT };
+
 /*
  * Class strategies (behaviour.md 3). Pure values; defaults compiled in, changed by policy
  * documents.
@@ -20,13 +54,16 @@
 struct strategy {
 	bool window_until_deadline;	/* windows hold only until the deadline */
 	bool window_download;		/* windows govern downloading, too, not only installing */
+	bool window_downloads;		/* windows govern downloading too, not installing alone */
 	bool idle_only;
+	bool preempt;			/* may stop downloads of lower classes; critical alone */
 	int64_t deadline_s;		/* 0 none */
 	int64_t defer_max_s;
 	int defer_count;		/* -1 any */
 	int retries;
 	int64_t backoff_min_s, backoff_max_s;
 	int64_t contact_interval_s;	/* while an update waits */
+	int64_t outage_s;		/* expected where the release does not say; 0: not known */
 };
 
 struct policy {
@@ -39,16 +76,39 @@ struct policy {
 	int64_t download_slack_s;
 	int64_t install_expected_s;	/* what installing is taken to need of a window, default 600 */
 	bool allow_external;		/* releases whose images are elsewhere */
-	bool first_contact_plain;	/* a plain listener may enrol as auth none */
+	enum first_contact first_contact;
 	enum urgency default_urgency;
+	/* highest update-priority of critical, high and normal; above: low */
+	int64_t priority_max[URGENCY_LOW];
+	struct policy_rule rules[POLICY_RULES_MAX];	/* the first that holds decides */
+	int n_rules;
+	struct policy_class classes[POLICY_CLASSES_MAX];	/* the first that fits */
+	int n_classes;
+	/* releases verified by one of these keys are approved without a person */
+	struct digest auto_approve[POLICY_KEYS_MAX];
+	int n_auto_approve;
+	int64_t approve_above;		/* rollouts to more devices wait for an approver; -1: none do */
+	bool release_approver;		/* releases need an approver who did not hand them in */
 };
 
 void policy_defaults(struct policy *p);
 /* The "settings" policy document over the defaults: unknown members are errors. */
 int policy_apply(struct policy *p, const struct doc *d, struct err *e);
 int policy_write(const struct policy *p, struct arena *a, struct doc *out);
-/* Urgency by SUIT update-priority: < 0 critical, 0-99 high, 100-199 normal, >= 200 low. */
-enum urgency urgency_of_priority(int64_t priority);
+/* The defaults of this device's class, NULL when there are none. */
+const struct policy_class *policy_class_of(const struct policy *p, const struct uuid *class_id,
+					   const char *model);
+/* How often this device comes while nothing waits: its own, its class's, everyone's. */
+int64_t policy_contact_s(const struct policy *p, const struct device *d);
+/* Must somebody else agree before a rollout to so many devices may start? */
+bool policy_wants_approver(const struct policy *p, int64_t devices);
+/*
+ * May who (a name as audit knows it) agree to what by asked for? 0, or -1 ERR_FORBIDDEN.
+ * Admins and approvers may, but never to what they asked for themselves.
+ */
+int policy_check_approver(enum role role, const char *who, const char *by, struct err *e);
+/* Was it verified by a key whose releases need no person? */
+bool policy_approves_key(const struct policy *p, const struct digest *key_id);
 /* ms until attempt n+1, doubled each time, capped. */
 int64_t policy_backoff_ms(const struct strategy *s, int attempt);
 /* How long an update may stay in a state, ms; size is the sum of its images. 0: no timeout. */

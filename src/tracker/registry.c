@@ -208,8 +208,7 @@ int registry_components(struct tracker *tk, const struct device *d, const struct
 
 int64_t registry_ask_again(const struct tracker *tk, const struct device *d, const struct update *u)
 {
-	int64_t interval =
-		d->contact_interval_s > 0 ? d->contact_interval_s : tk->policy->contact_interval_s;
+	int64_t interval = policy_contact_s(tk->policy, d);
 
 	if (u && tk->policy->strategy[u->urgency].contact_interval_s < interval)
 		interval = tk->policy->strategy[u->urgency].contact_interval_s;

@@ -5,6 +5,7 @@
 
 #include "base/text.h"
 #include "tracker/internal.h"
+#include "tracker/urgency.h"
 
 /*
  * The order matters: nothing inside the manifest is looked at before a signature
@@ -190,16 +191,21 @@ static int choose_name(struct tracker *tk, const struct manifest *m, const char 
 	return found > 0 ? err_set(e, ERR_CONFLICT, "there is a release called %s", dst) : found;
 }
 
-static void judge_urgency(const struct tracker *tk, const struct manifest *m, struct release *r)
+static int judge_urgency(struct tracker *tk, const struct manifest *m, struct release *r,
+			 struct err *e)
 {
-	if (m->has_priority) {
-		r->urgency = urgency_of_priority(m->priority);
-		text_format(r->urgency_by, sizeof(r->urgency_by), "update-priority %" PRId64,
-			    m->priority);
-	} else {
-		r->urgency = tk->policy->default_urgency;
-		text_copy(r->urgency_by, sizeof(r->urgency_by), "default");
-	}
+	struct urgency_verdict *v = arena_alloc(tk->a, sizeof(*v));
+	struct manifest_image images[IMAGES_MAX];
+	struct slice bytes;
+
+	if (!v)
+		return err_set(e, ERR_NO_MEMORY, "no memory for the urgency");
+	int n = store_manifest_images(tk->st, &m->digest, images, IMAGES_MAX, e);
+	if (n < 0 || store_manifest_bytes(tk->st, &m->digest, tk->a, &bytes, e) <= 0 ||
+	    release_judge(tk, tk->policy, m, images, n, bytes, v, e) < 0)
+		return -1;
+	r->urgency = v->urgency;
+	return text_copy(r->urgency_by, sizeof(r->urgency_by), v->by);
 }
 
 int release_add(struct tracker *tk, const struct digest *manifest, const char *name,
@@ -227,7 +233,8 @@ int release_add(struct tracker *tk, const struct digest *manifest, const char *n
 	text_copy(r.model, sizeof(r.model), m.model);
 	text_copy(r.version, sizeof(r.version), m.version);
 	cause_copy(r.by, sizeof(r.by), tk->who);
-	judge_urgency(tk, &m, &r);
+	if (judge_urgency(tk, &m, &r, e) < 0)
+		return -1;
 	int lacking = release_missing(tk, &r, NULL, 0, e);
 	if (lacking < 0)
 		return -1;

@@ -57,6 +57,14 @@ int release_manifest_add(struct tracker *tk, struct slice bytes, struct manifest
 			 struct err *e);
 int release_add(struct tracker *tk, const struct digest *manifest, const char *name,
 		struct release *out, struct err *e);
+/*
+ * Which urgency class p gives a release of this manifest, and what was tried for it
+ * (tracker/urgency.h). Nothing is written.
+ */
+struct urgency_verdict;
+int release_judge(struct tracker *tk, const struct policy *p, const struct manifest *m,
+		  const struct manifest_image *images, int n_images, struct slice bytes,
+		  struct urgency_verdict *out, struct err *e);
 /* complete and verifiable, else ERR_CONFLICT */
 int release_approve(struct tracker *tk, struct release *r, struct err *e);
 int release_publish(struct tracker *tk, struct release *r, bool on, struct err *e);

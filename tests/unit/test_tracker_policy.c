@@ -48,28 +48,7 @@ START_TEST(test_defaults)
 	ck_assert_int_eq(p.min_rate, 1024);
 	ck_assert_int_eq(p.default_urgency, URGENCY_NORMAL);
 	ck_assert(!p.allow_external);
-	ck_assert(!p.first_contact_plain);
-}
-END_TEST
-
-START_TEST(test_priorities)
-{
-	static const struct {
-		int64_t priority;
-		enum urgency want;
-	} table[] = {
-		{ INT64_MIN, URGENCY_CRITICAL },
-		{ -1, URGENCY_CRITICAL },
-		{ 0, URGENCY_HIGH },
-		{ 99, URGENCY_HIGH },
-		{ 100, URGENCY_NORMAL },
-		{ 199, URGENCY_NORMAL },
-		{ 200, URGENCY_LOW },
-		{ INT64_MAX, URGENCY_LOW },
-	};
-
-	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++)
-		ck_assert_int_eq(urgency_of_priority(table[i].priority), table[i].want);
+	ck_assert_int_eq(p.first_contact, FIRST_REFUSE);
 }
 END_TEST
 
@@ -264,7 +243,6 @@ int main(void)
 
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, test_defaults);
-	tcase_add_test(t, test_priorities);
 	tcase_add_test(t, test_backoff_doubles_to_its_cap);
 	tcase_add_test(t, test_timeouts);
 	tcase_add_test(t, test_spread);
