@@ -87,8 +87,9 @@ struct policy {
 	/* releases verified by one of these keys are approved without a person */
 	struct digest auto_approve[POLICY_KEYS_MAX];
 	int n_auto_approve;
-	int64_t approve_above;		/* rollouts to more devices wait for an approver; -1: none do */
-	bool release_approver;		/* releases need an approver who did not hand them in */
+	/* rollouts to more devices wait for an approver; -1: none do */
+	int64_t approve_above;
+	bool release_approver;		/* so do releases: of one who did not hand them in */
 };
 
 void policy_defaults(struct policy *p);
