@@ -102,6 +102,11 @@ int goods_list(struct call *c, const struct goods *g, struct err *e);
 /* By number or name. */
 int hole_release(struct call *c, unsigned i, struct release *out, struct err *e);
 int release_of_text(struct call *c, const char *text, struct release *out, struct err *e);
+/*
+ * The members of POST /rollouts into s, all but the release, which only the asker's words name;
+ * a standing rollout is kept as the same members without name and release.
+ */
+int rollout_read_spec(const struct doc *body, struct rollout_spec *s, struct err *e);
 void doc_put_update(struct call *c, struct doc *d, const struct update *u);
 int reply_image(struct call *c, uint16_t status, const struct image *i, struct err *e);
 void doc_put_uuid(struct arena *a, struct doc *d, const char *key, const struct uuid *u);

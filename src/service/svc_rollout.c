@@ -205,7 +205,7 @@ static int bound_target(struct call *c, struct rollout_spec *s, struct err *e)
 	return text_copy(s->target, sizeof(s->target), both);
 }
 
-static int read_spec(struct call *c, struct rollout_spec *s, struct err *e)
+int rollout_read_spec(const struct doc *body, struct rollout_spec *s, struct err *e)
 {
 	static const char *const members[] = { "name",	    "release", "target", "budget",
 					       "in_flight", "phases",  NULL };
@@ -213,13 +213,20 @@ static int read_spec(struct call *c, struct rollout_spec *s, struct err *e)
 
 	memset(s, 0, sizeof(*s));
 	s->budget = -1;
-	doc_read_init(&r, c->body, e);
+	doc_read_init(&r, body, e);
 	doc_only(&r, members);
-	doc_need_text(&r, "name", s->name, sizeof(s->name));
+	doc_opt_text(&r, "name", s->name, sizeof(s->name));
 	doc_need_text(&r, "target", s->target, sizeof(s->target));
 	doc_opt_int(&r, "budget", 0, INT32_MAX, &s->budget);
 	doc_opt_int(&r, "in_flight", 0, INT32_MAX, &s->in_flight);
-	if (read_phases(&r, s) != 0 || doc_read_end(&r) != 0)
+	if (read_phases(&r, s) != 0)
+		return -1;
+	return doc_read_end(&r);
+}
+
+static int read_spec(struct call *c, struct rollout_spec *s, struct err *e)
+{
+	if (rollout_read_spec(c->body, s, e) != 0)
 		return -1;
 	return read_release(c, s, e) == 0 ? bound_target(c, s, e) : -1;
 }
