@@ -300,6 +300,7 @@ noinst_LTLIBRARIES += libfettledevice.la
 libfettledevice_la_SOURCES = \
 	device/agent.c \
 	device/agent.h \
+	device/agent_call.c \
 	device/agent_doc.c \
 	device/agent_internal.h \
 	device/agent_reply.c \
@@ -421,6 +422,7 @@ unit_tests = \
 	tests/unit/test_daemon_parts \
 	tests/unit/test_daemon_sandbox \
 	tests/unit/test_device_agent \
+	tests/unit/test_device_call \
 	tests/unit/test_device_minicoap \
 	tests/unit/test_device_parts \
 	tests/unit/test_device_state \
@@ -476,6 +478,7 @@ tests_unit_test_daemon_http_parse_LDADD = $(test_common) $(daemon_libs)
 tests_unit_test_daemon_parts_LDADD = $(test_common) $(daemon_libs)
 tests_unit_test_daemon_sandbox_LDADD = $(test_common) $(daemon_libs)
 tests_unit_test_device_agent_LDADD = $(test_common) $(device_libs)
+tests_unit_test_device_call_LDADD = $(test_common) $(device_libs)
 tests_unit_test_device_minicoap_LDADD = $(test_common) $(device_libs)
 tests_unit_test_device_parts_LDADD = $(test_common) $(device_libs)
 tests_unit_test_device_state_LDADD = $(test_common) $(device_libs)

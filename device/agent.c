@@ -101,6 +101,11 @@ void agent_idle(struct agent *a, int64_t s, int64_t now)
 	if (a->plan->poll_s > 0)
 		s = a->plan->poll_s;
 	a->wake = now + (s > 0 ? s : 1) * 1000;
+	if (a->granted > now && !a->look && a->granted < a->wake)
+		a->wake = a->granted;
+	if (a->look)
+		a->wake = now;
+	a->look = false;
 	agent_go(a, STEP_IDLE);
 }
 
@@ -126,26 +131,32 @@ void agent_fail(struct agent *a, enum failure f, const char *why)
 
 /* ---- what to do next ---- */
 
-void agent_image_done(struct agent *a)
+bool agent_image_right(struct agent *a)
 {
 	struct agent_offer *o = a->offer;
-	const struct agent_image *i = &o->images[o->image];
+	struct agent_image *i = &o->images[o->image];
 	struct err e = { 0 };
 	struct digest d;
 
 	if (a->sink.end(a->sink.ctx, &d, &e) != 0) {
 		agent_fail(a, FAILURE_SPACE, e.text);
-		return;
+		return false;
 	}
 	if ((i->has_size && o->offset != i->size) || !digest_eq(&d, &i->digest)) {
 		a->digests_wrong++;
 		agent_fail(a, FAILURE_DIGEST, "the image's digest or size is not the manifest's");
-		return;
+		return false;
 	}
+	i->whole = true;
 	o->begun = false;
 	o->offset = 0;
 	o->etag.n = 0;
-	if (++o->image < o->n_images)
+	return true;
+}
+
+void agent_image_done(struct agent *a)
+{
+	if (!agent_image_right(a) || ++a->offer->image < a->offer->n_images)
 		return;
 	agent_say(a, "downloaded", 100);
 	agent_go(a, STEP_LOADED);
@@ -178,27 +189,37 @@ uint64_t agent_image_max(const struct agent *a)
 	return a->plan->image_max ? a->plan->image_max : AGENT_IMAGE_MAX;
 }
 
-/* Bring the image to where a request is due; the step changes when all is there. */
-static void fetch(struct agent *a)
+int agent_image_begin(struct agent *a)
 {
 	struct agent_offer *o = a->offer;
 	const struct agent_image *i = &o->images[o->image];
 	struct err e = { 0 };
 
-	if (!o->begun) {
-		if (i->has_size && i->size > agent_image_max(a)) {
-			agent_fail(a, FAILURE_SPACE, "the image is larger than this device takes");
-			return;
-		}
-		if (a->sink.begin(a->sink.ctx, i, &o->offset, &e) != 0) {
-			agent_fail(a, FAILURE_SPACE, e.text);
-			return;
-		}
-		o->begun = true;
+	if (o->begun)
+		return 0;
+	if (i->has_size && i->size > agent_image_max(a)) {
+		agent_fail(a, FAILURE_SPACE, "the image is larger than this device takes");
+		return -1;
 	}
+	if (a->sink.begin(a->sink.ctx, i, &o->offset, &e) != 0) {
+		agent_fail(a, FAILURE_SPACE, e.text);
+		return -1;
+	}
+	o->begun = true;
 	if (i->integrated && o->offset < i->size)
 		agent_feed(a, slice_of(o->manifest.p + i->at + o->offset,
 				       (size_t)(i->size - o->offset)));
+	return a->step == STEP_OVER ? -1 : 0;
+}
+
+/* Bring the image to where a request is due; the step changes when all is there. */
+static void fetch(struct agent *a)
+{
+	const struct agent_offer *o = a->offer;
+	const struct agent_image *i = &o->images[o->image];
+
+	if (agent_image_begin(a) != 0)
+		return;
 	if (a->step == STEP_FETCH && i->has_size && o->offset >= i->size)
 		agent_image_done(a);
 }
@@ -229,13 +250,28 @@ static void confirm(struct agent *a)
 
 static void over(struct agent *a, int64_t now)
 {
-	a->confirm = 0;
+	unsigned enough = a->plan->attempts ? a->plan->attempts : 1;
+
+	a->confirm = a->granted = a->agreed = 0;
 	agent_drop_offer(a);
 	a->deferred = false;
-	if (a->plan->until_done || a->plan->once)
+	a->failed = a->result == RESULT_FAILED ? a->failed + 1 : 0;
+	if ((a->plan->until_done || a->plan->once) &&
+	    (a->result != RESULT_FAILED || a->failed >= enough))
 		agent_go(a, STEP_END);
 	else
 		agent_idle(a, a->ask_s, now);
+}
+
+/* What was pushed is installed when the server says so. */
+static void loaded(struct agent *a, int64_t now)
+{
+	if (a->offer->pushed && !a->offer->apply) {
+		agent_idle(a, a->ask_s, now);
+		return;
+	}
+	agent_say(a, "installing", -1);
+	agent_go(a, STEP_INSTALL);
 }
 
 enum agent_todo agent_next(struct agent *a, int64_t now, int64_t *wake)
@@ -243,6 +279,8 @@ enum agent_todo agent_next(struct agent *a, int64_t now, int64_t *wake)
 	enum agent_step was;
 
 	*wake = a->wake;
+	if (a->began == 0)
+		a->began = now;
 	if (a->step == STEP_END)
 		return TODO_END;
 	if (a->wake > now)
@@ -261,10 +299,10 @@ enum agent_todo agent_next(struct agent *a, int64_t now, int64_t *wake)
 			fetch(a);
 		else if (a->step == STEP_OVER)
 			over(a, now);
-		else if (a->step == STEP_LOADED) {
-			agent_say(a, "installing", -1);
-			agent_go(a, STEP_INSTALL);
-		}
+		else if (a->step == STEP_LOADED)
+			loaded(a, now);
+		if (a->step == STEP_IDLE && a->wake > now)
+			break;
 		/* an image that ended leaves the next one to begin */
 	} while (was != a->step || a->reporting || (a->step == STEP_FETCH && !a->offer->begun));
 	*wake = a->wake;
@@ -277,10 +315,17 @@ enum agent_todo agent_next(struct agent *a, int64_t now, int64_t *wake)
 
 void agent_notified(struct agent *a)
 {
-	if (a->step != STEP_IDLE)
+	if (a->step != STEP_IDLE) {
+		a->look = true;
 		return;
+	}
 	a->wake = 0;
 	agent_go(a, STEP_ASK);
+}
+
+bool agent_fails(const struct agent *a)
+{
+	return a->plan->fail_install || a->failed < a->plan->fail_first;
 }
 
 static int take_installed(struct agent *a)
@@ -303,7 +348,7 @@ static int take_installed(struct agent *a)
 
 void agent_installed(struct agent *a, bool ok, const char *why)
 {
-	if (!ok || a->plan->fail_install) {
+	if (!ok || agent_fails(a)) {
 		agent_fail(a, FAILURE_INSTALL, why ? why : "the installation failed");
 		return;
 	}
@@ -329,6 +374,8 @@ void agent_booted(struct agent *a, uint64_t boot)
 	a->reporting = a->observing = false;
 	a->wake = 0;
 	a->nothing.n = 0;
+	a->look = false;
+	a->granted = a->agreed = 0;
 	agent_drop_offer(a);
 	agent_go(a, STEP_REGISTER);
 }
@@ -341,6 +388,8 @@ enum agent_kind agent_kind_of(const struct agent *a)
 		return ASK_REPORT;
 	if (a->step == STEP_REGISTER)
 		return ASK_REGISTER;
+	if (a->diag && a->step == STEP_ASK)
+		return ASK_DIAG;
 	if (a->step == STEP_DECIDE)
 		return ASK_DECISION;
 	if (a->step == STEP_MANIFEST)
@@ -349,14 +398,14 @@ enum agent_kind agent_kind_of(const struct agent *a)
 }
 
 static int request_body(struct agent *a, struct arena *mem, enum media m, struct agent_request *out,
-			struct buf *body, struct err *e)
+			struct buf *body, int64_t now, struct err *e)
 {
 	struct doc *d;
 
 	if (a->open == 0)
 		a->open = ++a->counter;
 	out->counter = a->open;
-	d = out->kind == ASK_REGISTER ? agent_register_doc(a, mem, m)
+	d = out->kind == ASK_REGISTER ? agent_register_doc(a, mem, m, now)
 	    : out->kind == ASK_REPORT ? agent_report_doc(a, mem)
 				      : agent_decision_doc(a, mem);
 	if (docfmt_encode(m, d, body, e) != 0)
@@ -379,17 +428,16 @@ static void request_piece(const struct agent *a, struct agent_request *out)
 }
 
 int agent_request(struct agent *a, struct arena *mem, enum media m, struct agent_request *out,
-		  struct buf *body, struct err *e)
+		  struct buf *body, int64_t now, struct err *e)
 {
 	static const char *const tails[] = {
-		[ASK_REGISTER] = "",
-		[ASK_UPDATE] = "/update",
-		[ASK_DECISION] = "/decision",
-		[ASK_REPORT] = "/report",
+		[ASK_REGISTER] = "",	  [ASK_UPDATE] = "/update", [ASK_DECISION] = "/decision",
+		[ASK_REPORT] = "/report", [ASK_DIAG] = "/diag",
 	};
 
 	memset(out, 0, sizeof(*out));
-	out->kind = agent_kind_of(a);
+	out->media = MEDIA_NONE;
+	out->kind = a->asked = agent_kind_of(a);
 	out->method = METHOD_GET;
 	if (out->kind == ASK_IMAGE) {
 		request_piece(a, out);
@@ -406,13 +454,16 @@ int agent_request(struct agent *a, struct arena *mem, enum media m, struct agent
 		return 0;
 	}
 	out->method = out->kind == ASK_REGISTER ? METHOD_PUT : METHOD_POST;
-	return request_body(a, mem, m, out, body, e);
+	out->media = out->kind == ASK_DIAG ? MEDIA_TEXT : m;
+	if (out->kind == ASK_DIAG)
+		return agent_diag_text(a, body, now) == 0 ? 0 : err_set(e, ERR_TOO_LARGE, "diag");
+	return request_body(a, mem, m, out, body, now, e);
 }
 
 const char *agent_kind_word(const struct agent *a, enum agent_kind k)
 {
-	static const char *const words[] = { "register", "update", "decision",
-					     "manifest", "image",  "report" };
+	static const char *const words[] = { "register", "update", "decision", "manifest",
+					     "image",	 "report", "diag" };
 
 	return k == ASK_REPORT ? a->report : words[k];
 }

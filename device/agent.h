@@ -30,16 +30,28 @@ enum agent_choice { CHOICE_ACCEPT, CHOICE_DEFER, CHOICE_REJECT };
 
 /* How this device behaves; the caller's, shared by many agents. */
 struct agent_plan {
-	enum mode mode;			/* MODE_CLIENT or MODE_NEGOTIATED */
-	enum agent_choice choice;
+	enum mode mode;
+	enum agent_choice choice;	/* in server mode nobody asks */
 	int64_t defer_s;
+	const char *reason;		/* of a deferral or a rejection, NULL: a general one */
 	bool tamper;			/* the first byte of each image arrives wrong */
 	bool fail_install, roll_back;
+	unsigned fail_first;		/* so many installations fail before one succeeds */
+	unsigned attempts;		/* until_done: failures it takes to be done, 0 is 1 */
 	const char *silent_after;	/* a report's state, NULL never */
 	int64_t poll_s;			/* 0: as the server says */
 	bool once;			/* end when there is nothing to do */
 	bool until_done;		/* end when one update ended */
 	bool observe;			/* the transport can */
+	/* what it says of itself */
+	const char *service;		/* "idle", "busy", "critical"; NULL unsaid */
+	int64_t service_s;		/* so long from its start, then idle; 0: always */
+	int battery;			/* percent, 0 unsaid */
+	uint64_t free_flash;		/* 0 unsaid */
+	const char *parent, *const *windows, *const *attributes;	/* NULL, lists end in NULL */
+	uint16_t endpoint_port;		/* 0 none */
+	/* it takes calls (device.cddl): manifests by PUT; pull: it fetches the images itself */
+	bool push, pull, endpoint_dtls;
 	/* bytes of an image asked for at a time: 16..1024 over CoAP */
 	size_t piece;
 	uint64_t image_max;		/* 0: AGENT_IMAGE_MAX */
@@ -58,6 +70,8 @@ struct agent_image {
 	bool has_size, integrated;
 	uint64_t size;
 	size_t at;			/* integrated: where in the manifest */
+	uint8_t number;			/* of its component in the manifest */
+	bool whole;			/* pushed: all of it is there and right */
 };
 
 /* An update under way. */
@@ -70,6 +84,7 @@ struct agent_offer {
 	bool has_manifest_digest;
 	struct buf manifest;
 	bool taken;			/* manifest verified, images chosen */
+	bool pushed, apply;		/* the manifest was PUT; and it may be installed */
 	struct agent_image images[AGENT_IMAGES_MAX];	/* of the offer, then of the manifest */
 	uint8_t n_images, image;
 	uint64_t offset;
@@ -100,7 +115,9 @@ enum agent_todo {
 	TODO_END,	/* see result and why */
 };
 
-enum agent_kind { ASK_REGISTER, ASK_UPDATE, ASK_DECISION, ASK_MANIFEST, ASK_IMAGE, ASK_REPORT };
+enum agent_kind {
+	ASK_REGISTER, ASK_UPDATE, ASK_DECISION, ASK_MANIFEST, ASK_IMAGE, ASK_REPORT, ASK_DIAG,
+};
 
 enum agent_result {
 	RESULT_NONE, RESULT_NOTHING, RESULT_SUCCEEDED, RESULT_FAILED, RESULT_REJECTED,
@@ -127,6 +144,14 @@ struct agent {
 	int8_t progress;		/* -1 none */
 	int64_t report_update, confirm;	/* confirm: update to be told of after the boot, 0 none */
 	bool observing, deferred;
+	bool look, diag;		/* asked for by the server: to be done when it can */
+	enum agent_kind asked;		/* what the message under way is about */
+	int64_t began;			/* when it was asked for the first time what to do */
+	int64_t granted;		/* nothing begins before, 0 none */
+	int64_t agreed;			/* update it said yes to, 0 none */
+	unsigned failed;		/* attempts, since the last success */
+	unsigned notices;		/* of outages, acknowledged */
+	int64_t outage_s;		/* of the last notice */
 	struct etag nothing;		/* of the last answer that there is nothing */
 	int64_t ask_s;			/* when to ask again, as last heard */
 	enum agent_result result;	/* of the last update; with TODO_END of all */
@@ -140,6 +165,7 @@ struct agent_request {
 	char path[PATH_MAX_LEN + 1];
 	uint64_t counter;		/* 0: carries none */
 	bool observe;
+	enum media media;		/* of the body, MEDIA_NONE without */
 	bool piece;			/* a part of an image: from offset, at most length */
 	uint64_t offset;
 	size_t length;
@@ -157,6 +183,21 @@ struct agent_reply {
 	struct etag etag;
 };
 
+/* What the server asks of the device (device.cddl), over its session or at its endpoint. */
+struct agent_call {
+	enum method method;
+	const char *path, *query;	/* "/fettle/offer"; "update=7" or "" */
+	struct slice body;
+	bool block1, more;		/* Block1: no more but the last */
+	uint32_t num;
+	uint8_t szx;
+	uint64_t size;			/* Size1, 0 unsaid */
+};
+struct agent_answer {
+	uint16_t status;		/* CoAP's, as 204, 231, 409; 0: it says nothing at all */
+	int32_t max_age;		/* s, with 503; -1 */
+};
+
 int agent_init(struct agent *a, const struct agent_plan *plan, const struct agent_sink *sink,
 	       const char *id, uint64_t boot, uint32_t seed, struct err *e);
 void agent_free(struct agent *a);
@@ -167,10 +208,18 @@ uint64_t agent_sequence(const struct agent *a);	/* highest installed, 0 none */
 enum agent_todo agent_next(struct agent *a, int64_t now, int64_t *wake);
 /* The same bytes until answered: what is re-sent is unchanged. Media m for the body. */
 int agent_request(struct agent *a, struct arena *mem, enum media m, struct agent_request *out,
-		  struct buf *body, struct err *e);
+		  struct buf *body, int64_t now, struct err *e);
 void agent_reply(struct agent *a, struct arena *mem, enum media m, const struct agent_reply *r,
 		 int64_t now);
 void agent_notified(struct agent *a);
+/*
+ * The server calls: the answer, its body in CBOR (emptied first). A call that is repeated is
+ * answered as before. What is to be done now says agent_next().
+ */
+void agent_called(struct agent *a, struct arena *mem, const struct agent_call *c,
+		  struct agent_answer *r, struct buf *body, int64_t now);
+/* The installation that is due fails, as the plan says. */
+bool agent_fails(const struct agent *a);
 void agent_installed(struct agent *a, bool ok, const char *why);
 void agent_booted(struct agent *a, uint64_t boot);
 
@@ -178,7 +227,11 @@ const char *agent_kind_word(const struct agent *a, enum agent_kind k);
 const char *agent_result_word(enum agent_result r);
 
 /* ---- agent_doc.c: messages ---- */
-struct doc *agent_register_doc(const struct agent *a, struct arena *mem, enum media m);
+struct doc *agent_register_doc(const struct agent *a, struct arena *mem, enum media m,
+			       int64_t now);
+void agent_put_status(const struct agent *a, struct arena *mem, struct doc *d, int64_t now);
+/* What POST diag says: text, a line each. */
+int agent_diag_text(const struct agent *a, struct buf *out, int64_t now);
 struct doc *agent_decision_doc(const struct agent *a, struct arena *mem);
 struct doc *agent_report_doc(const struct agent *a, struct arena *mem);
 /* 1: *o is an offer; 0: nothing. *ask_s: when to ask again. *not_before_s: 0 at once. */

@@ -44,10 +44,63 @@ static void put_uuid(struct arena *mem, struct doc *d, enum media m, const char 
 		doc_add_text(mem, d, key, text);
 }
 
-struct doc *agent_register_doc(const struct agent *a, struct arena *mem, enum media m)
+void agent_put_status(const struct agent *a, struct arena *mem, struct doc *outer, int64_t now)
+{
+	const struct agent_plan *p = a->plan;
+	struct doc *d = doc_map(mem, outer, "status");
+	int64_t left = p->service_s - (now - a->began) / 1000;
+
+	if (p->service && p->service_s > 0 && left <= 0) {
+		doc_add_text(mem, d, "service", "idle");
+	} else if (p->service) {
+		doc_add_text(mem, d, "service", p->service);
+		if (p->service_s > 0)
+			doc_add_int(mem, d, "until", left);
+	}
+	if (p->battery > 0)
+		doc_add_int(mem, d, "battery", p->battery);
+	if (p->free_flash > 0)
+		doc_add_u64(mem, d, "free_flash", p->free_flash);
+}
+
+/* "hw=3": a number where it looks like one */
+static void put_attributes(const struct agent_plan *p, struct arena *mem, struct doc *outer)
+{
+	struct doc *d = doc_map(mem, outer, "attributes");
+	char name[NAME_TEXT];
+	uint64_t n;
+
+	for (const char *const *t = p->attributes; *t; t++) {
+		const char *value = strchr(*t, '=') + 1;
+
+		text_copy_slice(name, sizeof(name), slice_of(*t, (size_t)(value - 1 - *t)));
+		if (text_u64(slice_str(value), &n) == 0 && n <= INT32_MAX)
+			doc_add_int(mem, d, name, (int64_t)n);
+		else
+			doc_add_text(mem, d, name, value);
+	}
+}
+
+static void put_endpoint(const struct agent_plan *p, struct arena *mem, struct doc *d)
+{
+	struct doc *list;
+
+	if (p->endpoint_port)
+		doc_add_int(mem, d, "endpoint_port", p->endpoint_port);
+	if (!p->push && !p->pull)
+		return;
+	list = doc_array(mem, d, "capabilities");
+	doc_add_text(mem, list, NULL, p->pull ? "pull" : "push");
+	doc_add_text(mem, list, NULL, "diag");
+	if (p->endpoint_port && p->endpoint_dtls)
+		doc_add_text(mem, list, NULL, "dtls");
+}
+
+struct doc *agent_register_doc(const struct agent *a, struct arena *mem, enum media m, int64_t now)
 {
 	const struct agent_plan *p = a->plan;
 	struct doc *d = doc_map(mem, NULL, NULL);
+	struct doc *list = NULL;
 
 	put_key(a, mem, d);
 	doc_add_text(mem, d, "mode", mode_word(p->mode));
@@ -57,6 +110,17 @@ struct doc *agent_register_doc(const struct agent *a, struct arena *mem, enum me
 		doc_add_text(mem, d, "manufacturer", p->manufacturer);
 	if (p->model)
 		doc_add_text(mem, d, "model", p->model);
+	if (p->parent)
+		doc_add_text(mem, d, "parent", p->parent);
+	for (const char *const *w = p->windows; w && *w; w++) {
+		list = list ? list : doc_array(mem, d, "windows");
+		doc_add_text(mem, list, NULL, *w);
+	}
+	if (p->attributes && p->attributes[0])
+		put_attributes(p, mem, d);
+	put_endpoint(p, mem, d);
+	if (p->service || p->battery > 0 || p->free_flash > 0)
+		agent_put_status(a, mem, d, now);
 	put_components(a, mem, d);
 	return d;
 }
@@ -73,7 +137,8 @@ struct doc *agent_decision_doc(const struct agent *a, struct arena *mem)
 	if (p->choice == CHOICE_DEFER && !a->deferred)
 		doc_add_int(mem, d, "until", p->defer_s);
 	if (p->choice != CHOICE_ACCEPT && !a->deferred)
-		doc_add_text(mem, d, "reason", "the device's settings say so");
+		doc_add_text(mem, d, "reason",
+			     p->reason ? p->reason : "the device's settings say so");
 	return d;
 }
 
@@ -94,6 +159,23 @@ struct doc *agent_report_doc(const struct agent *a, struct arena *mem)
 	if (strcmp(a->report, "succeeded") == 0 || strcmp(a->report, "rolled-back") == 0)
 		put_components(a, mem, d);
 	return d;
+}
+
+int agent_diag_text(const struct agent *a, struct buf *out, int64_t now)
+{
+	buf_add_str(out, "device ");
+	buf_add_str(out, a->id);
+	buf_printf(out, "\nuptime %llds\nboot %llu\nmessages %llu acknowledged %llu\n",
+		   (long long)(now - a->began) / 1000, (unsigned long long)a->boot,
+		   (unsigned long long)a->sent, (unsigned long long)a->acknowledged);
+	buf_printf(out, "fetched %llu bytes, %llu digests wrong\nlast update %s\n",
+		   (unsigned long long)a->bytes, (unsigned long long)a->digests_wrong,
+		   agent_result_word(a->result));
+	for (int i = 0; i < a->n_components; i++)
+		buf_printf(out, "component \"%s\" version %s sequence %llu\n",
+			   a->components[i].name, a->components[i].version,
+			   (unsigned long long)a->components[i].sequence);
+	return out->failed ? -1 : 0;
 }
 
 /* Devices fetch from the server they talk to, whatever host a URI names. */

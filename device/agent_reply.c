@@ -8,6 +8,9 @@
 #include "base/text.h"
 #include "codec/docfmt.h"
 
+#define ROUNDING_MS 1000 /* granted times are whole seconds, rounded up */
+#define DIAG_TRIES 4
+
 static void back_off(struct agent *a, const struct agent_reply *r, int64_t now)
 {
 	int64_t ms = AGENT_BACKOFF_MS;
@@ -45,14 +48,26 @@ static void refused(struct agent *a, const struct agent_reply *r, const char *wh
 	back_off(a, r, now);
 }
 
+/* What any answer may carry besides. */
+static void take_asks(struct agent *a, const struct doc *d)
+{
+	const struct doc *list = doc_get(d, "ask");
+
+	for (const struct doc *x = list && list->type == DOC_ARRAY ? list->v.c.first : NULL; x;
+	     x = x->next)
+		a->diag |= x->type == DOC_TEXT && slice_eq_str(x->v.s, "diag");
+}
+
 static void on_register(struct agent *a, struct arena *mem, enum media m,
 			const struct agent_reply *r)
 {
+	const struct doc *in = decode(mem, m, r);
 	struct doc_reader d;
 	struct err e;
 
-	doc_read_init(&d, decode(mem, m, r), &e);
+	doc_read_init(&d, in, &e);
 	doc_opt_int(&d, "ask_again", 0, INT32_MAX, &a->ask_s);
+	take_asks(a, in);
 	agent_go(a, a->confirm ? STEP_CONFIRM : STEP_ASK);
 }
 
@@ -68,20 +83,62 @@ static void nothing(struct agent *a, int64_t now)
 
 static bool must_decide(const struct agent *a)
 {
+	/* what it said yes to it is asked about no more */
+	if (a->agreed == a->offer->update)
+		return false;
 	if (a->plan->choice == CHOICE_REJECT || (a->plan->choice == CHOICE_DEFER && !a->deferred))
 		return true;
 	return a->plan->mode == MODE_NEGOTIATED;
 }
 
+/* An offer that may begin: what it was granted is kept, but for the second times are rounded to. */
+static void on_offer(struct agent *a, int64_t not_before_s, int64_t now)
+{
+	int64_t wait_s = not_before_s;
+
+	if (a->granted > now + ROUNDING_MS && (a->granted - now + 999) / 1000 > wait_s)
+		wait_s = (a->granted - now + 999) / 1000;
+	if (wait_s == 0) {
+		a->granted = 0;
+		agent_go(a, must_decide(a) ? STEP_DECIDE : STEP_MANIFEST);
+		return;
+	}
+	agent_drop_offer(a);
+	a->granted = now + wait_s * 1000;
+	agent_idle(a, wait_s, now);
+}
+
+/* Contact alone: in server mode, and while something is pushed, the server calls. */
+static void on_contact(struct agent *a, const struct doc *d, int64_t now)
+{
+	struct doc_reader in;
+	int64_t update = 0;
+	struct err e;
+
+	doc_read_init(&in, d, &e);
+	doc_opt_int(&in, "ask_again", 0, INT32_MAX, &a->ask_s);
+	doc_opt_int(&in, "update", 0, INT64_MAX, &update);
+	/* the server has given up what it pushed */
+	if (a->plan->mode != MODE_SERVER && d && update != a->offer->update)
+		agent_drop_offer(a);
+	agent_idle(a, a->ask_s, now);
+}
+
 static void on_update(struct agent *a, struct arena *mem, enum media m, const struct agent_reply *r,
 		      int64_t now)
 {
+	const struct doc *d = decode(mem, m, r);
 	int64_t not_before_s = 0;
 	struct err e = { 0 };
 	int found;
 
 	if (r->max_age >= 0)
 		a->ask_s = r->max_age;
+	take_asks(a, d);
+	if (a->plan->mode == MODE_SERVER || (a->offer && a->offer->pushed && a->offer->taken)) {
+		on_contact(a, d, now);
+		return;
+	}
 	if (r->status == 304) {
 		nothing(a, now);
 		return;
@@ -94,9 +151,9 @@ static void on_update(struct agent *a, struct arena *mem, enum media m, const st
 		return;
 	}
 	a->offer->manifest = BUF_INIT(AGENT_MANIFEST_MAX);
-	found = agent_read_offer(decode(mem, m, r), a->offer, &a->ask_s, &not_before_s, &e);
-	if (found == 1 && not_before_s == 0) {
-		agent_go(a, must_decide(a) ? STEP_DECIDE : STEP_MANIFEST);
+	found = agent_read_offer(d, a->offer, &a->ask_s, &not_before_s, &e);
+	if (found == 1) {
+		on_offer(a, not_before_s, now);
 		return;
 	}
 	agent_drop_offer(a);
@@ -104,8 +161,6 @@ static void on_update(struct agent *a, struct arena *mem, enum media m, const st
 		a->nothing = r->etag;
 	if (found < 0 && (a->plan->once || a->plan->until_done))
 		agent_end(a, RESULT_REFUSED, e.text);
-	else if (found == 1)
-		agent_idle(a, not_before_s, now);
 	else
 		nothing(a, now);
 }
@@ -120,7 +175,7 @@ static void on_observe(struct agent *a, struct arena *mem, enum media m,
 	doc_read_init(&d, decode(mem, m, r), &e);
 	doc_opt_bool(&d, "look", &look);
 	a->observing = r->status < 300;
-	if (look)
+	if (look || a->look)
 		agent_go(a, STEP_ASK);
 	else
 		agent_idle(a, a->ask_s, now);
@@ -142,14 +197,24 @@ static void on_decision(struct agent *a, struct arena *mem, enum media m,
 	if (choice == CHOICE_REJECT) {
 		agent_end(a, RESULT_REJECTED, "the device's settings say no");
 		agent_go(a, STEP_OVER);
-	} else if (choice == CHOICE_ACCEPT && (now_fetch || granted == 0)) {
-		agent_go(a, STEP_MANIFEST);
-	} else {
-		a->deferred = a->deferred || choice == CHOICE_DEFER;
-		a->result = RESULT_DEFERRED;
-		a->wake = now + (granted > 0 ? granted : latest > 0 ? latest : 1) * 1000;
-		agent_go(a, STEP_IDLE);
+		return;
 	}
+	if (choice == CHOICE_ACCEPT)
+		a->agreed = a->offer->update;
+	if (choice == CHOICE_ACCEPT && (now_fetch || (granted == 0 && !a->plan->push))) {
+		agent_go(a, STEP_MANIFEST);
+		return;
+	}
+	/* with yes and push the manifest comes, else its time does */
+	a->deferred = a->deferred || choice == CHOICE_DEFER;
+	if (choice == CHOICE_DEFER)
+		a->result = RESULT_DEFERRED;
+	granted = granted > 0 ? granted : latest > 0 ? latest : 0;
+	a->granted = granted > 0 ? now + granted * 1000 : 0;
+	agent_drop_offer(a);
+	agent_idle(a, granted > 0 ? granted : a->ask_s, now);
+	if (granted > 0)
+		a->wake = a->granted;
 }
 
 /* The server gave the update up while the device was at it. */
@@ -178,6 +243,7 @@ static void on_report(struct agent *a, struct arena *mem, enum media m, const st
 	a->tries = 0;
 	doc_read_init(&in, d, &e);
 	doc_opt_int(&in, "ask_again", 0, INT32_MAX, &a->ask_s);
+	take_asks(a, d);
 	if (a->plan->silent_after && strcmp(a->plan->silent_after, a->report) == 0)
 		agent_end(a, RESULT_SILENT, "silent, as it was told to be");
 	else if (a->step != STEP_OVER && a->step != STEP_REBOOT &&
@@ -233,8 +299,15 @@ static bool passing(const struct agent_reply *r)
 void agent_reply(struct agent *a, struct arena *mem, enum media m, const struct agent_reply *r,
 		 int64_t now)
 {
-	enum agent_kind k = agent_kind_of(a);
+	enum agent_kind k = a->asked;
 
+	/* a call came between: it is about something else by now */
+	if (k != agent_kind_of(a) || a->step == STEP_END)
+		return;
+	if (k == ASK_DIAG && (!passing(r) || a->tries >= DIAG_TRIES)) {
+		a->diag = false;
+		return;
+	}
 	if (passing(r)) {
 		back_off(a, r, now);
 		return;

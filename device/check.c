@@ -83,12 +83,18 @@ static int find_payload(const struct suit_manifest *m, struct slice bytes, struc
 static int find_path(const struct agent_offer *o, struct slice uri, struct agent_image *to,
 		     struct err *e)
 {
+	char hex[DIGEST_TEXT];
+
 	for (int i = 0; i < o->n_images; i++)
 		if (digest_eq(&o->images[i].digest, &to->digest) && o->images[i].path[0])
 			return text_copy(to->path, sizeof(to->path), o->images[i].path);
-	if (agent_path_of(uri, to->path, sizeof(to->path)) != 0)
-		return err_set(e, ERR_INVALID, "no URI says where %s is", to->component);
-	return 0;
+	if (agent_path_of(uri, to->path, sizeof(to->path)) == 0)
+		return 0;
+	/* a pushed manifest comes without an offer: what the server has is found by its digest */
+	digest_text(hex, &to->digest);
+	if (o->pushed)
+		return text_format(to->path, sizeof(to->path), "/image/%s", hex);
+	return err_set(e, ERR_INVALID, "no URI says where %s is", to->component);
 }
 
 static int take_image(const struct agent_offer *o, const struct suit_manifest *m,
@@ -101,6 +107,7 @@ static int take_image(const struct agent_offer *o, const struct suit_manifest *m
 	if (text_copy(to->component, sizeof(to->component), m->components[from->component].name))
 		return err_set(e, ERR_TOO_LARGE, "a component's name is too long");
 	memcpy(to->digest.b, from->digest.p, DIGEST_SIZE);
+	to->number = from->component;
 	to->has_size = from->has_size;
 	to->size = from->size;
 	if (slice_starts(from->uri, "#"))

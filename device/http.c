@@ -119,7 +119,8 @@ static void prepare(struct call *c, const struct agent_request *rq, struct slice
 	}
 	add_etag(c, rq);
 	if (body.n > 0) {
-		add_header(c, "Content-Type", "application/json");
+		add_header(c, "Content-Type",
+			   rq->media == MEDIA_TEXT ? "text/plain" : "application/json");
 		curl_easy_setopt(u, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)body.n);
 		curl_easy_setopt(u, CURLOPT_POSTFIELDS, (const char *)body.p);
 		curl_easy_setopt(u, CURLOPT_CUSTOMREQUEST, method_name(rq->method));

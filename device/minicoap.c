@@ -312,7 +312,7 @@ void mc_from_agent(struct mc_out *m, const struct agent_request *rq, struct slic
 			      .accept = -1,
 			      .payload = body };
 	if (body.n > 0)
-		m->format = MEDIA_CBOR;
+		m->format = rq->media;
 	if (rq->kind != ASK_IMAGE && rq->kind != ASK_MANIFEST)
 		m->accept = MEDIA_CBOR;
 	if (rq->piece) {

@@ -165,7 +165,7 @@ static void ask(struct sim *s)
 
 	arena_reset(&f->mem);
 	buf_reset(&f->body);
-	if (agent_request(&s->agent, &f->mem, MEDIA_CBOR, &s->rq, &f->body, &e) != 0)
+	if (agent_request(&s->agent, &f->mem, MEDIA_CBOR, &s->rq, &f->body, f->now, &e) != 0)
 		f->trouble = e;
 	else
 		begin(s, buf_slice(&f->body));

@@ -106,7 +106,8 @@ static int send_one(struct single *s, struct err *e)
 
 	arena_reset(&s->mem);
 	buf_reset(&s->body);
-	if (agent_request(&s->agent, &s->mem, s->ops->media, &rq, &s->body, e) != 0 ||
+	if (agent_request(&s->agent, &s->mem, s->ops->media, &rq, &s->body, clock_mono_ms(), e) !=
+		    0 ||
 	    s->ops->request(s->c, &rq, buf_slice(&s->body), &s->reply, &r, &why) != 0) {
 		if (why.code)
 			*e = why;

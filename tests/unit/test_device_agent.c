@@ -246,7 +246,7 @@ static void send_one(void)
 	struct err e;
 
 	arena_reset(&mem);
-	ck_assert_int_eq(agent_request(&agent, &mem, MEDIA_CBOR, &rq, &body, &e), 0);
+	ck_assert_int_eq(agent_request(&agent, &mem, MEDIA_CBOR, &rq, &body, now, &e), 0);
 	if (server.lose > 0) {
 		server.lose--;
 		/* it arrived, its answer did not */
