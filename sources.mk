@@ -307,6 +307,8 @@ libfettledevice_la_SOURCES = \
 	device/carrier.h \
 	device/check.c \
 	device/coap.c \
+	device/coap_serve.c \
+	device/coap_serve.h \
 	device/dtls.c \
 	device/dtls.h \
 	device/fan.c \
@@ -594,6 +596,7 @@ system_files = \
 	tests/system/test_api.py \
 	tests/system/test_cli.py \
 	tests/system/test_device.py \
+	tests/system/test_device_push.py \
 	tests/system/test_diskfull.py \
 	tests/system/test_docs.py \
 	tests/system/test_dtls.py \

@@ -48,7 +48,8 @@ struct agent_plan {
 	int64_t service_s;		/* so long from its start, then idle; 0: always */
 	int battery;			/* percent, 0 unsaid */
 	uint64_t free_flash;		/* 0 unsaid */
-	const char *parent, *const *windows, *const *attributes;	/* NULL, lists end in NULL */
+	const char *parent;		/* NULL none */
+	const char *const *windows, *const *attributes;	/* NULL none, end in NULL */
 	uint16_t endpoint_port;		/* 0 none */
 	/* it takes calls (device.cddl): manifests by PUT; pull: it fetches the images itself */
 	bool push, pull, endpoint_dtls;

@@ -10,7 +10,7 @@
 void agent_drop_offer(struct agent *a);
 void agent_go(struct agent *a, enum agent_step step);	/* what is sent next is a new message */
 void agent_end(struct agent *a, enum agent_result r, const char *why);
-void agent_idle(struct agent *a, int64_t s, int64_t now);	/* the plan's poll_s wins; 0: at once */
+void agent_idle(struct agent *a, int64_t s, int64_t now);	/* the plan's poll_s wins */
 void agent_say(struct agent *a, const char *state, int progress);	/* a report is due */
 void agent_fail(struct agent *a, enum failure f, const char *why);	/* reported, then over */
 void agent_feed(struct agent *a, struct slice s);	/* more of the image being fetched */

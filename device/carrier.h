@@ -24,6 +24,11 @@ struct carrier_options {
 	char token[TOKEN_MAX_LEN + 1];	/* HTTP bearer, "" none */
 	const char *ca;
 	int64_t exchange_ms;		/* how long one request may take */
+	/* who answers the server's calls over the session, NULL: nobody. May come in a request */
+	void (*called)(void *ctx, const struct agent_call *c, struct agent_answer *r,
+		       struct buf *body);
+	void *called_ctx;
+	uint16_t endpoint;		/* the port they are served at besides, 0 none */
 };
 
 struct carrier;
@@ -35,11 +40,11 @@ struct carrier_ops {
 	 */
 	int (*request)(struct carrier *t, const struct agent_request *rq, struct slice body,
 		       struct buf *in, struct agent_reply *r, struct err *e);
-	/* Let ms pass; true: what was observed changed. */
+	/* Let ms pass, or less when the server called; true: what was observed changed. */
 	bool (*wait)(struct carrier *t, int64_t ms);
 	void (*close)(struct carrier *t);
 	enum media media;		/* of messages */
-	bool observes;
+	bool observes, serves;
 	size_t piece_max;		/* bytes of an image in one answer */
 };
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /* SPDX-FileCopyrightText: The Fettle authors */
-#include <coap3/coap.h>
+#include "device/coap_serve.h"
+
 #include <netdb.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,29 +27,12 @@ struct coap {
 	uint8_t watch[MC_TOKEN_MAX]; /* of the observation */
 	bool watching, notified;
 	bool waiting, answered, lost, dead;
+	struct coap_serve serve;
 	const char *trouble;
 	struct mc_in in; /* the answer; payload in the request's buffer */
 	uint8_t echo[40];
 	struct buf *to;
 };
-
-static const uint8_t *option(const coap_pdu_t *pdu, coap_option_num_t number, size_t *n)
-{
-	coap_opt_iterator_t it;
-	coap_opt_t *o = coap_check_option(pdu, number, &it);
-
-	*n = o ? coap_opt_length(o) : 0;
-	return o ? coap_opt_value(o) : NULL;
-}
-
-static bool number(const coap_pdu_t *pdu, coap_option_num_t which, uint32_t *out)
-{
-	size_t n;
-	const uint8_t *p = option(pdu, which, &n);
-
-	*out = p && n <= 4 ? coap_decode_var_bytes(p, n) : 0;
-	return p && n <= 4;
-}
 
 static void take_options(struct coap *c, const coap_pdu_t *pdu)
 {
@@ -57,19 +41,19 @@ static void take_options(struct coap *c, const coap_pdu_t *pdu)
 	uint32_t v;
 	size_t n;
 
-	in->max_age = number(pdu, COAP_OPTION_MAXAGE, &v) ? (int32_t)(v & 0x7fffffff) : -1;
-	in->observe = number(pdu, COAP_OPTION_OBSERVE, &in->observe_value);
-	in->has_size2 = number(pdu, COAP_OPTION_SIZE2, &in->size2);
-	in->has_block2 = number(pdu, COAP_OPTION_BLOCK2, &v);
+	in->max_age = pdu_number(pdu, COAP_OPTION_MAXAGE, &v) ? (int32_t)(v & 0x7fffffff) : -1;
+	in->observe = pdu_number(pdu, COAP_OPTION_OBSERVE, &in->observe_value);
+	in->has_size2 = pdu_number(pdu, COAP_OPTION_SIZE2, &in->size2);
+	in->has_block2 = pdu_number(pdu, COAP_OPTION_BLOCK2, &v);
 	in->num = v >> 4;
 	in->more = v & 8;
 	in->szx = v & 7;
-	p = option(pdu, COAP_OPTION_ETAG, &n);
+	p = pdu_option(pdu, COAP_OPTION_ETAG, &n);
 	if (p && n <= 8) {
 		in->etag.n = (uint8_t)n;
 		memcpy(in->etag.b, p, n);
 	}
-	p = option(pdu, 252, &n);
+	p = pdu_option(pdu, 252, &n);
 	if (p && n > 0 && n <= sizeof(c->echo)) {
 		memcpy(c->echo, p, n);
 		in->echo = slice_of(c->echo, n);
@@ -172,6 +156,7 @@ static int connect_session(struct coap *c, struct err *e)
 	c->dead = c->watching = false;
 	if (resolve(&c->o.server, &to, e) != 0)
 		return -1;
+	c->serve.server = to;
 	psk.client_sni = c->o.server.host;
 	psk.psk_info.identity.s = (const uint8_t *)c->o.identity;
 	psk.psk_info.identity.length = strlen(c->o.identity);
@@ -220,7 +205,14 @@ static int coap_open(const struct carrier_options *o, struct carrier **out, stru
 	coap_register_nack_handler(c->context, on_nack);
 	coap_register_event_handler(c->context, on_event);
 	*out = (struct carrier *)c;
-	return 0;
+	if (!c->o.called)
+		return 0;
+	if (resolve(&c->o.server, &c->serve.server, e) == 0 &&
+	    coap_serve(&c->serve, c->context, &c->o, e) == 0)
+		return 0;
+	coap_close((struct carrier *)c);
+	*out = NULL;
+	return -1;
 }
 
 static bool add(coap_pdu_t *pdu, coap_option_num_t n, const void *p, size_t len)
@@ -417,9 +409,10 @@ static bool coap_wait(struct carrier *t, int64_t ms)
 	struct coap *c = (struct coap *)t;
 	int64_t until = clock_mono_ms() + ms, left;
 
-	while (!c->notified && (left = until - clock_mono_ms()) > 0)
+	while (!c->notified && !c->serve.called && (left = until - clock_mono_ms()) > 0)
 		if (coap_io_process(c->context, (uint32_t)(left < STEP_MS ? left : STEP_MS)) < 0)
 			break;
+	c->serve.called = false;
 	if (!c->notified)
 		return false;
 	c->notified = false;
@@ -433,5 +426,6 @@ const struct carrier_ops carrier_coap = {
 	.close = coap_close,
 	.media = MEDIA_CBOR,
 	.observes = true,
+	.serves = true,
 	.piece_max = 1024,
 };

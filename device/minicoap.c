@@ -283,6 +283,11 @@ uint16_t mc_status(uint8_t code)
 	return (uint16_t)((code >> 5) * 100 + (code & 31));
 }
 
+uint8_t mc_code(uint16_t status)
+{
+	return (uint8_t)(status / 100 << 5 | status % 100);
+}
+
 uint8_t mc_method_code(enum method m)
 {
 	static const uint8_t codes[METHOD_COUNT] = {

@@ -57,6 +57,8 @@ size_t mc_write_empty(uint8_t *to, size_t cap, enum mc_kind k, uint16_t mid);
 int mc_read(struct mc_in *m, struct slice datagram);
 /* 2.05 as 200, 2.03 as 304, else class * 100 + detail. */
 uint16_t mc_status(uint8_t code);
+/* The code of CoAP's own three digits, as 204 for 2.04. */
+uint8_t mc_code(uint16_t status);
 uint8_t mc_method_code(enum method m);
 /* SZX of a block size that is 16..1024; sizes between are rounded down. */
 uint8_t mc_szx(size_t size);

@@ -9,7 +9,7 @@
 
 #include "base/text.h"
 
-enum kind { KIND_FLAG, KIND_TEXT, KIND_NUMBER, KIND_SECONDS, KIND_PERCENT, KIND_ANCHOR };
+enum kind { KIND_FLAG, KIND_TEXT, KIND_NUMBER, KIND_SECONDS, KIND_PERCENT, KIND_ANCHOR, KIND_LIST };
 
 struct spec {
 	const char *name;
@@ -37,7 +37,19 @@ static const struct spec specs[] = {
 	  "public key manifests are verified by; may be repeated" },
 	{ "vendor", KIND_TEXT, AT(vendor), 0, 0, "V", "vendor: a domain or a UUID" },
 	{ "class", KIND_TEXT, AT(class_), 0, 0, "C", "class: a model name or a UUID" },
-	{ "mode", KIND_TEXT, AT(mode), 0, 0, "M", "client (default) or negotiated" },
+	{ "mode", KIND_TEXT, AT(mode), 0, 0, "M", "client (default), negotiated or server" },
+	{ "push", KIND_FLAG, AT(push), 0, 0, NULL, "take manifests and images by PUT" },
+	{ "pull", KIND_FLAG, AT(pull), 0, 0, NULL, "take manifests by PUT, fetch images" },
+	{ "endpoint", KIND_NUMBER, AT(endpoint), 1, 65535, "PORT",
+	  "be called at this port, too (coap, coaps)" },
+	{ "service", KIND_TEXT, AT(service), 0, 0, "S", "its status: idle, busy or critical" },
+	{ "service-for", KIND_SECONDS, AT(service_s), 1, 864000, "S",
+	  "for so long, then it is idle" },
+	{ "battery", KIND_NUMBER, AT(battery), 1, 100, "N", "its battery, percent" },
+	{ "free-flash", KIND_NUMBER, AT(free_flash), 1, INT64_MAX, "N", "its free flash, bytes" },
+	{ "parent", KIND_TEXT, AT(parent), 0, 0, "ID", "the device it is reached through" },
+	{ "attribute", KIND_LIST, AT(attributes), 0, 0, "K=V",
+	  "an attribute it registers; may be repeated" },
 	{ "version", KIND_TEXT, AT(version), 0, 0, "V", "version installed at first" },
 	{ "sequence", KIND_NUMBER, AT(sequence), 0, UINT64_MAX, "N",
 	  "sequence number installed at first" },
@@ -52,10 +64,15 @@ static const struct spec specs[] = {
 	  "bytes an image may have (default 64 MiB)" },
 	{ "defer", KIND_SECONDS, AT(defer_s), 1, 2592000, "S",
 	  "answer the first offer: not before S seconds" },
+	{ "reason", KIND_TEXT, AT(reason), 0, 0, "TEXT", "said with --defer and --reject" },
 	{ "reject", KIND_FLAG, AT(reject), 0, 0, NULL, "answer offers: no" },
 	{ "tamper", KIND_FLAG, AT(tamper), 0, 0, NULL, "damage what is downloaded (tests)" },
 	{ "fail-install", KIND_FLAG, AT(fail_install), 0, 0, NULL,
 	  "the installation fails (tests)" },
+	{ "fail-first", KIND_NUMBER, AT(fail_first), 1, 1000, "N",
+	  "so many installations fail first (tests)" },
+	{ "attempts", KIND_NUMBER, AT(attempts), 1, 1000, "N",
+	  "--until-done ends after so many failures (default 1)" },
 	{ "roll-back", KIND_FLAG, AT(roll_back), 0, 0, NULL,
 	  "the old version boots again (tests)" },
 	{ "silent-after", KIND_TEXT, AT(silent_after), 0, 0, "STATE",
@@ -76,8 +93,8 @@ static const struct spec specs[] = {
 	  "write ids and keys as NDJSON and end" },
 	{ "load", KIND_TEXT, AT(load), 0, 0, "KIND", "load generator: reports, polls or blocks" },
 	{ "seconds", KIND_SECONDS, AT(seconds), 1, 86400, "S", "for so long (default 10)" },
-	{ "window", KIND_NUMBER, AT(window), 1, 65536, "N",
-	  "requests under way at once (default 64)" },
+	{ "window", KIND_LIST, AT(windows), 0, 0, "W",
+	  "a maintenance window it registers; --load: requests at once (default 64)" },
 	{ "addresses", KIND_NUMBER, AT(addresses), 1, FLEET_MAX, "N",
 	  "client addresses (default: one a device)" },
 	{ "path", KIND_TEXT, AT(path), 0, 0, "PATH", "--load blocks: what is fetched" },
@@ -149,6 +166,26 @@ static int take_seconds(const struct spec *s, const char *v, uint64_t *to, struc
 	return *to < s->min || *to > s->max ? bad(e, s, "is out of range") : 0;
 }
 
+static int take_listed(struct options *o, const struct spec *s, const char *v, struct err *e)
+{
+	struct list *l = (struct list *)(void *)((char *)o + s->at);
+	const char *equals = strchr(v, '=');
+
+	/* "--window 64" is of --load */
+	if (s->at == AT(windows) && v[0] && strspn(v, "0123456789") == strlen(v))
+		return text_u64(slice_str(v), &o->window) == 0 && o->window >= 1 &&
+				       o->window <= 65536
+			       ? 0
+			       : bad(e, s, "takes 1 to 65536");
+	if (s->at == AT(attributes) && (!equals || equals == v || equals - v > NAME_MAX_LEN ||
+					strlen(equals + 1) > NAME_MAX_LEN))
+		return bad(e, s, "takes NAME=VALUE");
+	if (l->n == LIST_MAX)
+		return bad(e, s, "given too often");
+	l->v[l->n++] = v;
+	return 0;
+}
+
 static int take(struct options *o, const struct spec *s, const char *v, struct err *e)
 {
 	char *at = (char *)o + s->at;
@@ -178,8 +215,31 @@ static int take(struct options *o, const struct spec *s, const char *v, struct e
 			return bad(e, s, "given too often");
 		o->anchors[o->n_anchors++] = v;
 		return 0;
+	case KIND_LIST:
+		return take_listed(o, s, v, e);
 	}
 	return -1;
+}
+
+static int settle_mode(struct options *o, struct err *e)
+{
+	bool coap = o->server && strncmp(o->server, "coap", 4) == 0;
+	enum mode m = MODE_CLIENT;
+
+	if (o->mode && (mode_parse(o->mode, &m) != 0 || m == MODE_UNSET))
+		return err_set(e, ERR_INVALID, "--mode: client, negotiated or server");
+	if (m == MODE_SERVER && !o->pull)
+		o->push = true;
+	if (o->push && o->pull)
+		return err_set(e, ERR_INVALID, "--push and --pull exclude each other");
+	if (m == MODE_CLIENT && (o->push || o->pull))
+		return err_set(e, ERR_INVALID, "--push and --pull: not in client mode");
+	if ((o->push || o->pull || o->endpoint) && o->server && !coap)
+		return err_set(e, ERR_INVALID, "the server calls over coap and coaps alone");
+	if (o->service && strcmp(o->service, "idle") != 0 && strcmp(o->service, "busy") != 0 &&
+	    strcmp(o->service, "critical") != 0)
+		return err_set(e, ERR_INVALID, "--service: idle, busy or critical");
+	return 0;
 }
 
 static int settle(struct options *o, struct err *e)
@@ -198,8 +258,8 @@ static int settle(struct options *o, struct err *e)
 			       "--load takes reports, polls or blocks, and --fleet");
 	if (o->load_kind == LOAD_BLOCKS && !o->path)
 		return err_set(e, ERR_INVALID, "--load blocks needs --path");
-	if (o->mode && strcmp(o->mode, "client") != 0 && strcmp(o->mode, "negotiated") != 0)
-		return err_set(e, ERR_INVALID, "--mode: client or negotiated");
+	if (settle_mode(o, e) != 0)
+		return -1;
 	if (o->reject && o->defer_s)
 		return err_set(e, ERR_INVALID, "--reject and --defer exclude each other");
 	if (o->class_ && !o->vendor)

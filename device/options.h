@@ -10,9 +10,19 @@
 
 enum load_kind { LOAD_NONE, LOAD_REPORTS, LOAD_POLLS, LOAD_BLOCKS };
 
+#define LIST_MAX 16
+struct list {			/* ends in NULL */
+	const char *v[LIST_MAX + 1];
+	unsigned n;
+};
+
 /* The command line, checked. Texts point into argv. */
 struct options {
 	const char *server, *id, *state_dir, *psk_file, *psk_identity, *token_file, *ca;
+	const char *service, *parent, *reason;
+	struct list windows, attributes;
+	bool push, pull;
+	uint64_t endpoint, service_s, battery, free_flash, fail_first, attempts;
 	const char *vendor, *class_, *mode, *version, *silent_after;
 	const char *anchors[ANCHORS_MAX];
 	unsigned n_anchors;

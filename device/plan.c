@@ -48,8 +48,7 @@ int plan_make(const struct options *o, struct agent_plan *p, struct err *e)
 	struct key **keys = calloc(ANCHORS_MAX, sizeof(*keys));
 
 	*p = (struct agent_plan){
-		.mode = o->mode && strcmp(o->mode, "negotiated") == 0 ? MODE_NEGOTIATED
-								      : MODE_CLIENT,
+		.mode = MODE_CLIENT,
 		.choice = o->reject    ? CHOICE_REJECT
 			  : o->defer_s ? CHOICE_DEFER
 				       : CHOICE_ACCEPT,
@@ -61,12 +60,28 @@ int plan_make(const struct options *o, struct agent_plan *p, struct err *e)
 		.poll_s = (int64_t)o->poll_s,
 		.once = o->once,
 		.until_done = o->until_done,
+		.reason = o->reason,
+		.fail_first = (unsigned)o->fail_first,
+		.attempts = (unsigned)o->attempts,
+		.service = o->service,
+		.service_s = (int64_t)o->service_s,
+		.battery = (int)o->battery,
+		.free_flash = o->free_flash,
+		.parent = o->parent,
+		.windows = o->windows.v,
+		.attributes = o->attributes.v,
+		.endpoint_port = (uint16_t)o->endpoint,
+		.endpoint_dtls = o->server && strncmp(o->server, "coaps", 5) == 0,
+		.push = o->push,
+		.pull = o->pull,
 		.piece = o->block,
 		.image_max = o->max_image,
 		.anchors = keys,
 	};
 	if (!keys)
 		return err_set(e, ERR_NO_MEMORY, "anchors");
+	if (o->mode)
+		(void)mode_parse(o->mode, &p->mode); /* it was read before */
 	for (; p->n_anchors < o->n_anchors; p->n_anchors++)
 		if (load_anchor(o->anchors[p->n_anchors], &keys[p->n_anchors], e) != 0)
 			return -1;
@@ -129,6 +144,7 @@ int carrier_options_make(const struct options *o, struct carrier_options *c, str
 {
 	memset(c, 0, sizeof(*c));
 	c->exchange_ms = EXCHANGE_MS;
+	c->endpoint = (uint16_t)o->endpoint;
 	c->ca = o->ca;
 	c->identity = o->psk_identity ? o->psk_identity : o->id ? o->id : "";
 	if (target_parse(o->server, &c->server, e) != 0)

@@ -24,6 +24,7 @@ struct single {
 	struct agent agent;
 	struct arena mem;
 	struct buf body, reply;
+	struct arena call_mem; /* a call may come while a request is under way */
 	int64_t deadline; /* INT64_MAX: none */
 	bool heard; /* the server answered at least once */
 	char trouble[224]; /* of the last request without an answer */
@@ -70,12 +71,33 @@ static int load(struct single *s, struct err *e)
 	return 0;
 }
 
+static void on_call(void *ctx, const struct agent_call *c, struct agent_answer *r, struct buf *body)
+{
+	struct single *s = ctx;
+	unsigned notices = s->agent.notices;
+
+	arena_reset(&s->call_mem);
+	agent_called(&s->agent, &s->call_mem, c, r, body, clock_mono_ms());
+	if (s->agent.notices > notices)
+		log_info("an outage of %" PRId64 " s is announced", s->agent.outage_s);
+	if (c->more)
+		log_debug("called: %s %s block %u -> %u", method_name(c->method), c->path, c->num,
+			  r->status);
+	else
+		log_info("called: %s %s %s -> %u", method_name(c->method), c->path, c->query,
+			 r->status);
+}
+
 static int prepare(struct single *s, struct err *e)
 {
 	if (plan_make(s->o, &s->plan, e) != 0 || carrier_options_make(s->o, &s->carrier, e) != 0)
 		return -1;
 	s->ops = carrier_of(&s->carrier.server);
 	s->plan.observe = s->ops->observes;
+	if (s->ops->serves) {
+		s->carrier.called = on_call;
+		s->carrier.called_ctx = s;
+	}
 	if (s->ops->piece_max > 1024)
 		s->plan.piece = s->ops->piece_max;
 	if (s->o->timeout_s && (int64_t)s->o->timeout_s * 1000 < s->carrier.exchange_ms)
@@ -139,7 +161,7 @@ static int install(struct single *s, struct err *e)
 		s->state.rolled_back = true;
 		if (state_save(s->o->state_dir, &s->state, e) != 0)
 			return -1;
-	} else if (!s->plan.fail_install) {
+	} else if (!agent_fails(&s->agent)) {
 		ok = files_install(s->o->state_dir, &s->state, s->agent.offer, &why) == 0;
 	}
 	agent_installed(&s->agent, ok, ok ? NULL : why.text);
@@ -235,6 +257,7 @@ int single_run(const struct options *o)
 			    .mem = ARENA_INIT(4u << 20),
 			    .body = BUF_INIT(AGENT_BODY_MAX),
 			    .reply = BUF_INIT(REPLY_MAX),
+			    .call_mem = ARENA_INIT(1u << 20),
 			    .deadline = INT64_MAX,
 			    .files = { .fd = -1 } };
 	struct err e = { 0 };
@@ -252,6 +275,7 @@ int single_run(const struct options *o)
 	plan_free(&s.plan);
 	explicit_bzero(&s.carrier, sizeof(s.carrier));
 	arena_free(&s.mem);
+	arena_free(&s.call_mem);
 	buf_free(&s.body);
 	buf_free(&s.reply);
 	return code;
