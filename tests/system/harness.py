@@ -33,8 +33,10 @@ PATIENCE = float(os.environ.get("FETTLE_PATIENCE", "1"))
 WRAP = os.environ.get("FETTLE_WRAP", "").split()
 
 
-# What a sanitizer or valgrind says when a program is at fault; with both, nothing else does.
-REPORT = re.compile(r"^(==\d+==|.*runtime error: |.*(Address|Leak|UndefinedBehavior)Sanitizer)", re.M)
+# What a sanitizer or valgrind says when a program is at fault; with both, nothing else does, but for
+# the look at a process's leaks that met its end by SIGKILL.
+REPORT = re.compile(r"^(==\d+==(?!Unable to get registers from thread)|.*runtime error: |"
+                    r".*(Address|Leak|UndefinedBehavior)Sanitizer)", re.M)
 
 
 # fettled never runs as root: started by root it becomes this user.

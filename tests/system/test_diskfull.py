@@ -185,6 +185,27 @@ class Full(harness.Case):
         self.assertGreater(self.ledger.counts["answers 5.03"], 0)
         self.check()
 
+    def test_import_waits(self):
+        """A disk that fills amid an import delays it, no more."""
+        self.daemon.start()
+        jobs = []
+        for n in range(3):
+            lines = "".join('{"id": "d-%d-%d", "tags": ["a"]}\n' % (n, i) for i in range(1500))
+            jobs.append(self.daemon.rest("POST", "/api/v1/devices/import", lines.encode(),
+                                         {"Content-Type": "application/x-ndjson"})["job"]["id"])
+            self.fill(self.random.choice((0, 4096, 40960)))
+            status = self.daemon.call("POST", "/api/v1/devices/import", b'{"id": "x"}\n',
+                                      {"Content-Type": "application/x-ndjson"})[0]
+            self.assertIn(status, (202, 422, 503, 507))
+            time.sleep(0.3 * harness.PATIENCE)
+            self.make_room()
+            harness.wait_until("the import's end", lambda: self.daemon.rest(
+                "GET", "/api/v1/jobs/%d" % jobs[-1])["state"] != "running", 20)
+        for j in jobs:
+            job = self.daemon.rest("GET", "/api/v1/jobs/%d" % j)
+            self.assertEqual((job["state"], job["done"], job["errors"]), ("done", 1500, []), self.daemon.tail())
+        self.daemon.rest("GET", "/api/v1/devices/d-2-1499")
+
     def test_full_at_start(self):
         """Started on a full disk it serves what can be read."""
         self.daemon.start()

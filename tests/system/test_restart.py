@@ -428,6 +428,41 @@ class Restart(harness.Case):
         self.daemon.process = None
         self.daemon.start()
 
+    def test_import_survives(self):
+        """Killed amid an import: each line is enrolled once, and the job says so."""
+        self.launch()
+        devices, jobs = 0, []
+        for n in range(4):
+            lines = "".join('{"id": "d-%d-%d", "tags": ["a", "b"], "attributes": {"n": %d}}\n' % (n, i, i)
+                            for i in range(800))
+            job = self.daemon.rest("POST", "/api/v1/devices/import", lines.encode(),
+                                   {"Content-Type": "application/x-ndjson"})["job"]
+            jobs.append(job["id"])
+            devices += 800
+            time.sleep(0.06 * self.random.random() * harness.PATIENCE)
+            self.daemon.kill()
+            self.daemon.start()
+
+        def ended():
+            return all(self.daemon.rest("GET", "/api/v1/jobs/%d" % j)["state"] != "running" for j in jobs)
+        harness.wait_until("the imports' end", ended)
+        for j in jobs:
+            job = self.daemon.rest("GET", "/api/v1/jobs/%d" % j)
+            self.assertEqual((job["state"], job["done"], job["errors"]), ("done", 800, []))
+        for i in (0, 399, 799):
+            self.assertEqual(self.daemon.rest("GET", "/api/v1/devices/d-3-%d" % i)["attributes"], {"n": i})
+        added = sum(item["verb"] == "device.add" for item in self.audit())
+        self.assertEqual(added, devices)
+
+    def audit(self):
+        """All of the log, page by page."""
+        path, items = "/api/v1/audit?limit=1000", []
+        while path:
+            page = self.daemon.rest("GET", path)
+            items += page["items"]
+            path = page.get("next") and "/api/v1/audit?limit=1000&cursor=" + str(page["next"])
+        return items
+
     # -- rights that end --
 
     def test_token_revoked_on_an_open_connection(self):
