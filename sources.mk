@@ -192,7 +192,12 @@ libfettle_la_SOURCES = \
 	src/tracker/urgency.c \
 	src/tracker/urgency.h \
 	src/tracker/why.c \
-	src/tracker/window.h
+	src/tracker/window.c \
+	src/tracker/window.h \
+	src/tracker/window_book.c \
+	src/tracker/window_internal.h \
+	src/tracker/window_rule.c \
+	src/tracker/window_short.c
 
 noinst_LTLIBRARIES += libfettled.la
 libfettled_la_SOURCES = \
@@ -449,7 +454,8 @@ unit_tests = \
 	tests/unit/test_tracker_rollout \
 	tests/unit/test_tracker_scale \
 	tests/unit/test_tracker_state \
-	tests/unit/test_tracker_update
+	tests/unit/test_tracker_update \
+	tests/unit/test_tracker_window
 
 tests_unit_test_base_doc_LDADD = $(test_common) $(core_libs)
 tests_unit_test_base_message_LDADD = $(test_common) $(core_libs)
@@ -506,6 +512,7 @@ tests_unit_test_tracker_rollout_LDADD = $(test_common) $(core_libs)
 tests_unit_test_tracker_scale_LDADD = $(test_common) $(core_libs)
 tests_unit_test_tracker_state_LDADD = $(test_common) $(core_libs)
 tests_unit_test_tracker_update_LDADD = $(test_common) $(core_libs)
+tests_unit_test_tracker_window_LDADD = $(test_common) $(core_libs)
 
 sim_tests =
 
