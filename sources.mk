@@ -152,9 +152,14 @@ libfettle_la_SOURCES = \
 	src/store/store_work.c \
 	src/tracker/anchor.c \
 	src/tracker/audit.c \
+	src/tracker/calls.c \
+	src/tracker/calls.h \
+	src/tracker/calls_internal.h \
+	src/tracker/calls_push.c \
 	src/tracker/cause.c \
 	src/tracker/decide.c \
 	src/tracker/derive.c \
+	src/tracker/diag.c \
 	src/tracker/effects.c \
 	src/tracker/effects.h \
 	src/tracker/filter.c \
@@ -167,6 +172,8 @@ libfettle_la_SOURCES = \
 	src/tracker/internal.h \
 	src/tracker/jobs.c \
 	src/tracker/offer.c \
+	src/tracker/outage.c \
+	src/tracker/outage.h \
 	src/tracker/pace.c \
 	src/tracker/pace.h \
 	src/tracker/phase.c \
@@ -176,6 +183,8 @@ libfettle_la_SOURCES = \
 	src/tracker/policy_parts.c \
 	src/tracker/policy_parts.h \
 	src/tracker/policy_rules.c \
+	src/tracker/push.c \
+	src/tracker/push.h \
 	src/tracker/registry.c \
 	src/tracker/release.c \
 	src/tracker/release_judge.c \

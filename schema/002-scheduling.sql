@@ -15,7 +15,7 @@ ALTER TABLE devices ADD COLUMN held_back INTEGER NOT NULL DEFAULT 0 CHECK (held_
 -- Its next answer asks for diagnostics.
 ALTER TABLE devices ADD COLUMN ask_diag INTEGER NOT NULL DEFAULT 0 CHECK (ask_diag IN (0, 1));
 
--- When what it says of its service was said (wall time).
+-- When what it says of its service was said, in tracker time.
 ALTER TABLE device_live ADD COLUMN status_at INTEGER NOT NULL DEFAULT 0;
 
 -- What the server calls a device for, in server and negotiated mode: one row a device, while

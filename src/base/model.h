@@ -81,7 +81,7 @@ struct device_live {
 	char service[16];		/* idle, busy, critical, "" */
 	int64_t service_until;
 	int64_t battery, free_flash, free_ram;	/* -1 unknown */
-	int64_t status_at;		/* when service .. free_ram were said, 0 never */
+	int64_t status_at;		/* tracker time at which service .. were said, 0 never */
 	int64_t polls;			/* a hint like last_seen; store_live_seen alone writes it */
 };
 

@@ -167,7 +167,6 @@ int read_registration(const struct doc *body, struct registration *g, int64_t wa
 	struct doc_reader r;
 	char mode[16];
 	int64_t port;
-	bool has_status;
 
 	memset(g, 0, sizeof(*g));
 	doc_read_init(&r, body, e);
@@ -188,8 +187,8 @@ int read_registration(const struct doc *body, struct registration *g, int64_t wa
 		g->port = (uint16_t)port;
 	}
 	if (read_components(&r, g->components, &g->n_components) != 0 ||
-	    read_status(&r, &g->status, &has_status, wall_ms) != 0 || read_attributes(&r, g) != 0 ||
-	    read_capabilities(&r, g) != 0)
+	    read_status(&r, &g->status, &g->has_status, wall_ms) != 0 ||
+	    read_attributes(&r, g) != 0 || read_capabilities(&r, g) != 0)
 		return -1;
 	return doc_read_end(&r);
 }
@@ -235,6 +234,7 @@ int read_report(const struct doc *body, struct report *p, int64_t wall_ms, struc
 	doc_opt_int(&r, "result", INT64_MIN, INT64_MAX, &p->result);
 	doc_opt_text(&r, "failure", failure, sizeof(failure));
 	doc_opt_text(&r, "text", p->text, sizeof(p->text));
+	doc_opt_int(&r, "acknowledged", 1, INT64_MAX, &p->acknowledged);
 	/* a reason this server has no word for is still a failure */
 	if (failure[0] && failure_parse(failure, &p->failure) != 0)
 		p->failure = FAILURE_OTHER;

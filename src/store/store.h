@@ -486,7 +486,7 @@ int store_outage_walked(struct store *st, const struct outage *o, struct err *e)
 int store_outage_untold(struct store *st, int64_t update, int64_t *until, struct err *e);
 int store_outage_untold_count(struct store *st, int64_t update, int limit, int64_t *out,
 			      struct err *e);
-/* The first that concerns dev, of an open update of another device: 1/0/-1 */
+/* What concerns dev, of an open update of another device, untold before told: 1/0/-1 */
 int store_outage_of(struct store *st, int64_t dev, struct outage *out, struct err *e);
 int store_outage_told(struct store *st, int64_t dev, int64_t update, int64_t at, struct err *e);
 int store_outage_acknowledge(struct store *st, int64_t dev, int64_t update, int64_t at,

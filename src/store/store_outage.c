@@ -98,11 +98,18 @@ int store_outage_untold_count(struct store *st, int64_t update, int limit, int64
 
 int store_outage_of(struct store *st, int64_t dev, struct outage *out, struct err *e)
 {
+	struct outage one;
 	struct sql q;
+	int n = 0, more;
 
 	sql_begin(&q, st, STMT_OUTAGE_OF, e);
 	sql_int(&q, dev);
-	return STORE_ONE(&q, out, outage_read);
+	while ((more = sql_row(&q)) == 1) {
+		outage_read(&q, &one);
+		if (n++ == 0 || (out->told != 0 && one.told == 0))
+			*out = one;
+	}
+	return sql_end(&q) == 0 && more == 0 ? n > 0 : -1;
 }
 
 int store_outage_told(struct store *st, int64_t dev, int64_t update, int64_t at, struct err *e)

@@ -2,6 +2,7 @@
 /* SPDX-FileCopyrightText: The Fettle authors */
 #include <inttypes.h>
 
+#include "tracker/calls.h"
 #include "tracker/internal.h"
 
 static int64_t seconds_until(int64_t then, int64_t now)
@@ -25,10 +26,12 @@ int64_t deferral_latest_s(const struct tracker *tk, const struct update *u)
 }
 
 /* What the state says now, for a new decision and for one that was heard before. */
-static void describe(const struct tracker *tk, const struct update *u, struct decision_answer *out)
+static void describe(const struct tracker *tk, const struct device *d, const struct update *u,
+		     struct decision_answer *out)
 {
 	out->state = u->state;
-	out->fetch = update_state_in_flight(u->state);
+	/* what is pushed to it need not be fetched */
+	out->fetch = update_state_in_flight(u->state) && !call_pushes(d, u->state);
 	if (u->state == UPDATE_DEFERRED)
 		out->granted_s = seconds_until(u->track_due, tk->now.track);
 }
@@ -64,7 +67,9 @@ static int accept(struct tracker *tk, const struct device *d, struct update *u, 
 		if (update_apply(tk, u, EVENT_OFFER, FAILURE_NONE, cause, e) < 0)
 			return -1;
 	}
-	return update_apply(tk, u, EVENT_ACCEPTED, FAILURE_NONE, cause, e);
+	if (update_apply(tk, u, EVENT_ACCEPTED, FAILURE_NONE, cause, e) < 0)
+		return -1;
+	return call_pushes(d, u->state) ? call_want(tk, d, CALL_PUSH, e) : 0;
 }
 
 /*
@@ -74,6 +79,7 @@ static int accept(struct tracker *tk, const struct device *d, struct update *u, 
 static int defer(struct tracker *tk, struct update *u, const struct decision *c, const char *cause,
 		 struct decision_answer *out, struct err *e)
 {
+	char words[REASON_TEXT];
 	int64_t latest = deferral_latest_s(tk, u);
 	int64_t asked =
 		c->until_s > 0 ? c->until_s : tk->policy->strategy[u->urgency].contact_interval_s;
@@ -84,7 +90,10 @@ static int defer(struct tracker *tk, struct update *u, const struct decision *c,
 		return 0;
 	u->track_due = tk->now.track + granted * 1000;
 	u->not_before = tk->now.wall + granted * 1000;
-	return update_apply(tk, u, EVENT_DEFERRED, FAILURE_NONE, cause, e);
+	/* both sides' words, the server's where it is surely not cut off */
+	cause_format(words, sizeof(words), "asked %" PRId64 " s, granted %" PRId64 " s: %s", asked,
+		     granted, cause);
+	return update_apply(tk, u, EVENT_DEFERRED, FAILURE_NONE, words, e);
 }
 
 static int decide(struct tracker *tk, const struct device *d, struct update *u,
@@ -143,6 +152,6 @@ int offer_decide(struct tracker *tk, const struct device *d, const struct decisi
 		    store_live_put(tk->st, &live, e) < 0)
 			return -1;
 	}
-	describe(tk, &u, out);
+	describe(tk, d, &u, out);
 	return 0;
 }

@@ -31,6 +31,7 @@ enum send_kind {
 	SEND_LOOK,		/* POST /fettle/offer: look again, or an outage that comes */
 	SEND_STATUS,		/* GET /fettle/status */
 	SEND_MANIFEST,		/* PUT /fettle/manifest */
+	SEND_HELD,		/* GET /fettle/image/<component>: how much of it is there */
 	SEND_IMAGE,		/* PUT /fettle/image/<component>, from where the device has it */
 	SEND_APPLY,		/* POST /fettle/apply */
 	SEND_DIAG,		/* POST /fettle/diag */
@@ -39,13 +40,19 @@ enum send_kind {
 
 struct send {
 	enum send_kind kind;
+	int64_t serial;		/* of the device's call: its answer must name it */
 	int64_t update;		/* 0: of none */
-	uint8_t component;	/* SEND_IMAGE: its number in the manifest; object is the image */
+	/* SEND_HELD, SEND_IMAGE: its number in the manifest; object is the image */
+	uint8_t component;
+	uint64_t offset;	/* SEND_IMAGE: where to begin */
 	/* where, when no session of the device is open: port 0 nowhere */
 	uint8_t ip[16];
 	uint16_t port;
 	char identity[129];	/* PSK identity for DTLS, "": plain CoAP */
-	int64_t outage_s, outage_in_s;	/* SEND_LOOK: of an outage; 0: of none */
+	bool plain;		/* auth none: a plain session of it will do */
+	/* SEND_LOOK: of an outage of another device; 0: of none */
+	int64_t outage_s, outage_in_s;
+	char other[NAME_TEXT];	/* that device */
 };
 
 struct effect {

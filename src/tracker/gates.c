@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "tracker/internal.h"
+#include "tracker/outage.h"
 
 /*
  * What stands between an update and its offer, in the order of behaviour.md 7:
@@ -183,22 +184,24 @@ static int gate_flash(struct look *g, char value[REASON_TEXT], struct err *e)
 	return size <= (uint64_t)g->live->free_flash ? 1 : 0;
 }
 
+bool service_lets(const struct tracker *tk, const struct device *d, const struct device_live *l,
+		  const struct update *u)
+{
+	if (l->service[0] == '\0' || strcmp(l->service, "idle") == 0)
+		return true;
+	if (tk->policy->strategy[u->urgency].idle_only)
+		return false;
+	/* others know best themselves when not to begin */
+	return d->mode != MODE_SERVER || strcmp(l->service, "critical") != 0;
+}
+
 static int gate_service(struct look *g, char value[REASON_TEXT], struct err *e)
 {
 	const char *s = g->live->service;
 
 	(void)e;
 	cause_format(value, REASON_TEXT, "the device is %s", s[0] ? s : "in a state not known");
-	if (!g->tk->policy->strategy[g->u->urgency].idle_only)
-		return 1;
-	return s[0] == '\0' || strcmp(s, "idle") == 0 ? 1 : 0;
-}
-
-static int gate_mode(struct look *g, char value[REASON_TEXT], struct err *e)
-{
-	(void)e;
-	cause_format(value, REASON_TEXT, "%s", mode_word(g->d->mode));
-	return g->d->mode != MODE_SERVER ? 1 : 0;
+	return service_lets(g->tk, g->d, g->live, g->u);
 }
 
 static const struct gate_row rows[] = {
@@ -211,10 +214,10 @@ static const struct gate_row rows[] = {
 	{ "budget", gate_budget },
 	{ "deferral", gate_deferral },
 	{ "service", gate_service },
-	{ "mode", gate_mode },
 	{ "links", gate_links },
 	{ "pace", gate_pace },
 	{ "order", gate_order },
+	{ "outage", gate_outage },
 };
 
 int gates_pass(struct look *g, const char **name, char value[REASON_TEXT], struct err *e)

@@ -40,7 +40,8 @@ bool registry_later_boot(const struct device_live *l, uint64_t boot, uint64_t th
 /* When to come again, spread: sooner while u (may be NULL) waits. */
 int64_t registry_ask_again(const struct tracker *tk, const struct device *d,
 			   const struct update *u);
-void registry_status(struct device_live *l, const struct device_live *reported);
+/* now: tracker time. */
+void registry_status(struct device_live *l, const struct device_live *reported, int64_t now);
 int registry_components(struct tracker *tk, const struct device *d, const struct component *c,
 			int n,
 			struct err *e);
@@ -98,6 +99,10 @@ int gate_window(struct look *g, char value[REASON_TEXT], struct err *e);
  */
 int gate_window_wait(struct tracker *tk, const struct device *d, const struct update *u,
 		     int64_t *wait_ms, char value[REASON_TEXT], struct err *e);
+
+/* Does what the device says of its service let it be interrupted for u? */
+bool service_lets(const struct tracker *tk, const struct device *d, const struct device_live *l,
+		  const struct update *u);
 
 /* ---- gates_pace.c: the last rows, and the slot behind them ---- */
 int gate_links(struct look *g, char value[REASON_TEXT], struct err *e);

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "tracker/internal.h"
+#include "tracker/outage.h"
 
 /* A step makes at most this many effects. */
 #define STEP_EFFECTS 128
@@ -16,7 +17,7 @@
 static const struct job_kind kinds[] = {
 	{ "rollout-create", rollout_create_step }, { "rollout-notify", rollout_notify_step },
 	{ "rollout-abort", rollout_cancel_step },  { "release-withdraw", release_withdraw_step },
-	{ "anchor-revoke", anchor_revoke_step },
+	{ "anchor-revoke", anchor_revoke_step },   { "outage", outage_step },
 };
 
 static const struct job_kind *kind_in(const struct job_kind *k, size_t n, const char *word)

@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "tracker/calls.h"
 #include "tracker/internal.h"
 
 struct ask { /* one GET of update */
@@ -10,6 +11,8 @@ struct ask { /* one GET of update */
 	const struct device *d;
 	struct device_live live;
 	bool may_write;
+	bool by_server; /* the server begins: server mode */
+	const char *gate; /* the first that is closed */
 	struct update queue[QUEUE_MAX];
 	int n;
 	int64_t wake_ms; /* until a closed gate may open, 0 not known */
@@ -18,6 +21,8 @@ struct ask { /* one GET of update */
 
 static int nothing(struct ask *q, const char *gate, const char *value)
 {
+	if (!q->gate)
+		q->gate = gate;
 	err_set(q->why, ERR_CONFLICT, "%s: %s", gate, value);
 	return 0;
 }
@@ -131,7 +136,10 @@ static int make_offer(struct ask *q, struct update *u, struct look *g, struct of
 		return got < 0 ? -1 : nothing(q, "budget", value);
 	u->offer_boot = q->live.boot;
 	u->not_before = 0;
-	if (update_apply(tk, u, EVENT_OFFER, FAILURE_NONE, "the device asked", e) < 0)
+	if (update_apply(tk, u, EVENT_OFFER, FAILURE_NONE,
+			 q->by_server ? "the server pushes" : "the device asked", e) < 0)
+		return -1;
+	if (q->d->mode == MODE_NEGOTIATED && call_looked(tk, q->d, e) < 0)
 		return -1;
 	if ((!q->d->has_floor || g->release.sequence > q->d->floor_sequence) &&
 	    store_device_floor(tk->st, q->d->dev, g->release.sequence, e) < 0)
@@ -257,6 +265,8 @@ static int answer(struct ask *q, struct offer *out, struct err *e)
 		result = preempt(q, out, e);
 		return result != 0 ? result : repeat(q, &q->queue[0], out, e);
 	}
+	if (q->d->mode == MODE_SERVER && !q->by_server)
+		return nothing(q, "mode", "server: it is called when its time has come");
 	if (q->may_write && q->n > 1 && supersede(q, e) < 0)
 		return -1;
 	for (int i = 0; i < q->n && result == 0; i++) {
@@ -278,7 +288,10 @@ static int answer(struct ask *q, struct offer *out, struct err *e)
 static int64_t when_to_ask(const struct ask *q)
 {
 	const struct update *u = &q->queue[0];
-	int64_t usual = registry_ask_again(q->tk, q->d, u);
+	int64_t usual = registry_ask_again(q->tk, q->d, q->n > 0 ? u : NULL);
+
+	if (q->n <= 0)
+		return usual;
 	bool waits = u->not_before != 0 && u->track_due > q->tk->now.track &&
 		     !update_state_in_flight(u->state);
 	int64_t wait = waits		? seconds_until(u->track_due, q->tk->now.track)
@@ -286,6 +299,14 @@ static int64_t when_to_ask(const struct ask *q)
 					: usual;
 
 	return wait < usual && wait > 0 ? wait : usual;
+}
+
+static int ask(struct ask *q, struct offer *out, struct err *e)
+{
+	q->n = update_queue(q->tk, q->d->dev, q->queue, e);
+	if (q->n <= 0 || registry_live(q->tk, q->d->dev, &q->live, e) < 0)
+		return q->n == 0 ? nothing(q, "update", "none is planned") : -1;
+	return answer(q, out, e);
 }
 
 int offer_get(struct tracker *tk, const struct device *d, bool looking, struct offer *out,
@@ -298,11 +319,21 @@ int offer_get(struct tracker *tk, const struct device *d, bool looking, struct o
 	int found = store_update_open(tk->st, d->dev, &u, e);
 	if (found <= 0)
 		return found < 0 ? -1 : nothing(&q, "update", "none is planned");
-	q.n = update_queue(tk, d->dev, q.queue, e);
-	if (q.n <= 0 || registry_live(tk, d->dev, &q.live, e) < 0)
-		return q.n == 0 ? nothing(&q, "update", "none is planned") : -1;
-	int result = answer(&q, out, e);
+	if (looking && d->mode == MODE_SERVER && call_contact(tk, d, false, e) < 0)
+		return -1;
+	int result = ask(&q, out, e);
 	*ask_again_s = when_to_ask(&q);
+	return result;
+}
+
+int offer_begin(struct tracker *tk, const struct device *d, bool write, struct offer *out,
+		struct offer_wait *w, struct err *e)
+{
+	struct ask q = { .tk = tk, .d = d, .may_write = write, .by_server = true, .why = &w->why };
+	int result = ask(&q, out, e);
+
+	w->gate = q.gate ? q.gate : "";
+	w->wake_ms = q.wake_ms;
 	return result;
 }
 

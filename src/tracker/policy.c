@@ -39,6 +39,7 @@ static const struct policy defaults = {
 	},
 	.contact_interval_s = HOUR,
 	.min_rate = 1024,
+	.status_max_age_s = 5 * MINUTE,
 	.offer_timeout_s = DAY,
 	.decide_timeout_s = DAY,
 	.install_timeout_s = 2 * HOUR,

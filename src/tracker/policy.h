@@ -71,6 +71,7 @@ struct policy {
 	int64_t contact_interval_s;	/* nothing pending; default 3600 */
 	/* bytes a second a download is allowed to take at the slowest, default 1024 */
 	int64_t min_rate;
+	int64_t status_max_age_s;	/* older, a device's service status is asked for; default 300 */
 	int64_t offer_timeout_s, decide_timeout_s;
 	int64_t install_timeout_s, reboot_timeout_s, confirm_timeout_s;
 	int64_t download_slack_s;

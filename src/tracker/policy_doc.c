@@ -30,6 +30,7 @@ struct member {
 
 static const struct member settings[] = {
 	SECONDS("contact_interval", struct policy, contact_interval_s, 1),
+	SECONDS("status_max_age", struct policy, status_max_age_s, 1),
 	SECONDS("offer_timeout", struct policy, offer_timeout_s, 1),
 	SECONDS("decide_timeout", struct policy, decide_timeout_s, 1),
 	SECONDS("download_slack", struct policy, download_slack_s, 1),

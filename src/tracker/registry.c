@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "tracker/calls.h"
 #include "tracker/internal.h"
 
 /* ---- idempotence of what devices say ---- */
@@ -183,8 +184,9 @@ int registry_live(struct tracker *tk, int64_t dev, struct device_live *out, stru
 	return 0;
 }
 
-void registry_status(struct device_live *l, const struct device_live *reported)
+void registry_status(struct device_live *l, const struct device_live *reported, int64_t now)
 {
+	l->status_at = now > 0 ? now : 1;
 	text_copy(l->service, sizeof(l->service), reported->service);
 	l->service_until = reported->service_until;
 	l->battery = reported->battery;
@@ -255,9 +257,13 @@ int registry_register(struct tracker *tk, struct device *d, const struct registr
 		memcpy(live.ip, ev->ip, sizeof(live.ip));
 	if (current && r->has_port)
 		live.endpoint_port = r->port;
-	if (current)
-		registry_status(&live, &r->status);
-	if (store_live_put(tk->st, &live, e) < 0 || (current && keep_current(tk, d, r, e) < 0))
+	if (current) {
+		registry_status(&live, &r->status, tk->now.track);
+		if (!r->has_status)
+			live.status_at = 0;
+	}
+	if (store_live_put(tk->st, &live, e) < 0 || (current && keep_current(tk, d, r, e) < 0) ||
+	    call_contact(tk, d, true, e) < 0)
 		return -1;
 	return ask_again(tk, d, ask_again_s, e);
 }

@@ -3,7 +3,9 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "tracker/calls.h"
 #include "tracker/internal.h"
+#include "tracker/outage.h"
 
 /* LwM2M 1.2, object 5, resource 5 (Update Result), from 2 on. */
 static const enum failure results[] = {
@@ -174,7 +176,7 @@ static int keep_facts(struct tracker *tk, const struct device *d, const struct r
 
 	live->last_seen = tk->now.wall;
 	if (r->has_status && current)
-		registry_status(live, &r->status);
+		registry_status(live, &r->status, tk->now.track);
 	if (store_live_put(tk->st, live, e) < 0)
 		return -1;
 	return current ? registry_components(tk, d, r->components, r->n_components, e) : 0;
@@ -218,6 +220,11 @@ int report_apply(struct tracker *tk, const struct device *d, const struct report
 		return -1;
 	if (fresh > 0 &&
 	    (keep_facts(tk, d, r, &live, e) < 0 || apply(tk, d, r, &live, &u, known > 0, e) < 0))
+		return -1;
+	if (fresh > 0 && r->acknowledged > 0 &&
+	    outage_told(tk, d->dev, r->acknowledged, true, e) < 0)
+		return -1;
+	if (fresh > 0 && call_heard(tk, d, e) < 0)
 		return -1;
 	out->duplicate = fresh == 0;
 	out->update = known > 0 ? u.id : 0;

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: ISC */
 /* SPDX-FileCopyrightText: The Fettle authors */
+#include <string.h>
+
 #include "base/clock.h"
 #include "base/log.h"
+#include "tracker/calls.h"
 #include "tracker/internal.h"
 
 #define PAGE 32
@@ -55,11 +58,47 @@ static int due_planned(struct tracker *tk, struct update *u, struct err *e)
 			    e);
 }
 
+/* Its own word is kept, and now it is the server that cannot: said once for each rule. */
+static int defer_ourselves(struct tracker *tk, struct update *u, const char *gate,
+			   const char *value, struct err *e)
+{
+	int64_t wait = tk->policy->strategy[u->urgency].contact_interval_s * 1000;
+	char cause[REASON_TEXT];
+	size_t n = strlen("deferred(server): ") + strlen(gate);
+
+	cause_format(cause, sizeof(cause), "deferred(server): %s: %s", gate, value);
+	u->track_due = tk->now.track + wait;
+	u->not_before = tk->now.wall + wait;
+	if (strncmp(u->reason, cause, n) == 0)
+		return store_update_put(tk->st, u, e);
+	return update_apply(tk, u, EVENT_SERVER_DEFER, FAILURE_NONE, cause, e);
+}
+
+/* The time that was granted: the device is called, unless a rule forbids what it was promised. */
+static int due_granted(struct tracker *tk, struct update *u, struct err *e)
+{
+	struct device d;
+	struct device_live live;
+	struct look g = { .tk = tk, .d = &d, .live = &live, .u = u, .looking = true };
+	char value[REASON_TEXT];
+	const char *name;
+
+	int found = store_device_by_dev(tk->st, u->dev, &d, e);
+	if (found <= 0)
+		return found < 0 ? -1 : again_in(tk, u, e);
+	if (registry_live(tk, u->dev, &live, e) < 0 || gates_load(&g, e) < 0)
+		return -1;
+	int open = gates_pass(&g, &name, value, e);
+	if (open < 0)
+		return -1;
+	return open ? wait_over(tk, u, e) : defer_ourselves(tk, u, name, value, e);
+}
+
 /* A deferral's end; a device that then keeps silent goes back into the queue. */
 static int due_deferred(struct tracker *tk, struct update *u, struct err *e)
 {
 	if (u->not_before != 0)
-		return wait_over(tk, u, e);
+		return due_granted(tk, u, e);
 	return update_apply(tk, u, EVENT_RETURN, FAILURE_NONE, "silent since its deferral ended",
 			    e);
 }
@@ -86,6 +125,26 @@ static int handle(struct tracker *tk, struct update *u, struct err *e)
 	return store_update_put(tk->st, u, e);
 }
 
+static void sooner(int64_t *track, int64_t other)
+{
+	if (other > 0 && (*track == 0 || other < *track))
+		*track = other;
+}
+
+/* While all places are taken only an answer, or a loss, makes room for what is due. */
+static int next_call(struct tracker *tk, int64_t *track, struct err *e)
+{
+	int64_t lost = 0, waits = 0, sent;
+
+	if (store_call_sent_count(tk->st, &sent, e) < 0 ||
+	    store_call_next_due(tk->st, true, &lost, e) < 0 ||
+	    (sent < CALLS_MAX && store_call_next_due(tk->st, false, &waits, e) < 0))
+		return -1;
+	sooner(track, lost);
+	sooner(track, waits);
+	return 0;
+}
+
 static int next_due(struct tracker *tk, int64_t *track, struct err *e)
 {
 	int64_t phase = 0;
@@ -94,9 +153,8 @@ static int next_due(struct tracker *tk, int64_t *track, struct err *e)
 	if (store_update_next_due(tk->st, track, e) < 0 ||
 	    store_rollout_next_due(tk->st, &phase, e) < 0)
 		return -1;
-	if (phase > 0 && (*track == 0 || phase < *track))
-		*track = phase;
-	return 0;
+	sooner(track, phase);
+	return next_call(tk, track, e);
 }
 
 /* The disk's troubles concern all of them, and are over for all of them. */
@@ -178,6 +236,57 @@ static int due_phases(struct tracker *tk, struct err *e)
 	return n;
 }
 
+/* ---- calls ---- */
+
+static int call_alone(struct tracker *tk, struct device_call *c, struct err *e)
+{
+	struct device_call before = *c;
+	struct alone x = alone_begin(tk);
+	int rc = c->sent ? call_lost(tk, c, &x.why) : call_due(tk, c, &x.why);
+
+	rc = alone_end(&x, rc, e);
+	if (rc != 0)
+		return rc;
+	log_error("dev=%lld is due to be called but cannot be: %s", (long long)before.dev,
+		  log_safe(x.why.text));
+	before.sent = false;
+	before.due = tk->now.track + RETRY_MS;
+	return store_call_put(tk->st, &before, e);
+}
+
+/* How many, at most room, of those that are lost (sent) or to be made. */
+static int call_some(struct tracker *tk, bool sent, int64_t room, int64_t until, struct err *e)
+{
+	struct device_call page[PAGE];
+	int done = 0, n;
+
+	do {
+		int want = room - done < PAGE ? (int)(room - done) : PAGE;
+		n = want > 0 ? store_call_due(tk->st, sent, tk->now.track, want, page, e) : 0;
+		for (int i = 0; i < n; i++, done++) {
+			if (clock_mono_us() >= until || effects_room(tk->fx) < PAGE)
+				return done;
+			if (call_alone(tk, &page[i], e) < 0)
+				return -1;
+		}
+	} while (n == PAGE);
+	return n < 0 ? -1 : done;
+}
+
+static int due_calls(struct tracker *tk, int limit, int64_t until, struct err *e)
+{
+	int64_t sent;
+	int lost = call_some(tk, true, limit, until, e);
+
+	if (lost < 0 || store_call_sent_count(tk->st, &sent, e) < 0)
+		return -1;
+	int64_t room = CALLS_MAX - sent;
+	if (room > limit)
+		room = limit;
+	int made = room > 0 ? call_some(tk, false, room, until, e) : 0;
+	return made < 0 ? -1 : lost + made;
+}
+
 int scheduler_pass(struct tracker *tk, int limit, int64_t budget_us, int64_t *next_track,
 		   struct err *e)
 {
@@ -195,7 +304,10 @@ int scheduler_pass(struct tracker *tk, int limit, int64_t budget_us, int64_t *ne
 			late = clock_mono_us() >= until;
 		}
 	} while (n == PAGE && !late && effects_room(tk->fx) > 8 * PAGE);
-	if (n < 0 || due_phases(tk, e) < 0 || next_due(tk, next_track, e) < 0)
+	if (n < 0 || due_phases(tk, e) < 0)
 		return -1;
-	return done;
+	int called = due_calls(tk, limit, until, e);
+	if (called < 0 || next_due(tk, next_track, e) < 0)
+		return -1;
+	return done + called;
 }

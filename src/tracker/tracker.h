@@ -96,6 +96,7 @@ struct registration {
 	uint16_t port;
 	bool has_capabilities;
 	char capabilities[CAPABILITIES_TEXT];	/* words, one blank between two */
+	bool has_status;
 	struct device_live status;	/* service .. free_ram only */
 	struct { char name[NAME_TEXT]; struct filter_value v; } attributes[16];
 	int n_attributes;
@@ -131,6 +132,17 @@ struct offer {
  */
 int offer_get(struct tracker *tk, const struct device *d, bool looking, struct offer *out,
 	      int64_t *ask_again_s, struct err *why, struct err *e);
+/*
+ * The same by the server, before it pushes (server mode). 0: *w says which gate, why, and when
+ * it may open (0: not known). write false: as looking false.
+ */
+struct offer_wait {
+	const char *gate;
+	int64_t wake_ms;
+	struct err why;
+};
+int offer_begin(struct tracker *tk, const struct device *d, bool write, struct offer *out,
+		struct offer_wait *w, struct err *e);
 /* The device fetched the manifest of its open update. */
 int offer_manifest_fetched(struct tracker *tk, int64_t dev, struct err *e);
 /* May dev fetch this object now: it is of its open update's release. 1/0/-1 */
@@ -155,6 +167,44 @@ struct decision_answer {
 int offer_decide(struct tracker *tk, const struct device *d, const struct decision *c,
 		 struct decision_answer *out, struct err *e);
 
+/*
+ * ---- calls (calls.c): what a device answered to one, its body already read. 1 it led on, 0 it
+ * is not one that is awaited, -1.
+ */
+struct call_answer {
+	int64_t dev, update, serial;
+	uint8_t kind;			/* enum send_kind */
+	bool of_outage;			/* SEND_LOOK: of another device's outage */
+	uint16_t status;		/* HTTP's numbers; 0: nothing was heard */
+	uint64_t offset;		/* of what was sent, so much was acknowledged */
+	bool has_status;
+	struct device_live device;	/* service .. free_ram only */
+	uint64_t held;			/* SEND_HELD */
+	bool has_digest;
+	struct digest digest;		/* of the image it wants or has */
+	bool acknowledged;
+	enum failure failure;		/* its own word, FAILURE_NONE */
+	char text[REASON_TEXT];
+};
+int call_answered(struct tracker *tk, const struct call_answer *a, struct err *e);
+/* It posted diagnostics: they are kept, and asked for no more. */
+int diag_keep(struct tracker *tk, struct device *d, const struct diag *g, struct err *e);
+/* Its next answer asks for diagnostics, and where it can be called it is. */
+int diag_ask(struct tracker *tk, struct device *d, struct err *e);
+
+/* ---- outages (outage.c) of devices above one ---- */
+struct outage_notice {
+	int64_t update;			/* that causes it */
+	char device[NAME_TEXT];		/* that will be away */
+	int64_t seconds, in_s;		/* in_s 0: at any time now */
+	bool told;			/* it knew before */
+};
+/* What concerns a device: 1/0/-1 */
+int outage_notice(struct tracker *tk, int64_t dev, struct outage_notice *out, struct err *e);
+/* The same, and this answer tells it. */
+int outage_heard(struct tracker *tk, const struct device *d, struct outage_notice *out,
+		 struct err *e);
+
 struct report {
 	uint64_t boot, counter;
 	/* no boot and counter to tell repeats by: the caller did (SUIT Report) */
@@ -168,6 +218,7 @@ struct report {
 	int n_components;		/* -1 none */
 	bool has_status;
 	struct device_live status;
+	int64_t acknowledged;		/* an outage it was told of, by its update; 0 none */
 	char text[REASON_TEXT];
 };
 struct report_answer {

@@ -4,6 +4,7 @@
 
 #include "base/log.h"
 #include "base/text.h"
+#include "tracker/calls.h"
 #include "tracker/internal.h"
 
 int update_notify(struct tracker *tk, int64_t dev, struct err *e)
@@ -11,9 +12,10 @@ int update_notify(struct tracker *tk, int64_t dev, struct err *e)
 	struct device d;
 	int found = store_device_by_dev(tk->st, dev, &d, e);
 
-	if (found > 0)
-		effects_notify(tk->fx, dev, d.id);
-	return found < 0 ? -1 : 0;
+	if (found <= 0)
+		return found;
+	effects_notify(tk->fx, dev, d.id);
+	return call_notify(tk, &d, e);
 }
 
 int update_size(struct tracker *tk, int64_t release, uint64_t *size, struct err *e)

@@ -2,6 +2,7 @@
 /* SPDX-FileCopyrightText: The Fettle authors */
 #include <inttypes.h>
 
+#include "tracker/calls.h"
 #include "tracker/internal.h"
 
 static int say(struct gate *g, bool open, const struct update *u, const char *rollout)
@@ -41,8 +42,11 @@ int why_device(struct tracker *tk, const struct device *d, struct gate out[GATES
 		return -1;
 	say(&out[0], true, &u, g.rollout.name);
 	/* what runs has passed its gates */
-	if (update_state_in_flight(u.state))
-		return 1;
-	int n = gates_list(&g, out + 1, GATES_MAX - 1, e);
-	return n < 0 ? -1 : n + 1;
+	int n = update_state_in_flight(u.state) ? 0 : gates_list(&g, out + 1, GATES_MAX - 2, e);
+	int calls = n < 0 ? -1 : call_why(tk, d, out[n + 1].value, e);
+	if (calls < 0)
+		return -1;
+	out[n + 1].name = "call";
+	out[n + 1].open = true;
+	return n + 1 + calls;
 }

@@ -652,7 +652,7 @@ START_TEST(test_the_server_picks_the_moment_in_server_mode)
 	WORLD_OK(&w, store_device_add(w.st, &d, &w.err));
 	world_rollout(&w, &rel, "srv", "id == srv-1", 5);
 	ck_assert_int_eq(world_ask(&w, "srv-1"), 0);
-	ck_assert_str_eq(w.err.text, "mode: server");
+	ck_assert_str_eq(w.err.text, "mode: server: it is called when its time has come");
 }
 END_TEST
 

@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: ISC */
+/* SPDX-FileCopyrightText: The Fettle authors */
+#include "tracker/outage.h"
+
+#include <inttypes.h>
+
+#include "base/text.h"
+#include "tracker/calls.h"
+
+#define STEP_BELOW 48 /* each may be observed and called: two effects of a step's 128 */
+#define UNTOLD_SHOWN 1000
+#define WAIT_MAX_S (INT64_C(24) * 3600) /* nobody who sleeps longer is waited for */
+
+int64_t outage_expected_s(const struct tracker *tk, const struct release *r, const struct update *u)
+{
+	if (r->outage_s >= 0)
+		return r->outage_s;
+	(void)tk; (void)u; return 0;
+}
+
+/* ---- the gate ---- */
+
+static int announce(struct look *g, int64_t seconds, struct err *e)
+{
+	struct tracker *tk = g->tk;
+	/* the device itself is told by its offer */
+	struct outage o = { .dev = g->d->dev,
+			    .update = g->u->id,
+			    .seconds = seconds,
+			    .until = tk->now.track,
+			    .told = tk->now.wall > 0 ? tk->now.wall : 1 };
+	struct job job;
+	int added = store_outage_add(tk->st, &o, e);
+
+	if (added < 0 || (added > 0 && job_start(tk, "outage", g->u->id, &job, e) < 0))
+		return -1;
+	return 0;
+}
+
+/* 1 they are told, or were waited for long enough. */
+static int waited(struct look *g, char value[REASON_TEXT], struct err *e)
+{
+	struct tracker *tk = g->tk;
+	struct outage o;
+	int64_t until = 0, untold;
+
+	int busy = store_outage_walk(tk->st, g->u->id, &o, e);
+	int some = busy < 0 ? -1 : store_outage_untold(tk->st, g->u->id, &until, e);
+	if (some < 0 || store_outage_untold_count(tk->st, g->u->id, UNTOLD_SHOWN, &untold, e) < 0)
+		return -1;
+	bool open = busy == 0 && (some == 0 || until <= tk->now.track);
+	cause_format(value, REASON_TEXT, "%" PRId64 "%s of those below are not told%s", untold,
+		     untold == UNTOLD_SHOWN ? " and more" : "",
+		     open && some ? ", and were waited for" : "");
+	if (!open && busy == 0) {
+		int64_t left = (until - tk->now.track + 999) / 1000;
+		char so_far[REASON_TEXT];
+
+		cause_copy(so_far, sizeof(so_far), value);
+		cause_format(value, REASON_TEXT, "%s, at most %" PRId64 " s more", so_far, left);
+		g->wake_ms = left * 1000;
+	}
+	return open;
+}
+
+int gate_outage(struct look *g, char value[REASON_TEXT], struct err *e)
+{
+	int64_t seconds = outage_expected_s(g->tk, &g->release, g->u), below;
+	struct outage o;
+
+	if (seconds <= 0) {
+		cause_format(value, REASON_TEXT, "none is expected");
+		return 1;
+	}
+	int known = store_outage_get(g->tk->st, g->d->dev, g->u->id, &o, e);
+	if (known > 0)
+		return waited(g, value, e);
+	int some = known < 0 ? -1 : store_device_below(g->tk->st, g->d->id, 0, 1, &below, e);
+	cause_format(value, REASON_TEXT, "%" PRId64 " s, %s", seconds,
+		     some ? "those below are told first" : "nobody is below");
+	if (some <= 0)
+		return some < 0 ? -1 : 1;
+	return g->looking ? 0 : announce(g, seconds, e);
+}
+
+/* ---- telling ---- */
+
+static int64_t contact_s(const struct tracker *tk, const struct device *d)
+{
+	int64_t s =
+		d->contact_interval_s > 0 ? d->contact_interval_s : tk->policy->contact_interval_s;
+
+	return s < WAIT_MAX_S ? s : WAIT_MAX_S;
+}
+
+/* Whoever observes or can be called hears of it now, the others when they come. */
+static int tell(struct tracker *tk, const struct device *d, struct err *e)
+{
+	struct device_live live;
+
+	effects_notify(tk->fx, d->dev, d->id);
+	if (registry_live(tk, d->dev, &live, e) < 0)
+		return -1;
+	return call_possible(d, &live) ? call_want(tk, d, CALL_OUTAGE, e) : 0;
+}
+
+static int enter(struct tracker *tk, const struct outage *above, int64_t dev, struct err *e)
+{
+	struct outage o = { .dev = dev, .update = above->update, .seconds = above->seconds };
+	struct device d;
+	int found = store_device_by_dev(tk->st, dev, &d, e);
+
+	if (found <= 0)
+		return found;
+	o.until = tk->now.track + contact_s(tk, &d) * 1000;
+	int added = store_outage_add(tk->st, &o, e);
+	return added <= 0 ? added : tell(tk, &d, e);
+}
+
+/* Those right below one that is in it already; a circle ends where it was entered. */
+static int walk(struct tracker *tk, struct outage *o, struct job *j, struct err *e)
+{
+	int64_t below[STEP_BELOW];
+	struct device d;
+	int found = store_device_by_dev(tk->st, o->dev, &d, e);
+	int n = found <= 0 ? found
+			   : store_device_below(tk->st, d.id, o->walked, STEP_BELOW, below, e);
+
+	for (int i = 0; i < n; i++) {
+		if (enter(tk, o, below[i], e) < 0)
+			return -1;
+		o->walked = below[i];
+		j->done++;
+	}
+	if (n < 0)
+		return -1;
+	if (n < STEP_BELOW)
+		o->walked = -1;
+	return store_outage_walked(tk->st, o, e);
+}
+
+enum step outage_step(struct tracker *tk, struct job *j, struct err *e)
+{
+	struct outage o;
+	struct update u;
+	int found = store_update_get(tk->st, j->ref, &u, e);
+
+	if (found > 0 && !update_state_terminal(u.state))
+		found = store_outage_walk(tk->st, j->ref, &o, e);
+	else if (found > 0)
+		found = 0;
+	if (found < 0)
+		return STEP_ERROR;
+	if (found > 0)
+		return walk(tk, &o, j, e) < 0 ? STEP_ERROR : STEP_MORE;
+	j->total = j->done;
+	cause_format(j->result, sizeof(j->result), "%" PRId64 " devices below it", j->done);
+	return STEP_DONE;
+}
+
+/* The last one was told: the device need not wait for its next contact. */
+static int all_told(struct tracker *tk, int64_t update, struct err *e)
+{
+	struct outage o;
+	struct update u;
+	int64_t until;
+	int some = store_outage_untold(tk->st, update, &until, e);
+
+	if (some == 0)
+		some = store_outage_walk(tk->st, update, &o, e);
+	if (some != 0)
+		return some < 0 ? -1 : 0;
+	int found = store_update_get(tk->st, update, &u, e);
+	if (found <= 0 || update_state_terminal(u.state))
+		return found < 0 ? -1 : 0;
+	return update_notify(tk, u.dev, e);
+}
+
+int outage_told(struct tracker *tk, int64_t dev, int64_t update, bool acknowledged, struct err *e)
+{
+	struct outage o;
+	int found = store_outage_get(tk->st, dev, update, &o, e);
+	int64_t at = tk->now.wall > 0 ? tk->now.wall : 1;
+
+	if (found <= 0 || (o.told != 0 && (!acknowledged || o.acknowledged != 0)))
+		return found < 0 ? -1 : 0;
+	int rc = acknowledged ? store_outage_acknowledge(tk->st, dev, update, at, e)
+			      : store_outage_told(tk->st, dev, update, at, e);
+	if (rc < 0)
+		return -1;
+	return o.told == 0 ? all_told(tk, update, e) : 0;
+}
+
+int outage_notice(struct tracker *tk, int64_t dev, struct outage_notice *out, struct err *e)
+{
+	struct outage o;
+	struct update u;
+	struct device d;
+	int64_t until = 0;
+	int found = store_outage_of(tk->st, dev, &o, e);
+
+	if (found > 0)
+		found = store_update_get(tk->st, o.update, &u, e);
+	if (found > 0)
+		found = store_device_by_dev(tk->st, u.dev, &d, e);
+	if (found <= 0)
+		return found;
+	*out = (struct outage_notice){ .update = o.update,
+				       .seconds = o.seconds,
+				       .told = o.told != 0 };
+	(void)text_copy(out->device, sizeof(out->device), d.id);
+	int some = store_outage_untold(tk->st, o.update, &until, e);
+	if (some > 0 && until > tk->now.track && u.state == UPDATE_PLANNED)
+		out->in_s = (until - tk->now.track + 999) / 1000;
+	return some < 0 ? -1 : 1;
+}
+
+int outage_heard(struct tracker *tk, const struct device *d, struct outage_notice *out,
+		 struct err *e)
+{
+	/* nothing is above it: nobody can take it away */
+	if (!d->parent[0])
+		return 0;
+	int found = outage_notice(tk, d->dev, out, e);
+	if (found <= 0 || out->told)
+		return found;
+	return outage_told(tk, d->dev, out->update, false, e) < 0 ? -1 : 1;
+}
