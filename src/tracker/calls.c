@@ -238,7 +238,7 @@ int call_turn(struct turn *t, struct err *e)
 		unsigned want;
 		int (*take)(struct turn *t, struct err *e);
 	} ways[] = {
-		{ CALL_PUSH, push_turn },
+		{ CALL_PUSH, call_push_turn },
 		{ CALL_OUTAGE, outage_turn },
 		{ CALL_LOOK, look_turn },
 		{ CALL_DIAG, diag_turn },
@@ -312,7 +312,7 @@ static int answered(struct turn *t, const struct call_answer *a, struct err *e)
 	say(c, a);
 	if (a->failure != FAILURE_NONE)
 		f = a->failure;
-	int rc = push_answered(t, a, o, f, e);
+	int rc = call_push_answered(t, a, o, f, e);
 	if (rc < 0)
 		return -1;
 	if (rc > 0) /* and now for what is next */

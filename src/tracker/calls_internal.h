@@ -27,9 +27,9 @@ int call_keep(struct tracker *tk, const struct device_call *c, struct err *e);
 
 /* ---- calls_push.c ---- */
 /* The next step of what is pushed: 1 a call was ordered, 0 not, -1. */
-int push_turn(struct turn *t, struct err *e);
+int call_push_turn(struct turn *t, struct err *e);
 /* What the answer leads to: 1 go on at once, 0 look again at t->next, -1. */
-int push_answered(struct turn *t, const struct call_answer *a, enum push_outcome o,
+int call_push_answered(struct turn *t, const struct call_answer *a, enum push_outcome o,
 		  enum failure f, struct err *e);
 
 #endif

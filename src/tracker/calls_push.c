@@ -221,7 +221,7 @@ static int look(struct pushing *s, struct err *e)
 	return act(s, e);
 }
 
-int push_turn(struct turn *t, struct err *e)
+int call_push_turn(struct turn *t, struct err *e)
 {
 	int rc = GO_ON;
 
@@ -486,8 +486,8 @@ static int failed(struct heard *h, enum failure f, struct err *e)
 	return update_apply(h->t->tk, &h->u, EVENT_FAILED, f, cause, e) < 0 ? -1 : 1;
 }
 
-int push_answered(struct turn *t, const struct call_answer *a, enum push_outcome o, enum failure f,
-		  struct err *e)
+int call_push_answered(struct turn *t, const struct call_answer *a, enum push_outcome o,
+		       enum failure f, struct err *e)
 {
 	struct heard h = { .t = t, .a = a };
 	struct device_call *c = t->c;

@@ -15,7 +15,7 @@ int64_t outage_expected_s(const struct tracker *tk, const struct release *r, con
 {
 	if (r->outage_s >= 0)
 		return r->outage_s;
-	(void)tk; (void)u; return 0;
+	return tk->policy->strategy[u->urgency].outage_s;
 }
 
 /* ---- the gate ---- */
@@ -87,8 +87,7 @@ int gate_outage(struct look *g, char value[REASON_TEXT], struct err *e)
 
 static int64_t contact_s(const struct tracker *tk, const struct device *d)
 {
-	int64_t s =
-		d->contact_interval_s > 0 ? d->contact_interval_s : tk->policy->contact_interval_s;
+	int64_t s = policy_contact_s(tk->policy, d);
 
 	return s < WAIT_MAX_S ? s : WAIT_MAX_S;
 }
