@@ -149,6 +149,7 @@ libfettle_la_SOURCES = \
 	src/store/store_update.c \
 	src/store/store_upload.c \
 	src/store/store_upload_end.c \
+	src/store/store_window.c \
 	src/store/store_work.c \
 	src/tracker/anchor.c \
 	src/tracker/audit.c \
@@ -454,6 +455,7 @@ unit_tests = \
 	tests/unit/test_store_filter \
 	tests/unit/test_store_goods \
 	tests/unit/test_store_open \
+	tests/unit/test_store_window \
 	tests/unit/test_store_work \
 	tests/unit/test_tracker_corners \
 	tests/unit/test_tracker_filter \
@@ -511,6 +513,7 @@ tests_unit_test_store_entity_LDADD = $(test_common) $(core_libs)
 tests_unit_test_store_filter_LDADD = $(test_common) $(core_libs)
 tests_unit_test_store_goods_LDADD = $(test_common) $(core_libs)
 tests_unit_test_store_open_LDADD = $(test_common) $(core_libs)
+tests_unit_test_store_window_LDADD = $(test_common) $(core_libs)
 tests_unit_test_store_work_LDADD = $(test_common) $(core_libs)
 tests_unit_test_tracker_corners_LDADD = $(test_common) $(core_libs)
 tests_unit_test_tracker_filter_LDADD = $(test_common) $(core_libs)

@@ -146,6 +146,3 @@ INSERT INTO meta (key, number) VALUES ('store.windows', 0);
 
 CREATE INDEX windows_class ON windows (class_id, id) WHERE class_id IS NOT NULL;
 CREATE INDEX windows_model ON windows (model, id) WHERE model <> '';
-
--- Its updates do not mind black-outs.
-ALTER TABLE rollouts ADD COLUMN forced INTEGER NOT NULL DEFAULT 0 CHECK (forced IN (0, 1));

@@ -50,6 +50,9 @@
 #define CALL_COLUMNS \
 	"dev, sent, due, serial, kind, want, upd, attempt, manifest, image, held, tries, reason"
 #define OUTAGE_COLUMNS "o.dev, o.upd, o.seconds, o.walked, o.until, o.told, o.acknowledged"
+#define WINDOW_COLUMNS \
+	"w.id, w.level, w.ref, w.class_id, w.model, w.reported, w.blackout, w.rrule, w.starts, " \
+	"w.zone, w.duration_s, w.created, w.made_by"
 #define AUDIT_COLUMNS "id, at, who, verb, object, detail, prev, hash"
 
 #endif

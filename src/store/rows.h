@@ -14,6 +14,9 @@ void device_read(struct sql *q, struct device *d);
 int store_image_record(struct store *st, const struct digest *d, uint64_t size, const char *by,
 		       int64_t now_wall, struct image *out, struct err *e);
 
+/* The windows of a thing that goes. */
+int store_window_forget(struct store *st, enum window_level level, int64_t ref, struct err *e);
+
 /* What may be offered, or published, may be another from now on: store_goods_version(). */
 int store_goods_changed(struct store *st, struct err *e);
 /* changed rows of a statement meant for one: 0, or -1 with ERR_NOT_FOUND "no such <what>". */

@@ -67,6 +67,7 @@ X(TAG_LIST, MAIN, "SELECT tag FROM device_tags WHERE dev = $1 ORDER BY tag LIMIT
 
 X(GROUP_ADD, MAIN, "INSERT INTO device_groups (name) VALUES ($1)")
 X(GROUP_ID, MAIN, "SELECT id FROM device_groups WHERE name = $1")
+X(GROUP_NAME, MAIN, "SELECT name FROM device_groups WHERE id = $1")
 X(GROUP_REMOVE, MAIN, "DELETE FROM device_groups WHERE name = $1")
 X(GROUP_LIST, MAIN, "SELECT id, name FROM device_groups WHERE id > $1 ORDER BY id LIMIT $2")
 X(MEMBER_PUT, MAIN,
@@ -81,6 +82,33 @@ X(GROUP_EXISTS, MAIN, "SELECT 1 FROM device_groups WHERE id = $1")
 X(MEMBER_SWEEP, MAIN,
   "DELETE FROM group_members WHERE grp = $1 AND dev IN "
   "(SELECT dev FROM group_members WHERE grp = $2 ORDER BY dev LIMIT $3)")
+
+/* Windows */
+X(WINDOW_ADD, MAIN,
+  "INSERT INTO windows (level, ref, class_id, model, reported, blackout, rrule, starts, zone, "
+  "duration_s, created, made_by) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)")
+X(WINDOW_GET, MAIN, "SELECT " WINDOW_COLUMNS " FROM windows w WHERE w.id = $1")
+X(WINDOW_REMOVE, MAIN, "DELETE FROM windows WHERE id = $1")
+X(WINDOW_REMOVE_REF, MAIN, "DELETE FROM windows WHERE level = $1 AND ref = $2")
+X(WINDOW_REMOVE_REPORTED, MAIN,
+  "DELETE FROM windows WHERE level = 'device' AND ref = $1 AND reported = 1")
+X(WINDOW_LIST, MAIN,
+  "SELECT " WINDOW_COLUMNS " FROM windows w WHERE w.id > $1 ORDER BY w.id LIMIT $2")
+X(WINDOW_OF_REF, MAIN,
+  "SELECT " WINDOW_COLUMNS " FROM windows w WHERE w.level = $1 AND w.ref = $2 AND w.id > $3 "
+  "ORDER BY w.id LIMIT $4")
+X(WINDOW_OF_CLASS, MAIN,
+  "SELECT " WINDOW_COLUMNS " FROM windows w WHERE w.class_id = $1 AND w.id > $2 "
+  "ORDER BY w.id LIMIT $3")
+X(WINDOW_OF_MODEL, MAIN,
+  "SELECT " WINDOW_COLUMNS " FROM windows w WHERE w.model = $1 AND w.model <> '' AND w.id > $2 "
+  "ORDER BY w.id LIMIT $3")
+/* each of its terms by an index: a device is in few groups, and each thing has few windows */
+X(WINDOW_CONCERNING, MAIN,
+  "SELECT " WINDOW_COLUMNS " FROM windows w WHERE (w.level = 'device' AND w.ref = $1) "
+  "OR (w.level = 'group' AND w.ref IN (SELECT m.grp FROM group_members m WHERE m.dev = $2)) "
+  "OR (w.class_id = $3 AND w.class_id IS NOT NULL) OR (w.model = $4 AND w.model <> '') "
+  "OR (w.level = 'rollout' AND w.ref = $5) LIMIT $6")
 
 /* Live part */
 X(LIVE_GET, MAIN,

@@ -411,8 +411,7 @@ int store_window_by_level(struct store *st, const struct window *like, int64_t a
 int store_window_report(struct store *st, int64_t dev, const struct window *w, int n,
 			bool *changed, struct err *e);
 /*
- * All that concern d (by its number, groups, class id and model) and a rollout (0 none), oldest
- * first. One statement while there are no windows at all, else one more.
+ * All that concern d (by its number, groups, class id and model) and a rollout (0 none). One statement while there are no windows at all, else one more.
  */
 int store_window_concerning(struct store *st, const struct device *d, int64_t rollout, int limit,
 			    struct window *out, struct err *e);

@@ -188,6 +188,8 @@ int store_device_remove(struct store *st, int64_t dev, struct err *e)
 	int result = store_expect_one(sql_changed(&q), "device", e);
 	if (result == 0)
 		result = count_devices(st, -1, e);
+	if (result == 0)
+		result = store_window_forget(st, WINDOW_DEVICE, dev, e);
 	return store_atomic_end(st, own, result, e);
 }
 

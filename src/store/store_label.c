@@ -138,13 +138,55 @@ int store_group_add(struct store *st, const char *name, struct err *e)
 	return sql_run(&q);
 }
 
+int store_group_id(struct store *st, const char *name, int64_t *out, struct err *e)
+{
+	struct sql q;
+	int found;
+
+	sql_begin(&q, st, STMT_GROUP_ID, e);
+	sql_text(&q, name);
+	found = sql_row(&q);
+	if (found == 1)
+		*out = sql_get_int(&q);
+	return sql_end(&q) == 0 ? found : -1;
+}
+
+static int group_id(struct store *st, const char *name, int64_t *id, struct err *e)
+{
+	int found = store_group_id(st, name, id, e);
+
+	return found == 0  ? err_set(e, ERR_NOT_FOUND, "no such group: %.64s", name)
+	       : found > 0 ? 0
+			   : -1;
+}
+
+int store_group_name(struct store *st, int64_t id, char name[NAME_TEXT], struct err *e)
+{
+	struct sql q;
+	int found;
+
+	sql_begin(&q, st, STMT_GROUP_NAME, e);
+	sql_int(&q, id);
+	found = sql_row(&q);
+	if (found == 1)
+		sql_get_text(&q, name, NAME_TEXT);
+	return sql_end(&q) == 0 ? found : -1;
+}
+
 int store_group_remove(struct store *st, const char *name, struct err *e)
 {
 	struct sql q;
+	int64_t id = 0;
+	bool own;
 
+	if (group_id(st, name, &id, e) != 0 || store_atomic_begin(st, &own, e) != 0)
+		return -1;
 	sql_begin(&q, st, STMT_GROUP_REMOVE, e);
 	sql_text(&q, name);
-	return store_expect_one(sql_changed(&q), "group", e);
+	int result = store_expect_one(sql_changed(&q), "group", e);
+	if (result == 0)
+		result = store_window_forget(st, WINDOW_GROUP, id, e);
+	return store_atomic_end(st, own, result, e);
 }
 
 int store_group_list(struct store *st, int64_t after, int limit, int64_t *ids,
@@ -161,21 +203,6 @@ int store_group_list(struct store *st, int64_t after, int limit, int64_t *ids,
 		sql_get_text(&q, names[n], NAME_TEXT);
 	}
 	return sql_end(&q) == 0 ? n : -1;
-}
-
-static int group_id(struct store *st, const char *name, int64_t *id, struct err *e)
-{
-	struct sql q;
-	int found;
-
-	sql_begin(&q, st, STMT_GROUP_ID, e);
-	sql_text(&q, name);
-	found = sql_row(&q);
-	if (found == 1)
-		*id = sql_get_int(&q);
-	if (sql_end(&q) != 0)
-		return -1;
-	return found ? 0 : err_set(e, ERR_NOT_FOUND, "no such group: %.64s", name);
 }
 
 int store_group_member(struct store *st, const char *name, int64_t dev, bool set, struct err *e)
