@@ -402,6 +402,8 @@ dist_doc_DATA = \
 test_helper_sources = \
 	tests/unit/fake_core.c \
 	tests/unit/fake_core.h \
+	tests/unit/fake_keys.c \
+	tests/unit/fake_keys.h \
 	tests/unit/service_rig.c \
 	tests/unit/service_rig.h \
 	tests/unit/store_util.c \
@@ -430,6 +432,7 @@ unit_tests = \
 	tests/unit/test_daemon_coap_push \
 	tests/unit/test_daemon_coap_wire \
 	tests/unit/test_daemon_coaps \
+	tests/unit/test_daemon_coaps_push \
 	tests/unit/test_daemon_config \
 	tests/unit/test_daemon_core \
 	tests/unit/test_daemon_front \
@@ -488,6 +491,7 @@ tests_unit_test_daemon_coap_flow_LDADD = $(test_common) $(daemon_libs)
 tests_unit_test_daemon_coap_push_LDADD = $(test_common) $(daemon_libs)
 tests_unit_test_daemon_coap_wire_LDADD = $(test_common) $(daemon_libs)
 tests_unit_test_daemon_coaps_LDADD = $(test_common) $(daemon_libs)
+tests_unit_test_daemon_coaps_push_LDADD = $(test_common) $(daemon_libs)
 tests_unit_test_daemon_config_LDADD = $(test_common) $(daemon_libs)
 tests_unit_test_daemon_core_LDADD = $(test_common) $(daemon_libs)
 tests_unit_test_daemon_front_LDADD = $(test_common) $(daemon_libs)

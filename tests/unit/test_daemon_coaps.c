@@ -7,7 +7,6 @@
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <poll.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -16,6 +15,7 @@
 #include "daemon/coap_dtls.h"
 #include "daemon/coap_wire.h"
 #include "fake_core.h"
+#include "fake_keys.h"
 
 /*
  * The adapter's DTLS side on loopback: a small OpenSSL client, a core inside the
@@ -26,56 +26,14 @@ static struct front *front;
 static struct coap_server *server;
 static struct err err;
 static struct sockaddr_in where;
-static int server_fd, keys_end;
-static pthread_t keys_thread;
-static bool refuse_all, mute; /* refuse_all: the core does not admit */
-static unsigned asked_keys;
+static int server_fd;
+static struct fake_keys keys;
+static bool refuse_all; /* the core does not admit */
 static uint8_t image[5000];
 static bool object_sent;
 static SSL_CTX *client_ctx;
 static SSL_SESSION *ticket;
 static const char *client_identity, *client_key;
-
-/* ---- keys ---- */
-
-static void answer_key(struct channel *c, struct slice body)
-{
-	struct rd r = rd_init(body);
-	uint32_t number = rd_u32(&r);
-	struct slice id = slice_of(r.p, (size_t)(r.end - r.p));
-	bool found = slice_starts(id, "dev-");
-	struct buf *b = channel_out(c);
-	size_t mark = ipc_begin(b, FRAME_KEY_ANSWER);
-
-	asked_keys++;
-	ipc_put_u32(b, number);
-	ipc_put_u8(b, found);
-	buf_add_str(b, found ? "key of " : "nobody knows");
-	if (found)
-		buf_add_slice(b, id);
-	ipc_end(b, mark);
-}
-
-static void *keys_main(void *arg)
-{
-	struct channel *c = NULL;
-	enum frame_type t;
-	struct slice body;
-	struct err e;
-
-	(void)arg;
-	if (channel_new(keys_end, 65536, &c, &e) < 0)
-		return NULL;
-	while (channel_read_frame(c, 600000, &t, &body, &e) == 0) {
-		if (mute)
-			continue;
-		answer_key(c, body);
-		if (channel_write_all(c, 1000, &e) < 0)
-			break;
-	}
-	channel_free(c);
-	return NULL;
-}
 
 /* ---- core ---- */
 
@@ -158,16 +116,13 @@ static void setup(void)
 	struct coap_options o = {
 		.n_dtls = 1, .dtls_sessions_max = 32, .handshakes_max = 32, .envelope_number = 60
 	};
-	int pair[2], fds[4];
+	int fds[4];
 
 	fake_core_init(&core, &fo.core_fd, true);
 	core.answer = answer;
 	ck_assert_int_eq(front_new(&fo, &front, &err), 0);
 	fake_core_settle(&core, front);
-	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
-	o.keys_fd = pair[0];
-	keys_end = pair[1];
-	ck_assert_int_eq(pthread_create(&keys_thread, NULL, keys_main, NULL), 0);
+	o.keys_fd = fake_keys_start(&keys);
 	o.dtls[0] = (struct listen_addr){ .text = "loopback", .v4 = true, .port = free_port() };
 	o.dtls[0].ip[10] = o.dtls[0].ip[11] = 0xff;
 	o.dtls[0].ip[12] = 127;
@@ -188,7 +143,7 @@ static void teardown(void)
 	coap_server_free(server);
 	front_free(front);
 	fake_core_free(&core);
-	pthread_join(keys_thread, NULL);
+	fake_keys_join(&keys);
 	SSL_SESSION_free(ticket);
 	SSL_CTX_free(client_ctx);
 }
@@ -344,13 +299,13 @@ START_TEST(resumed_keeps_identity)
 	ck_assert_int_eq(ask(&c, "who", NULL, -1, false, &body), WIRE_CODE(2, 5));
 	ck_assert_ptr_nonnull(ticket);
 	disconnect(&c);
-	ck_assert_uint_eq(asked_keys, 1);
+	ck_assert_uint_eq(keys.asked, 1);
 	/* from a new port, without the key */
 	client_identity = "dev-2";
 	client_key = "wrong";
 	ck_assert(try_connect(&c, ticket));
 	ck_assert(SSL_session_reused(c.ssl));
-	ck_assert_uint_eq(asked_keys, 1);
+	ck_assert_uint_eq(keys.asked, 1);
 	ck_assert_int_eq(ask(&c, "who", NULL, -1, false, &body), WIRE_CODE(2, 5));
 	ck_assert(slice_eq_str(body, "dev-1 kind 1 resumed 1"));
 	ck_assert_uint_eq(core.admits, 2);
@@ -400,7 +355,7 @@ START_TEST(wrong_and_unknown)
 	client_identity = "stranger";
 	ck_assert(!try_connect(&c, NULL));
 	disconnect(&c);
-	ck_assert_uint_eq(asked_keys, 2);
+	ck_assert_uint_eq(keys.asked, 2);
 	ck_assert_uint_eq(core.admits, 0);
 }
 END_TEST
@@ -409,7 +364,7 @@ START_TEST(keys_do_not_answer)
 {
 	struct client c;
 
-	mute = true;
+	keys.mute = true;
 	ck_assert(!try_connect(&c, NULL));
 	disconnect(&c);
 	ck_assert_uint_eq(core.admits, 0);
@@ -423,10 +378,10 @@ START_TEST(keys_answer_late)
 	struct client c;
 	int rc = 0;
 
-	mute = true;
+	keys.mute = true;
 	ck_assert(!try_connect(&c, NULL));
 	ck_assert_uint_eq(server->dtls->n_shaking, 1);
-	mute = false;
+	keys.mute = false;
 	for (unsigned i = 0; i < 2000 && rc != 1; i++) {
 		DTLSv1_handle_timeout(c.ssl);
 		rc = SSL_connect(c.ssl);
@@ -465,7 +420,7 @@ START_TEST(keys_asked_together)
 		turn();
 	}
 	ck_assert_uint_eq(done, 20);
-	ck_assert_uint_eq(asked_keys, 20);
+	ck_assert_uint_eq(keys.asked, 20);
 	for (unsigned i = 0; i < 20; i++)
 		disconnect(&c[i]);
 	assert_empty();
