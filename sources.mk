@@ -429,6 +429,7 @@ unit_tests = \
 	tests/unit/test_codec_vectors \
 	tests/unit/test_daemon_coap \
 	tests/unit/test_daemon_coap_flow \
+	tests/unit/test_daemon_coap_many \
 	tests/unit/test_daemon_coap_push \
 	tests/unit/test_daemon_coap_wire \
 	tests/unit/test_daemon_coaps \
@@ -488,6 +489,7 @@ tests_unit_test_codec_suit_rules_LDADD = $(test_common) $(core_libs)
 tests_unit_test_codec_vectors_LDADD = $(test_common) $(core_libs)
 tests_unit_test_daemon_coap_LDADD = $(test_common) $(daemon_libs)
 tests_unit_test_daemon_coap_flow_LDADD = $(test_common) $(daemon_libs)
+tests_unit_test_daemon_coap_many_LDADD = $(test_common) $(daemon_libs)
 tests_unit_test_daemon_coap_push_LDADD = $(test_common) $(daemon_libs)
 tests_unit_test_daemon_coap_wire_LDADD = $(test_common) $(daemon_libs)
 tests_unit_test_daemon_coaps_LDADD = $(test_common) $(daemon_libs)

@@ -10,6 +10,8 @@
  * library's own code for it falls to two datagrams (block mode stays 0).
  */
 
+#define SOURCE_SLOTS 4096u
+
 void body_free(struct coap_server *cs, struct body *b)
 {
 	link_del(&b->all);
@@ -30,15 +32,42 @@ void bodies_expire(struct coap_server *cs)
 	}
 }
 
+static unsigned source_slot(const struct coap_server *cs, const struct body *b)
+{
+	return address_source_hash(cs->seed, &b->peer->addr) % SOURCE_SLOTS;
+}
+
+/*
+ * Of the source that has most of them, the one that waits longest gives way: a flood of
+ * beginnings from one place pushes out its own. Sources that share a slot pass for one.
+ */
+static void give_way(struct coap_server *cs)
+{
+	uint16_t n[SOURCE_SLOTS] = { 0 };
+	struct body *out = NULL;
+	unsigned most = 0;
+
+	for (struct link *l = cs->bodies.next; l != &cs->bodies; l = l->next) {
+		unsigned slot = source_slot(cs, LINK_OF(l, struct body, all));
+
+		if (++n[slot] > most)
+			most = n[slot];
+	}
+	for (struct link *l = cs->bodies.next; !out && l != &cs->bodies; l = l->next)
+		if (n[source_slot(cs, LINK_OF(l, struct body, all))] == most)
+			out = LINK_OF(l, struct body, all);
+	if (out)
+		body_free(cs, out);
+}
+
 static struct body *body_new(struct exchange *x, const struct wire_msg *m)
 {
 	struct coap_peer *p = x->peer;
 	struct coap_server *cs = p->cs;
 	struct body *b;
 
-	/* the one that waits longest gives way */
 	if (cs->n_bodies >= BODIES_MAX)
-		body_free(cs, LINK_OF(cs->bodies.next, struct body, all));
+		give_way(cs);
 	b = calloc(1, sizeof(*b));
 	if (!b)
 		return NULL;

@@ -18,6 +18,7 @@
 #define HANDSHAKE_MS 30000
 #define IDLE_MS (24 * 3600000L) /* twice what observers are asked at (coap_observe.c) */
 #define SECRET_MS 60000 /* a cookie is good for one to two of these */
+#define A_SOURCE 4 /* one source may have so much of the handshakes: one in four */
 #define SPARED 8u /* so many sessions with work under way are passed over */
 
 /* ---- the table ---- */
@@ -106,6 +107,7 @@ static void evict(struct dtls *d)
 {
 	struct link *l = d->open.next;
 
+	d->evicted++;
 	for (unsigned i = 0; i < SPARED && l != &d->open; i++, l = l->next) {
 		struct dtls_session *s = LINK_OF(l, struct dtls_session, age);
 
@@ -209,6 +211,21 @@ static void on_out(void *owner, struct slice datagram)
 }
 
 /*
+ * Those behind one address wait for one another: as if their hello had got lost it comes again,
+ * while a handshake that is thrown out half-way would be tried to its end.
+ */
+static bool source_may(const struct dtls *d, const struct udp_addr *from)
+{
+	unsigned most = d->cs->o.handshakes_max / A_SOURCE, n = 0;
+
+	if (d->n_shaking < most)
+		return true;
+	for (struct link *l = d->shaking.next; l != &d->shaking && n < most; l = l->next)
+		n += address_same_source(&LINK_OF(l, struct dtls_session, age)->addr, from);
+	return n < most;
+}
+
+/*
  * A hello from an address without a session, or with one that began with another hello:
  * a device that restarted. The old session stays until the cookie comes back (RFC 6347
  * 4.2.8), for anybody can send a first hello in its name.
@@ -223,6 +240,11 @@ static void hello(struct dtls_session *asker, struct dtls_session *old, struct s
 		return;
 	if (old)
 		dtls_session_end(old, false);
+	if (!source_may(d, &asker->addr)) {
+		d->refused++;
+		tls_end_free(end, false);
+		return;
+	}
 	if (d->n_shaking >= d->cs->o.handshakes_max)
 		dtls_session_end(LINK_OF(d->shaking.next, struct dtls_session, age), false);
 	s = dtls_session_new(asker, end);

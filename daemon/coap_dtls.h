@@ -35,6 +35,7 @@ struct dtls {
 	unsigned n_buckets;
 	struct link shaking, calling, open; /* calling: handshakes that we began */
 	unsigned n_shaking, n_calling, n_open;
+	uint64_t evicted, refused; /* sessions; handshakes of a source that has many */
 	uint8_t secret[2][32]; /* of cookies: now, before */
 	int64_t rotate_at;
 	uint8_t bytes[TLS_MESSAGE_MAX]; /* a message on its way in or out */

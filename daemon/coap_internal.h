@@ -110,7 +110,7 @@ struct confirmable { /* a CON of ours without its ACK */
 struct coap_peer {
 	struct coap_server *cs;
 	struct coap_peer *chain, **at; /* address bucket; unused for DTLS */
-	struct udp_addr addr;
+	struct udp_addr addr; /* DTLS: that of its first request */
 	struct dtls_session *dtls; /* NULL: plain UDP */
 	uint64_t session; /* the front's */
 	int64_t proven_until;
@@ -161,6 +161,9 @@ bool link_empty(const struct link *head);
 /* Keyed: whoever picks addresses must not be able to pick a bucket. */
 uint64_t address_hash(uint64_t seed, const struct udp_addr *a);
 bool address_same(const struct udp_addr *a, const struct udp_addr *b);
+/* One asker, as far as addresses tell: an IPv4 address, or an IPv6 /64, whatever the port. */
+bool address_same_source(const struct udp_addr *a, const struct udp_addr *b);
+uint64_t address_source_hash(uint64_t seed, const struct udp_addr *a);
 struct coap_peer *peer_find(struct coap_server *cs, const struct udp_addr *a);
 struct coap_peer *peer_add_plain(struct coap_server *cs, const struct udp_addr *a,
 				 int64_t proven_until);

@@ -43,6 +43,27 @@ bool address_same(const struct udp_addr *a, const struct udp_addr *b)
 	       memcmp(a->ip, b->ip, sizeof(a->ip)) == 0;
 }
 
+/* How much of an address tells one asker from another: all of IPv4, a /64 of IPv6. */
+static size_t source_size(const struct udp_addr *a)
+{
+	static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
+
+	return memcmp(a->ip, mapped, sizeof(mapped)) == 0 ? 16 : 8;
+}
+
+bool address_same_source(const struct udp_addr *a, const struct udp_addr *b)
+{
+	return memcmp(a->ip, b->ip, source_size(a)) == 0;
+}
+
+uint64_t address_source_hash(uint64_t seed, const struct udp_addr *a)
+{
+	struct udp_addr source = { .port = 0 };
+
+	memcpy(source.ip, a->ip, source_size(a));
+	return address_hash(seed, &source);
+}
+
 static struct coap_peer **bucket_of(const struct coap_server *cs, const struct udp_addr *a)
 {
 	return &cs->peers[address_hash(cs->seed, a) % PEER_BUCKETS];
@@ -125,6 +146,8 @@ struct coap_peer *peer_add_dtls(struct coap_server *cs, struct dtls_session *s,
 	if (!p)
 		return NULL;
 	p->dtls = s;
+	memcpy(p->addr.ip, ev->ip, sizeof(p->addr.ip));
+	p->addr.port = ev->port;
 	p->proven_until = INT64_MAX;
 	return p;
 }

@@ -79,6 +79,7 @@ static bool request(struct fake_core *k, const struct request *rq, struct buf *r
 
 	k->requests++;
 	k->last_session = rq->session;
+	k->held_request = rq->id;
 	memcpy(k->last_path, rq->path.p, rq->path.n);
 	k->last_path[rq->path.n] = '\0';
 	if (rq->body.n)
@@ -132,6 +133,21 @@ static int batch(struct fake_core *k, struct slice body)
 		put_replies(k, number, &replies, n);
 	buf_free(&replies);
 	return 0;
+}
+
+void fake_core_say_held(struct fake_core *k, uint16_t status)
+{
+	struct response rs = { .id = k->held_request,
+			       .status = status,
+			       .media = MEDIA_NONE,
+			       .max_age = -1,
+			       .retry_after = -1 };
+	struct buf replies = BUF_INIT(IPC_FRAME_MAX);
+
+	ipc_put_response(&replies, &rs);
+	put_replies(k, k->held[(k->n_held - 1) % 4], &replies, 1);
+	buf_free(&replies);
+	flush(k);
 }
 
 static int upload(struct fake_core *k, enum frame_type t, struct slice body)

@@ -23,7 +23,7 @@ struct fake_core {
 	char last_path[PATH_MAX_LEN + 1];
 	uint8_t last_body[BODY_MAX_LEN];
 	size_t last_body_n;
-	uint32_t held[4];
+	uint32_t held[4], held_request; /* batches; the last request of them */
 	unsigned n_held;
 	unsigned n_sent; /* results of calls to devices; the last of them: */
 	struct ipc_sent sent;
@@ -36,6 +36,8 @@ void fake_core_free(struct fake_core *k);
 void fake_core_ready(struct fake_core *k);
 /* Take what came, answer, send. 0, or -1 when the front broke the protocol or is gone. */
 int fake_core_pump(struct fake_core *k);
+/* To the last request of the last batch held: this status. */
+void fake_core_say_held(struct fake_core *k, uint16_t status);
 /* An object of these bytes; session 0: public. with_fd: its descriptor comes along. */
 void fake_core_grant(struct fake_core *k, uint64_t session, const char *path,
 		     const struct digest *d, struct slice bytes, bool with_fd, int64_t lifetime_ms);

@@ -862,6 +862,40 @@ START_TEST(observe_reset)
 }
 END_TEST
 
+/* An answer of the number that a notification had, or none had yet, is not one. */
+START_TEST(observe_is_not_an_answer)
+{
+	struct reply *r;
+	uint16_t number;
+
+	observing = true;
+	observe("/device/a/update", 0);
+	the_observer()->peer->next_mid = 0;
+	for (unsigned i = 0; i < 2; i++) {
+		number = the_observer()->mid;
+		core.hold = true;
+		begin(WIRE_CON, 2);
+		path("/close");
+		ck_assert(!ask(none)->came);
+		let_time_pass(SEPARATE_AFTER_MS);
+		ck_assert(take(client)->came);
+		the_observer()->peer->next_mid = number;
+		core.hold = false;
+		fake_core_say_held(&core, 404);
+		fake_core_settle(&core, front);
+		coap_server_flush(server);
+		r = take(client);
+		ck_assert(r->came && r->m.type == WIRE_CON && r->m.mid == number);
+		acknowledge(WIRE_RST, number);
+		ck_assert_uint_eq(server->n_observers, 1);
+		/* one was told, and has a number now */
+		r = notify();
+		ck_assert(r->came);
+		acknowledge(WIRE_ACK, r->m.mid);
+	}
+}
+END_TEST
+
 START_TEST(observe_gone_peer)
 {
 	observing = true;
@@ -1065,6 +1099,7 @@ static void add_trusted(TCase *t)
 	tcase_add_test(t, observe_anew);
 	tcase_add_test(t, observe_block_further_on);
 	tcase_add_test(t, observe_reset);
+	tcase_add_test(t, observe_is_not_an_answer);
 	tcase_add_test(t, observe_gone_peer);
 	tcase_add_test(t, observe_ends_when_core_says);
 	tcase_add_test(t, observe_bounded);

@@ -165,10 +165,20 @@ struct client {
 	int fd;
 };
 
+/* From 127.0.0.host: another source each. */
+static void open_socket_of(struct client *c, uint8_t host)
+{
+	struct sockaddr_in a = { .sin_family = AF_INET,
+				 .sin_addr = { htonl(INADDR_LOOPBACK - 1 + host) } };
+
+	c->fd = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK, 0);
+	ck_assert_int_eq(bind(c->fd, (struct sockaddr *)&a, sizeof(a)), 0);
+	ck_assert_int_eq(connect(c->fd, (struct sockaddr *)&where, sizeof(where)), 0);
+}
+
 static void open_socket(struct client *c)
 {
-	c->fd = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK, 0);
-	ck_assert_int_eq(connect(c->fd, (struct sockaddr *)&where, sizeof(where)), 0);
+	open_socket_of(c, 1);
 }
 
 static void begin(struct client *c, SSL_SESSION *resume)
@@ -397,23 +407,23 @@ END_TEST
 /* Many at once: each its own key. */
 START_TEST(keys_asked_together)
 {
-	static char names[20][8], keys[20][20];
+	static char names[20][8], secret[20][20];
 	struct client c[20];
 	unsigned done = 0;
 
 	for (unsigned i = 0; i < 20; i++) {
 		snprintf(names[i], sizeof(names[i]), "dev-%u", i);
-		snprintf(keys[i], sizeof(keys[i]), "key of dev-%u", i);
+		snprintf(secret[i], sizeof(secret[i]), "key of dev-%u", i);
 		client_identity = names[i];
-		client_key = keys[i];
-		open_socket(&c[i]);
+		client_key = secret[i];
+		open_socket_of(&c[i], (uint8_t)(i + 1));
 		begin(&c[i], NULL);
 	}
 	for (unsigned k = 0; k < 200 && done < 20; k++) {
 		done = 0;
 		for (unsigned i = 0; i < 20; i++) {
 			client_identity = names[i];
-			client_key = keys[i];
+			client_key = secret[i];
 			done += SSL_connect(c[i].ssl) == 1;
 			ERR_clear_error();
 		}
@@ -514,8 +524,8 @@ static size_t receive(int fd, uint8_t *b, size_t size)
 	return 0;
 }
 
-/* A handshake begun and left there. */
-static void half_open(struct client *c, uint8_t random)
+/* A handshake begun and left there; false: it was not taken up. */
+static bool half_open(struct client *c, uint8_t random)
 {
 	uint8_t b[200], hello[200];
 	size_t n = put_hello(hello, random, slice_of(NULL, 0));
@@ -524,7 +534,7 @@ static void half_open(struct client *c, uint8_t random)
 	ck_assert_uint_eq(receive(c->fd, b, sizeof(b)), 28 + TLS_COOKIE_SIZE);
 	n = put_hello(hello, random, slice_of(b + 28, TLS_COOKIE_SIZE));
 	ck_assert_int_eq(send(c->fd, hello, n, 0), (ssize_t)n);
-	ck_assert_uint_gt(receive(c->fd, b, sizeof(b)), 0);
+	return receive(c->fd, b, sizeof(b)) > 0;
 }
 
 START_TEST(strangers_get_no_more_than_they_sent)
@@ -580,8 +590,8 @@ START_TEST(restart_in_the_middle)
 	struct client c;
 
 	open_socket(&c);
-	half_open(&c, 1);
-	half_open(&c, 2);
+	ck_assert(half_open(&c, 1));
+	ck_assert(half_open(&c, 2));
 	ck_assert_uint_eq(server->dtls->n_shaking, 1);
 	ck_assert(shake(&c, NULL));
 	ck_assert_int_eq(ask(&c, "who", NULL, -1, false, &body), WIRE_CODE(2, 5));
@@ -653,8 +663,8 @@ START_TEST(handshakes_that_never_end)
 	struct slice body;
 
 	for (unsigned i = 0; i < 40; i++) {
-		open_socket(&c[i]);
-		half_open(&c[i], (uint8_t)i);
+		open_socket_of(&c[i], (uint8_t)(i + 2));
+		ck_assert(half_open(&c[i], (uint8_t)i));
 	}
 	ck_assert_uint_eq(server->dtls->n_shaking, 32);
 	ck_assert(try_connect(&honest, NULL));
@@ -672,6 +682,37 @@ START_TEST(handshakes_that_never_end)
 }
 END_TEST
 
+/* Of one address 8 of 32 are waited for, whatever the port: nobody else has to go for more. */
+START_TEST(handshakes_of_one_address)
+{
+	struct client c[40], honest;
+	struct slice body;
+
+	open_socket_of(&honest, 9);
+	ck_assert(half_open(&honest, 99));
+	for (unsigned i = 0; i < 40; i++) {
+		open_socket(&c[i]);
+		ck_assert(half_open(&c[i], (uint8_t)i) == (i < 8));
+	}
+	ck_assert_uint_eq(server->dtls->n_shaking, 9);
+	ck_assert_uint_eq(server->dtls->refused, 32);
+	close(honest.fd);
+	open_socket_of(&honest, 10);
+	ck_assert(shake(&honest, NULL));
+	ck_assert_int_eq(ask(&honest, "who", NULL, -1, false, &body), WIRE_CODE(2, 5));
+	disconnect(&honest);
+	/* one that ends makes room for the next of its address */
+	for (struct link *l = server->dtls->shaking.next; l != &server->dtls->shaking; l = l->next)
+		LINK_OF(l, struct dtls_session, age)->touched -= 40000;
+	coap_server_tick(server);
+	ck_assert(try_connect(&honest, NULL));
+	disconnect(&honest);
+	for (unsigned i = 0; i < 40; i++)
+		close(c[i].fd);
+	assert_empty();
+}
+END_TEST
+
 /* The flight that got lost comes again by the endpoint's own timer. */
 START_TEST(lost_flight)
 {
@@ -680,7 +721,7 @@ START_TEST(lost_flight)
 	size_t n = 0;
 
 	open_socket(&c);
-	half_open(&c, 9);
+	ck_assert(half_open(&c, 9));
 	while (receive(c.fd, b, sizeof(b)) > 0)
 		;
 	for (unsigned i = 0; i < 30 && n == 0; i++) {
@@ -822,6 +863,7 @@ int main(void)
 	tcase_add_test(t, forged_hello);
 	tcase_add_test(t, too_many_sessions);
 	tcase_add_test(t, handshakes_that_never_end);
+	tcase_add_test(t, handshakes_of_one_address);
 	tcase_add_test(t, lost_flight);
 	tcase_add_test(t, idle_session_ends);
 	tcase_add_test(t, notification_is_repeated_until_acknowledged);
