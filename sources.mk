@@ -165,6 +165,7 @@ libfettle_la_SOURCES = \
 	src/tracker/effects.h \
 	src/tracker/filter.c \
 	src/tracker/filter.h \
+	src/tracker/gate_window.c \
 	src/tracker/gates.c \
 	src/tracker/gates_pace.c \
 	src/tracker/hash.c \

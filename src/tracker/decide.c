@@ -64,6 +64,7 @@ static int accept(struct tracker *tk, const struct device *d, struct update *u, 
 		int got = slot_take(tk, d, u, why, e);
 		if (got <= 0)
 			return got < 0 ? -1 : err_set(e, ERR_BUSY, "not at the moment: %s", why);
+		u->not_before = u->not_after = 0;
 		if (update_apply(tk, u, EVENT_OFFER, FAILURE_NONE, cause, e) < 0)
 			return -1;
 	}

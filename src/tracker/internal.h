@@ -76,6 +76,9 @@ struct look {			/* what the gates of one update are judged by */
 	struct manifest manifest;
 	struct manifest_image images[IMAGES_MAX];
 	int n_images;
+	struct window *windows;	/* the arena's: those that concern it, once a gate asked for them */
+	int n_windows;
+	bool windows_read;
 	/* when it may be installed, wall; from 0: at once; until 0: no end */
 	struct window_span slot;
 	int64_t wake_ms;	/* of the gate that is closed: when to look again, 0 not known */
@@ -87,6 +90,8 @@ int gates_list(struct look *g, struct gate *out, int limit, struct err *e);
 
 /* ---- gate_window.c: black-outs and windows (behaviour.md 5 and 7) ---- */
 int gate_blackout(struct look *g, char value[REASON_TEXT], struct err *e);
+/* How far into an opening of room_ms a device comes: [0, the first hour], not all at once. */
+int64_t gate_window_spread(int64_t dev, int64_t from, int64_t room_ms);
 /*
  * Open, or open later where only installing is governed: then g->slot is when it may be
  * installed, to be told with the offer.

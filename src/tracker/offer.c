@@ -135,7 +135,8 @@ static int make_offer(struct ask *q, struct update *u, struct look *g, struct of
 	if (got <= 0)
 		return got < 0 ? -1 : nothing(q, "budget", value);
 	u->offer_boot = q->live.boot;
-	u->not_before = 0;
+	u->not_before = g->slot.from;
+	u->not_after = g->slot.until;
 	if (update_apply(tk, u, EVENT_OFFER, FAILURE_NONE,
 			 q->by_server ? "the server pushes" : "the device asked", e) < 0)
 		return -1;

@@ -121,7 +121,11 @@ static int64_t wait_ms(const struct tracker *tk, const struct update *u, enum up
 		return policy_backoff_ms(&tk->policy->strategy[u->urgency], u->attempt - 1);
 	if (u->state == UPDATE_PLANNED)
 		return policy_timeout_ms(tk->policy, UPDATE_OFFERED, u->urgency, 0);
-	return policy_timeout_ms(tk->policy, u->state, u->urgency, size);
+	int64_t wait = policy_timeout_ms(tk->policy, u->state, u->urgency, size);
+	/* it was told to wait with installing: its patience begins there */
+	if (u->state < UPDATE_INSTALLING && u->not_before > tk->now.wall)
+		wait += u->not_before - tk->now.wall;
+	return wait;
 }
 
 /* When something must happen next. A deferral's end is its caller's to set. */
@@ -138,7 +142,10 @@ static int arm(struct tracker *tk, struct update *u, enum update_event ev, struc
 			return -1;
 		int64_t wait = wait_ms(tk, u, ev, size);
 		u->track_due = tk->now.track + wait;
-		u->not_before = ev == EVENT_RETRY && wait > 0 ? tk->now.wall + wait : 0;
+		if (u->state == UPDATE_PLANNED) {
+			u->not_before = ev == EVENT_RETRY && wait > 0 ? tk->now.wall + wait : 0;
+			u->not_after = 0;
+		}
 	}
 	effects_wake(tk->fx);
 	return 0;
@@ -182,6 +189,10 @@ static void enter(struct tracker *tk, struct update *u, const struct change *c, 
 	u->reserved = update_state_in_flight(c->t.to);
 	u->late = c->t.late;
 	u->changed = tk->now.wall;
+	/* a wait that was the queue's or a deferral's is no slot of what runs */
+	if (!update_state_in_flight(c->from) && c->ev != EVENT_OFFER &&
+	    update_state_in_flight(c->t.to))
+		u->not_before = u->not_after = 0;
 	if (c->ev == EVENT_RETRY)
 		u->attempt++;
 	if (c->t.to == UPDATE_DEFERRED && c->ev == EVENT_DEFERRED && u->deferrals < UINT8_MAX)
