@@ -471,7 +471,8 @@ unit_tests = \
 	tests/unit/test_tracker_scale \
 	tests/unit/test_tracker_state \
 	tests/unit/test_tracker_update \
-	tests/unit/test_tracker_window
+	tests/unit/test_tracker_window \
+	tests/unit/test_tracker_window_gate
 
 tests_unit_test_base_doc_LDADD = $(test_common) $(core_libs)
 tests_unit_test_base_message_LDADD = $(test_common) $(core_libs)
@@ -532,6 +533,7 @@ tests_unit_test_tracker_scale_LDADD = $(test_common) $(core_libs)
 tests_unit_test_tracker_state_LDADD = $(test_common) $(core_libs)
 tests_unit_test_tracker_update_LDADD = $(test_common) $(core_libs)
 tests_unit_test_tracker_window_LDADD = $(test_common) $(core_libs)
+tests_unit_test_tracker_window_gate_LDADD = $(test_common) $(core_libs)
 
 sim_tests =
 

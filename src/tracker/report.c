@@ -118,6 +118,25 @@ static bool put_off(const struct tracker *tk, struct update *u)
 	return true;
 }
 
+/* Installing is the device's own act: that it keeps its slot is judged by its report. */
+static void judge_slot(const struct tracker *tk, const struct update *u, enum update_event ev,
+		       char cause[REASON_TEXT])
+{
+	char words[REASON_TEXT];
+	const char *when = NULL;
+
+	if (ev != EVENT_INSTALLING || !tk->now.wall_trusted)
+		return;
+	if (u->not_before > tk->now.wall)
+		when = "before its slot";
+	else if (u->not_after > 0 && tk->now.wall > u->not_after)
+		when = "after its slot";
+	if (!when)
+		return;
+	cause_format(words, sizeof(words), "%s: %s", when, cause);
+	cause_copy(cause, REASON_TEXT, words);
+}
+
 static uint8_t percent(const struct report *r, const struct update *u)
 {
 	return r->progress < 0 ? u->progress : (uint8_t)(r->progress > 100 ? 100 : r->progress);
@@ -166,6 +185,7 @@ static int apply_word(struct tracker *tk, struct update *u, const struct report 
 		u->offer_boot = r->boot;
 	u->progress = percent(r, u);
 	describe(r, f, cause);
+	judge_slot(tk, u, ev, cause);
 	return update_apply(tk, u, ev, f, cause, e);
 }
 

@@ -1,0 +1,385 @@
+/* SPDX-License-Identifier: ISC */
+/* SPDX-FileCopyrightText: The Fettle authors */
+#include <check.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "tracker/internal.h"
+#include "tracker_world.h"
+
+/* The clock stands at 2027-01-15T08:00:00Z, a Friday. */
+static struct world w;
+static struct device lamp;
+static struct rollout rollout;
+
+static void setup(void)
+{
+	world_open(&w);
+	w.policy.install_expected_s = 600;
+	w.policy.min_rate = 1024;
+	lamp = world_enrol(&w, "lamp-1", "1.0", 1);
+	struct release r = world_release(&w, 2, "2.0");
+	rollout = world_rollout(&w, &r, "winter", "all", 5);
+}
+
+static void teardown(void)
+{
+	world_close(&w);
+}
+
+static int64_t add(enum window_level level, int64_t ref, const char *text, bool blackout)
+{
+	struct window set[WINDOW_RANGES_MAX];
+
+	memset(set, 0, sizeof(set));
+	ck_assert_msg(window_set_short(set, text, &w.err) == 1, "%s", w.err.text);
+	set[0].level = level;
+	set[0].ref = ref;
+	set[0].blackout = blackout;
+	if (level == WINDOW_CLASS)
+		set[0].class_id = lamp.class_id;
+	WORLD_OK(&w, store_window_add(w.st, &set[0], &w.err));
+	return set[0].id;
+}
+
+static int ask(struct offer *o, int64_t *again_s)
+{
+	struct device d = world_device(&w, "lamp-1");
+	struct err why = { .code = ERR_NONE };
+	int got = WORLD_OK(&w, offer_get(&w.tk, &d, true, o, again_s, &why, &w.err));
+
+	w.err = why;
+	return got;
+}
+
+static void refused(const char *why)
+{
+	struct offer o;
+	int64_t again;
+
+	ck_assert_int_eq(ask(&o, &again), 0);
+	ck_assert_msg(strstr(w.err.text, why) == w.err.text, "%s", w.err.text);
+}
+
+START_TEST(test_window_is_kept)
+{
+	struct offer o;
+	int64_t again;
+
+	add(WINDOW_DEVICE, lamp.dev, "daily 09:00-10:00 UTC", false);
+	refused("window: opens at 2027-01-15T09:00:00Z");
+	ck_assert_int_eq(ask(&o, &again), 0);
+	/* not before it opens where that is near; and in its first part, not all at its begin */
+	ck_assert_int_ge(again, 2700);
+	world_wait(&w, 3600);
+	ck_assert_int_eq(ask(&o, &again), 1);
+	ck_assert_int_eq(o.not_before_s, 0);
+	/* installing needs ten minutes */
+	ck_assert_int_eq(o.not_after_s, 3000);
+	/* the same again */
+	world_wait(&w, 60);
+	ck_assert_int_eq(ask(&o, &again), 1);
+	ck_assert_int_eq(o.not_after_s, 2940);
+}
+END_TEST
+
+START_TEST(test_it_must_fit)
+{
+	add(WINDOW_DEVICE, lamp.dev, "daily 08:00-08:15 UTC", false);
+	world_wait(&w, 360);
+	refused("window: opens at 2027-01-16T08:00:00Z, 601 s are needed");
+	w.policy.install_expected_s = 900;
+	refused("window: no opening of 901 s is in sight");
+	w.policy.strategy[URGENCY_NORMAL].window_download = false;
+	w.policy.install_expected_s = 540;
+	ck_assert_int_gt(world_ask(&w, "lamp-1"), 0);
+}
+END_TEST
+
+START_TEST(test_never_synchronised)
+{
+	int64_t opening = INT64_C(1800003600000);
+	int seen[4] = { 0, 0, 0, 0 };
+
+	for (int64_t dev = 1; dev <= 400; dev++) {
+		int64_t s = gate_window_spread(dev, opening, INT64_C(7200000));
+		ck_assert_int_ge(s, 0);
+		ck_assert_int_le(s, 3600000);
+		seen[s == 3600000 ? 3 : s / 900000]++;
+	}
+	for (int i = 0; i < 4; i++)
+		ck_assert_int_gt(seen[i], 60);
+	ck_assert_int_eq(gate_window_spread(1, opening, 0), 0);
+	ck_assert_int_eq(gate_window_spread(1, opening, -5000), 0);
+}
+END_TEST
+
+START_TEST(test_levels_intersect)
+{
+	add(WINDOW_DEVICE, lamp.dev, "daily 08:00-12:00 UTC", false);
+	add(WINDOW_CLASS, 0, "daily 10:00-14:00 UTC", false);
+	add(WINDOW_ROLLOUT, rollout.id, "daily 11:00-14:00 UTC", false);
+	refused("window: opens at 2027-01-15T11:00:00Z");
+	add(WINDOW_ROLLOUT, rollout.id + 1, "daily 01:00-02:00 UTC", false);
+	refused("window: opens at 2027-01-15T11:00:00Z");
+	WORLD_OK(&w, store_group_add(w.st, "north", &w.err));
+	WORLD_OK(&w, store_group_member(w.st, "north", lamp.dev, true, &w.err));
+	int64_t group = 0;
+	ck_assert_int_eq(store_group_id(w.st, "north", &group, &w.err), 1);
+	add(WINDOW_GROUP, group, "daily 11:30-12:30 UTC", false);
+	refused("window: opens at 2027-01-15T11:30:00Z");
+}
+END_TEST
+
+START_TEST(test_its_own_only_narrow)
+{
+	struct window own[WINDOW_RANGES_MAX];
+	bool changed;
+
+	memset(own, 0, sizeof(own));
+	ck_assert_int_eq(window_set_short(own, "daily 11:00-20:00 UTC", &w.err), 1);
+	WORLD_OK(&w, store_window_report(w.st, lamp.dev, own, 1, &changed, &w.err));
+	refused("window: opens at 2027-01-15T11:00:00Z");
+	add(WINDOW_DEVICE, lamp.dev, "daily 08:00-12:00 UTC", false);
+	refused("window: opens at 2027-01-15T11:00:00Z");
+}
+END_TEST
+
+START_TEST(test_a_zone_changes)
+{
+	int64_t id = add(WINDOW_DEVICE, lamp.dev, "daily 09:00-11:00 Europe/Berlin", false);
+
+	ck_assert_int_gt(world_ask(&w, "lamp-1"), 0); /* 08:00Z is nine there */
+	world_close(&w);
+	setup();
+	id = add(WINDOW_DEVICE, lamp.dev, "daily 09:00-11:00 Europe/Berlin", false);
+	WORLD_OK(&w, store_window_remove(w.st, id, &w.err));
+	add(WINDOW_DEVICE, lamp.dev, "daily 09:00-11:00 America/New_York", false);
+	refused("window: opens at 2027-01-15T14:00:00Z");
+}
+END_TEST
+
+START_TEST(test_blackout)
+{
+	add(WINDOW_CLASS, 0, "Fri 08:00-12:00 UTC", true);
+	refused("black-out: 1 of the class lasts until 2027-01-15T12:00:00Z");
+	world_wait(&w, 4 * 3600);
+	ck_assert_int_gt(world_ask(&w, "lamp-1"), 0);
+}
+END_TEST
+
+/* It takes its share of a window, too, before it begins. */
+START_TEST(test_blackout_ahead)
+{
+	add(WINDOW_DEVICE, lamp.dev, "daily 08:00-12:00 UTC", false);
+	add(WINDOW_CLASS, 0, "Fri 08:05-11:00 UTC", true);
+	refused("window: opens at 2027-01-15T11:00:00Z");
+}
+END_TEST
+
+START_TEST(test_clock)
+{
+	int64_t window = add(WINDOW_DEVICE, lamp.dev, "daily 00:00-24:00 UTC", false);
+
+	w.tk.now.wall_trusted = false;
+	refused("window: clock: ");
+	add(WINDOW_DEVICE, lamp.dev, "Mon 01:00-02:00 UTC", true);
+	refused("black-out: clock: ");
+	WORLD_OK(&w, store_window_remove(w.st, window, &w.err));
+	w.tk.now.wall_trusted = true;
+	ck_assert_int_gt(world_ask(&w, "lamp-1"), 0);
+}
+END_TEST
+
+START_TEST(test_no_windows_need_no_clock)
+{
+	w.tk.now.wall_trusted = false;
+	ck_assert_int_gt(world_ask(&w, "lamp-1"), 0);
+}
+END_TEST
+
+START_TEST(test_deadline)
+{
+	struct strategy *s = &w.policy.strategy[URGENCY_NORMAL];
+
+	s->deadline_s = 7200;
+	add(WINDOW_DEVICE, lamp.dev, "daily 20:00-21:00 UTC", false);
+	add(WINDOW_DEVICE, lamp.dev, "daily 10:30-11:00 UTC", true);
+	refused("window: opens at 2027-01-15T20:00:00Z");
+	s->window_until_deadline = true;
+	refused("window: holds until the deadline, at 2027-01-15T10:00:00Z");
+	world_wait(&w, 7200 + 1800);
+	/* black-outs know no deadline */
+	refused("black-out: ");
+	world_wait(&w, 1800);
+	s->window_until_deadline = false;
+	refused("window: opens at");
+	s->window_until_deadline = true;
+	ck_assert_int_gt(world_ask(&w, "lamp-1"), 0);
+}
+END_TEST
+
+START_TEST(test_deadline_where_nothing_opens)
+{
+	struct strategy *s = &w.policy.strategy[URGENCY_NORMAL];
+	struct offer o;
+	int64_t again;
+
+	s->deadline_s = 7200;
+	s->window_until_deadline = true;
+	add(WINDOW_DEVICE, lamp.dev, "Sat 20:00-21:00 UTC", false);
+	add(WINDOW_CLASS, 0, "Sun 20:00-21:00 UTC", false);
+	refused("window: holds until the deadline, at 2027-01-15T10:00:00Z");
+	s->window_download = false;
+	world_wait(&w, 7199);
+	ck_assert_int_eq(ask(&o, &again), 0);
+	ck_assert_int_eq(again, 1);
+}
+END_TEST
+
+/* Only installing is governed: it is fetched before, and told when it may be installed. */
+START_TEST(test_offer_ahead_of_its_slot)
+{
+	struct offer o;
+	int64_t again;
+
+	w.policy.strategy[URGENCY_NORMAL].window_download = false;
+	w.policy.strategy[URGENCY_NORMAL].contact_interval_s = 600;
+	add(WINDOW_DEVICE, lamp.dev, "Fri 10:00-11:00 UTC", false);
+	refused("window: opens at 2027-01-15T10:00:00Z");
+	world_wait(&w, 3600);
+	ck_assert_int_eq(ask(&o, &again), 1);
+	ck_assert_int_eq(o.not_before_s, 3600);
+	ck_assert_int_eq(o.not_after_s, 6600);
+	ck_assert_int_eq(WORLD_OK(&w, world_report(&w, "lamp-1", 1, 10, o.update.id, "downloaded")),
+			 0);
+	/* its patience with installing begins with the slot */
+	struct update u = world_update(&w, o.update.id);
+	ck_assert_int_eq(u.state, UPDATE_DOWNLOADED);
+	ck_assert_int_eq(u.track_due - w.tk.now.track, (w.policy.install_timeout_s + 3600) * 1000);
+	ck_assert_int_eq(ask(&o, &again), 1);
+	ck_assert_int_eq(o.not_before_s, 3600);
+	/* it begins all the same: a fact, and named */
+	ck_assert_int_eq(WORLD_OK(&w, world_report(&w, "lamp-1", 1, 11, o.update.id, "installing")),
+			 0);
+	u = world_update(&w, o.update.id);
+	ck_assert_int_eq(u.state, UPDATE_INSTALLING);
+	ck_assert_ptr_nonnull(strstr(u.reason, "before its slot"));
+}
+END_TEST
+
+START_TEST(test_after_its_slot)
+{
+	int64_t again;
+	struct offer o;
+
+	add(WINDOW_DEVICE, lamp.dev, "Fri 08:00-09:00 UTC", false);
+	ck_assert_int_eq(ask(&o, &again), 1);
+	world_wait(&w, 3001);
+	ck_assert_int_eq(WORLD_OK(&w, world_report(&w, "lamp-1", 1, 11, o.update.id, "installing")),
+			 0);
+	ck_assert_ptr_nonnull(strstr(world_update(&w, o.update.id).reason, "after its slot"));
+}
+END_TEST
+
+/* Deadline and slot: what opens too late is installed at the deadline. */
+START_TEST(test_slot_at_the_deadline)
+{
+	struct strategy *s = &w.policy.strategy[URGENCY_NORMAL];
+	struct offer o;
+	int64_t again;
+
+	s->window_download = false;
+	s->window_until_deadline = true;
+	s->deadline_s = 1800;
+	add(WINDOW_DEVICE, lamp.dev, "Fri 09:00-10:00 UTC", false);
+	ck_assert_int_eq(ask(&o, &again), 1);
+	ck_assert_int_eq(o.not_before_s, 1800);
+	ck_assert_int_eq(o.not_after_s, 0);
+}
+END_TEST
+
+START_TEST(test_wait)
+{
+	struct update u = world_update(&w, world_ask(&w, "lamp-1"));
+	char value[REASON_TEXT];
+	int64_t wait;
+
+	ck_assert_int_eq(gate_window_wait(&w.tk, &lamp, &u, &wait, value, &w.err), 1);
+	add(WINDOW_DEVICE, lamp.dev, "Fri 09:00-10:00 UTC", false);
+	ck_assert_int_eq(gate_window_wait(&w.tk, &lamp, &u, &wait, value, &w.err), 0);
+	ck_assert_int_ge(wait, 3600000);
+	ck_assert_int_le(wait, 3600000 + 3000000);
+	world_wait(&w, 3600);
+	ck_assert_int_eq(gate_window_wait(&w.tk, &lamp, &u, &wait, value, &w.err), 1);
+	add(WINDOW_DEVICE, lamp.dev, "Fri 09:00-09:30 UTC", true);
+	ck_assert_int_eq(gate_window_wait(&w.tk, &lamp, &u, &wait, value, &w.err), 0);
+	ck_assert_int_ge(wait, 1800000);
+}
+END_TEST
+
+START_TEST(test_next)
+{
+	struct window_span s[3];
+	bool any;
+
+	ck_assert_int_eq(window_next(&w.tk, &lamp, 0, 3, s, &any, &w.err), 0);
+	ck_assert(!any);
+	add(WINDOW_DEVICE, lamp.dev, "daily 09:00-10:00 UTC", false);
+	ck_assert_int_eq(window_next(&w.tk, &lamp, 0, 3, s, &any, &w.err), 3);
+	ck_assert(any);
+	ck_assert_int_eq(s[2].from, INT64_C(1800000000000) + 49 * INT64_C(3600000));
+}
+END_TEST
+
+/* A zone that is gone, and too many: closed with that reason, no error of the asker's. */
+START_TEST(test_troubles)
+{
+	struct window row = { .level = WINDOW_DEVICE,
+			      .ref = lamp.dev,
+			      .rrule = "FREQ=DAILY",
+			      .starts = "20000103T000000",
+			      .zone = "Europe/Atlantis",
+			      .duration_s = 60 };
+
+	WORLD_OK(&w, store_window_add(w.st, &row, &w.err));
+	refused("window: zone: \"Europe/Atlantis\"");
+	row.blackout = true;
+	WORLD_OK(&w, store_window_add(w.st, &row, &w.err));
+	refused("black-out: zone: \"Europe/Atlantis\"");
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("tracker/window_gate");
+	TCase *t = tcase_create("window_gate");
+
+	tcase_set_timeout(t, 60);
+	tcase_add_checked_fixture(t, setup, teardown);
+	tcase_add_test(t, test_window_is_kept);
+	tcase_add_test(t, test_it_must_fit);
+	tcase_add_test(t, test_never_synchronised);
+	tcase_add_test(t, test_levels_intersect);
+	tcase_add_test(t, test_its_own_only_narrow);
+	tcase_add_test(t, test_a_zone_changes);
+	tcase_add_test(t, test_blackout);
+	tcase_add_test(t, test_blackout_ahead);
+	tcase_add_test(t, test_clock);
+	tcase_add_test(t, test_no_windows_need_no_clock);
+	tcase_add_test(t, test_deadline);
+	tcase_add_test(t, test_deadline_where_nothing_opens);
+	tcase_add_test(t, test_offer_ahead_of_its_slot);
+	tcase_add_test(t, test_after_its_slot);
+	tcase_add_test(t, test_slot_at_the_deadline);
+	tcase_add_test(t, test_wait);
+	tcase_add_test(t, test_next);
+	tcase_add_test(t, test_troubles);
+	suite_add_tcase(s, t);
+	SRunner *r = srunner_create(s);
+	srunner_run_all(r, CK_NORMAL);
+	int failed = srunner_ntests_failed(r);
+	srunner_free(r);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
