@@ -439,6 +439,7 @@ unit_tests = \
 	tests/unit/test_daemon_core \
 	tests/unit/test_daemon_front \
 	tests/unit/test_daemon_front_sandbox \
+	tests/unit/test_daemon_front_send \
 	tests/unit/test_daemon_http \
 	tests/unit/test_daemon_http_parse \
 	tests/unit/test_daemon_parts \
@@ -500,6 +501,7 @@ tests_unit_test_daemon_config_LDADD = $(test_common) $(daemon_libs)
 tests_unit_test_daemon_core_LDADD = $(test_common) $(daemon_libs)
 tests_unit_test_daemon_front_LDADD = $(test_common) $(daemon_libs)
 tests_unit_test_daemon_front_sandbox_LDADD = $(test_common) $(daemon_libs)
+tests_unit_test_daemon_front_send_LDADD = $(test_common) $(daemon_libs)
 tests_unit_test_daemon_http_LDADD = $(test_common) $(daemon_libs)
 tests_unit_test_daemon_http_parse_LDADD = $(test_common) $(daemon_libs)
 tests_unit_test_daemon_parts_LDADD = $(test_common) $(daemon_libs)

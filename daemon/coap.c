@@ -3,6 +3,7 @@
 #include "daemon/coap_internal.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -109,6 +110,18 @@ void coap_server_flush(struct coap_server *cs)
 	udp_flush(cs->udp);
 	if (cs->dtls)
 		dtls_flush(cs->dtls);
+}
+
+void coap_server_figures(const struct coap_server *cs, uint64_t out[FIGURE_COUNT])
+{
+	memset(out, 0, FIGURE_COUNT * sizeof(out[0]));
+	out[FIGURE_OBSERVERS] = cs->n_observers;
+	out[FIGURE_CALLS] = cs->n_pushes;
+	out[FIGURE_CHALLENGED] = cs->challenged;
+	out[FIGURE_BUSY] = cs->busy;
+	out[FIGURE_DROPPED] = cs->dropped;
+	if (cs->dtls)
+		dtls_figures(cs->dtls, out);
 }
 
 void coap_server_tick(struct coap_server *cs)

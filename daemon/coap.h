@@ -41,6 +41,7 @@ void coap_server_io(struct coap_server *cs); /* any of them is readable */
 void coap_server_flush(struct coap_server *cs); /* after front_io: its callbacks wrote answers */
 /* The keys process was started anew: its new channel, taken over. */
 void coap_server_set_keys(struct coap_server *cs, int keys_fd);
+void coap_server_figures(const struct coap_server *cs, uint64_t out[FIGURE_COUNT]);
 /* Own timers (separate responses, Observe, dedup expiry): call every 250 ms or so. */
 void coap_server_tick(struct coap_server *cs);
 

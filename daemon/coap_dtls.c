@@ -372,6 +372,14 @@ void dtls_repeat(struct link *list)
 	}
 }
 
+void dtls_figures(const struct dtls *d, uint64_t out[FIGURE_COUNT])
+{
+	out[FIGURE_DTLS_SESSIONS] = d->n_open;
+	out[FIGURE_DTLS_HANDSHAKES] = d->n_shaking + d->n_calling;
+	out[FIGURE_DTLS_EVICTED] = d->evicted;
+	out[FIGURE_DTLS_REFUSED] = d->refused;
+}
+
 void dtls_tick(struct dtls *d)
 {
 	rotate(d);

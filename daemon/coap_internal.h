@@ -307,6 +307,7 @@ int dtls_fds(const struct dtls *d, int *fds, int limit);
 void dtls_io(struct dtls *d);
 void dtls_flush(struct dtls *d);
 void dtls_tick(struct dtls *d); /* lost flights, handshakes and sessions that are over */
+void dtls_figures(const struct dtls *d, uint64_t out[FIGURE_COUNT]);
 void dtls_set_keys(struct dtls *d, int fd);
 void dtls_send(struct dtls_session *s, const struct wire_out *o);
 void dtls_send_bytes(struct dtls_session *s, struct slice message);

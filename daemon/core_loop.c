@@ -5,6 +5,7 @@
 #include <event2/event.h>
 #include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sysexits.h>
 #include <unistd.h>
 
@@ -32,6 +33,8 @@ static void lane_close(struct loop *lp, struct core_lane *l)
 	channel_free(l->ch);
 	l->ch = NULL;
 	l->greeted = l->readable = l->more = l->broken = false;
+	if (l->lane == LANE_NETWORK)
+		memset(c->stats.front, 0, sizeof(c->stats.front));
 	object_set_clear(&l->objects);
 	core_upload_reset(l);
 	service_lane_reset(c->service, l->lane);
@@ -91,6 +94,22 @@ static int greet(struct core_lane *l, struct slice body, struct err *e)
 	return 0;
 }
 
+/* For show only: nothing is decided by what a front counts. */
+static int take_figures(struct core *c, const struct core_lane *l, struct slice body, struct err *e)
+{
+	struct rd r = rd_init(body);
+	uint64_t v[FIGURE_COUNT];
+	uint8_t n = rd_u8(&r);
+
+	for (unsigned i = 0; i < FIGURE_COUNT; i++)
+		v[i] = rd_u64(&r);
+	if (!rd_done(&r) || n != FIGURE_COUNT)
+		return err_set(e, ERR_MALFORMED, "figures");
+	if (l->lane == LANE_NETWORK)
+		memcpy(c->stats.front, v, sizeof(c->stats.front));
+	return 0;
+}
+
 static int take_frame(struct core *c, struct core_lane *l, enum frame_type t, struct slice body,
 		      struct err *e)
 {
@@ -102,6 +121,8 @@ static int take_frame(struct core *c, struct core_lane *l, enum frame_type t, st
 		return core_batch_run(c, l, body, e);
 	if (t >= FRAME_UPLOAD_OPEN && t <= FRAME_UPLOAD_ABORT)
 		return core_upload_frame(c, l, t, body, e);
+	if (t == FRAME_FIGURES)
+		return take_figures(c, l, body, e);
 	if (t == FRAME_PONG && body.n == 0)
 		return 0;
 	return err_set(e, ERR_MALFORMED, "frame %d is not a front's to send", (int)t);

@@ -100,6 +100,23 @@ const struct front_stats *front_stats(const struct front *f)
 	return &f->stats;
 }
 
+void front_figures(struct front *f, const uint64_t figures[FIGURE_COUNT])
+{
+	struct buf *b = channel_out(f->ch);
+	size_t mark;
+
+	/* after a long silence of the core they can wait, as they are only the newest */
+	if (!front_ready(f) || channel_want_write(f->ch) ||
+	    memcmp(f->figures, figures, sizeof(f->figures)) == 0)
+		return;
+	memcpy(f->figures, figures, sizeof(f->figures));
+	mark = ipc_begin(b, FRAME_FIGURES);
+	ipc_put_u8(b, FIGURE_COUNT);
+	for (unsigned i = 0; i < FIGURE_COUNT; i++)
+		ipc_put_u64(b, figures[i]);
+	ipc_end(b, mark);
+}
+
 void front_on_notify(struct front *f, front_notify cb, void *ctx)
 {
 	f->notify = cb;

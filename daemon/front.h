@@ -113,6 +113,8 @@ void front_upload_close(struct front *f, uint32_t upload);
 void front_upload_abort(struct front *f, uint32_t upload); /* no callback after */
 
 /* ---- figures ---- */
+/* What an adapter counts, for /metrics: said to the core when it changed. */
+void front_figures(struct front *f, const uint64_t figures[FIGURE_COUNT]);
 struct front_stats {
 	uint64_t requests, refused_busy, objects, grants, sessions, batches;
 };

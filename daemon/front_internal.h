@@ -134,6 +134,7 @@ struct front {
 	struct sent_entry *sent, **sent_end; /* oldest first */
 	unsigned n_sent;
 	struct front_stats stats;
+	uint64_t figures[FIGURE_COUNT]; /* as the core knows them */
 };
 
 /* front_session.c */

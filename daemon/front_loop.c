@@ -16,6 +16,7 @@
 
 #define FDS_MAX (COAP_LISTEN_MAX + HTTP_LISTEN_MAX + 8)
 #define TICK_MS 250
+#define FIGURES_TICKS 20 /* so often are figures told, if they changed */
 #define STOP_MS 2000 /* for what is under way when told to stop */
 #define QUEUE_MS 10000 /* at a start: so long askers wait in the kernel for the core's word */
 #define OBJECTS_SLACK 16 /* a new object may come before the word that an old one goes */
@@ -31,6 +32,7 @@ struct loop {
 	unsigned n_http, n_network; /* of the events: HTTP's first, then CoAP's */
 	struct event *writable, *http_timer, *tick;
 	bool coap_due, http_due, core_due, tick_due;
+	unsigned ticks;
 	bool open; /* the network is listened to */
 	int64_t open_by;
 	int64_t stop_by; /* 0: not told to */
@@ -108,12 +110,23 @@ static void on_parent(evutil_socket_t fd, short what, void *ctx)
 
 /* ---- a turn ---- */
 
+static void tick(struct loop *lp)
+{
+	uint64_t figures[FIGURE_COUNT];
+
+	coap_server_tick(lp->coap);
+	if (++lp->ticks % FIGURES_TICKS != 0)
+		return;
+	coap_server_figures(lp->coap, figures);
+	front_figures(lp->front, figures);
+}
+
 static void network_turn(struct loop *lp)
 {
 	if (lp->coap && lp->coap_due)
 		coap_server_io(lp->coap);
 	if (lp->coap && lp->tick_due)
-		coap_server_tick(lp->coap);
+		tick(lp);
 	if (lp->http_due)
 		http_server_io(lp->http);
 	lp->coap_due = lp->http_due = lp->tick_due = false;

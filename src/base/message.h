@@ -128,6 +128,20 @@ struct response {
 	struct digest object;
 };
 
+/* What a front counts and the core shows (/metrics): gauges and totals since it started. */
+enum front_figure {
+	FIGURE_DTLS_SESSIONS,
+	FIGURE_DTLS_HANDSHAKES,
+	FIGURE_DTLS_EVICTED,
+	FIGURE_DTLS_REFUSED,
+	FIGURE_OBSERVERS,
+	FIGURE_CALLS,
+	FIGURE_CHALLENGED,
+	FIGURE_BUSY,
+	FIGURE_DROPPED,
+	FIGURE_COUNT
+};
+
 /*
  * CoAP code (class << 5 | detail) for a status; the method matters for 2xx
  * (RFC 8075 section 7, RFC 7252 section 5.9).

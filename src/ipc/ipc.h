@@ -40,6 +40,7 @@ enum frame_type {
 	FRAME_PONG = 6,
 	/* u8 lane asked for: checked against the socketpair's own lane; then u32 pid */
 	FRAME_HELLO = 7,
+	FRAME_FIGURES = 8,	/* u8 how many, u64 each: enum front_figure */
 	/* core -> front */
 	FRAME_REPLIES = 32,	/* u32 batch number, u8 last, u16 count, responses */
 	FRAME_GRANT = 33,

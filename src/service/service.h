@@ -123,6 +123,7 @@ void service_unavailable(const struct request *rq, enum err_code why, struct are
 /* Counters for /metrics and the watchdog: the caller's, read whenever they are asked for. */
 struct service_stats {
 	uint64_t batches, requests, commits, commit_us_total, commit_us_max, refused_busy;
+	uint64_t front[FIGURE_COUNT]; /* what the network's front told last */
 	bool trouble; /* the last write failed: /readyz says so */
 };
 void service_set_stats(struct service *sv, const struct service_stats *stats);

@@ -164,6 +164,33 @@ static uint64_t unsign(int64_t v)
 	return v > 0 ? (uint64_t)v : 0;
 }
 
+static void put_front(struct buf *b, const uint64_t v[FIGURE_COUNT])
+{
+	static const struct {
+		const char *name, *type, *help;
+	} rows[FIGURE_COUNT] = {
+		[FIGURE_DTLS_SESSIONS] = { "dtls_sessions", "gauge", "DTLS sessions held open." },
+		[FIGURE_DTLS_HANDSHAKES] = { "dtls_handshakes", "gauge",
+					     "DTLS handshakes under way." },
+		[FIGURE_DTLS_EVICTED] = { "dtls_evicted_total", "counter",
+					  "DTLS sessions ended for want of room." },
+		[FIGURE_DTLS_REFUSED] = { "dtls_refused_total", "counter",
+					  "Hellos of addresses with many handshakes." },
+		[FIGURE_OBSERVERS] = { "coap_observers", "gauge", "Observations of devices." },
+		[FIGURE_CALLS] = { "coap_calls", "gauge",
+				   "Calls to devices, under way or waiting." },
+		[FIGURE_CHALLENGED] = { "coap_challenged_total", "counter",
+					"Requests asked to prove their address." },
+		[FIGURE_BUSY] = { "coap_busy_total", "counter",
+				  "CoAP requests refused for want of room." },
+		[FIGURE_DROPPED] = { "coap_dropped_total", "counter",
+				     "Datagrams that deserved no answer." },
+	};
+
+	for (unsigned i = 0; i < FIGURE_COUNT; i++)
+		one(b, rows[i].name, rows[i].type, rows[i].help, v[i]);
+}
+
 static void put_stats(struct buf *b, const struct service *sv)
 {
 	static const struct service_stats none;
@@ -180,6 +207,7 @@ static void put_stats(struct buf *b, const struct service *sv)
 		   s->commit_us_max / 1000000, s->commit_us_max % 1000000);
 	one(b, "refused_busy_total", "counter", "Requests refused for want of room.",
 	    s->refused_busy);
+	put_front(b, s->front);
 	figure(b, "sessions", "gauge", "Sessions admitted, by lane.");
 	buf_printf(b,
 		   "fettle_sessions{lane=\"network\"} %zu\nfettle_sessions{lane=\"control\"} %zu\n",

@@ -57,6 +57,9 @@ class Dtls(harness.Case):
         s = self.session().handshake()
         self.assertFalse(s.reused)
         self.assert_is(s)
+        # and the operator sees that there is one, within seconds
+        harness.wait_until("the front's figures", lambda: b"\nfettle_dtls_sessions 1\n" in
+                           self.daemon.rest("GET", "/metrics", raw=True))
 
     def test_ticket_keeps_the_identity(self):
         first = self.session().handshake()

@@ -170,6 +170,17 @@ static int upload(struct fake_core *k, enum frame_type t, struct slice body)
 	return 0;
 }
 
+static void figures(struct fake_core *k, struct slice body)
+{
+	struct rd r = rd_init(body);
+
+	MUST(rd_u8(&r) == FIGURE_COUNT);
+	for (unsigned i = 0; i < FIGURE_COUNT; i++)
+		k->figures[i] = rd_u64(&r);
+	MUST(rd_done(&r));
+	k->n_figures++;
+}
+
 int fake_core_pump(struct fake_core *k)
 {
 	enum frame_type t;
@@ -183,6 +194,8 @@ int fake_core_pump(struct fake_core *k)
 		if (t >= FRAME_UPLOAD_OPEN && t <= FRAME_UPLOAD_ABORT && k->upload &&
 		    upload(k, t, body) < 0)
 			return -1;
+		if (t == FRAME_FIGURES)
+			figures(k, body);
 		if (t == FRAME_PONG)
 			k->pongs++;
 	}

@@ -25,6 +25,8 @@ struct fake_core {
 	size_t last_body_n;
 	uint32_t held[4], held_request; /* batches; the last request of them */
 	unsigned n_held;
+	unsigned n_figures; /* frames of them; the last: */
+	uint64_t figures[FIGURE_COUNT];
 	unsigned n_sent; /* results of calls to devices; the last of them: */
 	struct ipc_sent sent;
 	uint8_t sent_body[IPC_SENT_BODY_MAX];

@@ -633,6 +633,7 @@ END_TEST
 START_TEST(too_many_sessions)
 {
 	struct client c[34];
+	uint64_t figures[FIGURE_COUNT];
 	struct slice body;
 
 	for (unsigned i = 0; i < 33; i++) {
@@ -650,6 +651,10 @@ START_TEST(too_many_sessions)
 	ck_assert(shake(&c[1], NULL));
 	ck_assert_int_eq(ask(&c[1], "who", NULL, -1, false, &body), WIRE_CODE(2, 5));
 	ck_assert_uint_eq(server->dtls->n_open, 32);
+	coap_server_figures(server, figures);
+	ck_assert_uint_eq(figures[FIGURE_DTLS_SESSIONS], 32);
+	ck_assert_uint_eq(figures[FIGURE_DTLS_HANDSHAKES], 0);
+	ck_assert_uint_eq(figures[FIGURE_DTLS_EVICTED], 2);
 	for (unsigned i = 0; i < 33; i++)
 		disconnect(&c[i]);
 	assert_empty();

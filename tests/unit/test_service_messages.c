@@ -411,7 +411,9 @@ END_TEST
 
 START_TEST(figures)
 {
-	struct service_stats stats = { .batches = 41, .commit_us_total = 1500000 };
+	struct service_stats stats = { .batches = 41,
+				       .commit_us_total = 1500000,
+				       .front = { [FIGURE_DTLS_SESSIONS] = 7 } };
 	uint64_t s = rig_plain(&r);
 
 	service_set_stats(r.sv, &stats);
@@ -422,6 +424,8 @@ START_TEST(figures)
 	ck_assert_ptr_nonnull(strstr(text, "\nfettle_batches_total 42\n"));
 	ck_assert_ptr_nonnull(strstr(text, "\nfettle_commit_seconds_total 1.500000\n"));
 	ck_assert_ptr_nonnull(strstr(text, "fettle_sessions{lane=\"network\"} 1\n"));
+	ck_assert_ptr_nonnull(strstr(text, "\nfettle_dtls_sessions 7\n"));
+	ck_assert_ptr_nonnull(strstr(text, "\nfettle_dtls_evicted_total 0\n"));
 	ck_assert_ptr_nonnull(strstr(text, "fettle_build_info{version=\"1.2.3\"} 1\n"));
 	free(text);
 	ck_assert_uint_eq(rig_get(&r, s, "/metrics"), 401);
