@@ -13,6 +13,8 @@ import harness
 
 # What front may hold in memory under all of this, its mapped images apart, MiB.
 FRONT_CEILING_MIB = 160
+# And beside that for DTLS: sessions held open (the default), KiB for each.
+DTLS_SESSIONS, DTLS_SESSION_KIB = 5000, 48
 SANITIZED = os.path.exists(os.path.join(harness.BUILD, "config.h")) and "FETTLE_UNHARDENED 1" in open(
     os.path.join(harness.BUILD, "config.h")).read()
 
@@ -233,6 +235,33 @@ class Hostile(harness.Case):
         alive()
         self.check_alive()
         self.check_memory()
+
+    def test_open_dtls_sessions(self):
+        """As many as are held open, and more: each within its share, and the others' memory is used again."""
+        count, more, alive = (100, 0, self.dtls_device()) if self.slow else (DTLS_SESSIONS, 1000, self.dtls_device())
+        _, key, _ = self.psk_device("crowd")
+        before = private_mib(self.front[0])
+
+        def fill(first, n):
+            for i in range(first, first + n):
+                source = "127.%d.%d.%d" % (10 + i // 40000, i // 200 % 200, 1 + i % 200)
+                with dtls.Session(self.daemon.coaps_port, "crowd", bytes.fromhex(key), source=(source, 0),
+                                  timeout=10 * harness.PATIENCE) as s:
+                    s.handshake()
+                    if i % 10 == 0:    # a peer that has asked holds more than one that has not
+                        self.assertEqual(coap.code(s.get("/device/crowd/update").code), "2.05")
+        fill(0, count)
+        held = private_mib(self.front[0])
+        alive()
+        fill(count, more)
+        after = private_mib(self.front[0])
+        print("front: %.1f MiB, with %d DTLS sessions %.1f MiB, after %d others %.1f MiB" % (
+            before, count, held, more, after))
+        if not self.slow:
+            self.assertLess((held - before) * 1024 / count, DTLS_SESSION_KIB)
+            self.assertLess(after, FRONT_CEILING_MIB + DTLS_SESSIONS * DTLS_SESSION_KIB / 1024)
+            self.assertLess(after - held, 8)
+        self.check_alive()
 
     def hold(self, count, port, words):
         """Connections from as many addresses, each with some first words, none of them whole."""
