@@ -157,7 +157,10 @@ int svc_devices_import(struct call *c, struct err *e)
 
 /* ---- the job ---- */
 
-/* cursor: how far it came in the body, once for each time it goes through it. */
+/*
+ * cursor: how far it came in the body. The second time begins one behind the end of the first,
+ * for a slice may end between the last line and finding out that it was the last.
+ */
 struct work {
 	struct call c;
 	struct job *j;
@@ -183,13 +186,13 @@ static int begin(struct work *w, struct tracker *tk, struct job *j, struct err *
 	if (w->in.scope[0] && filter_parse(w->in.scope, tk->a, &f, e) != 0)
 		return err_prefix(e, "scope");
 	w->c.scope = f;
-	w->trying = f && j->cursor < (int64_t)w->in.body.n;
+	w->trying = f && j->cursor <= (int64_t)w->in.body.n;
 	for (size_t i = 0; i < w->in.errors.n; i++)
 		w->shown += w->in.errors.p[i] == '\n';
 	buf_add_slice(&w->errors, w->in.errors);
 	if (import_lines_begin(&w->lines, tk->a, (enum media)w->in.media, w->in.body, e) != 0)
 		return -1;
-	int64_t at = j->cursor - (f && !w->trying ? (int64_t)w->in.body.n : 0);
+	int64_t at = j->cursor - (f && !w->trying ? (int64_t)w->in.body.n + 1 : 0);
 	import_lines_go(&w->lines, at > 0 ? (size_t)at : 0);
 	return 0;
 }
@@ -270,8 +273,10 @@ static enum step ended(struct work *w)
 {
 	struct job *j = w->j;
 
-	if (w->trying && w->shown == 0)
+	if (w->trying && w->shown == 0) {
+		j->cursor = (int64_t)w->in.body.n + 1;
 		return STEP_MORE;
+	}
 	if (w->trying)
 		(void)text_format(j->result, sizeof(j->result),
 				  "lines are bad; nothing was enrolled");
@@ -297,7 +302,7 @@ static enum step import_step(struct tracker *tk, struct job *j, struct err *e)
 	    keep_errors(w, &why) != 0)
 		goto out;
 	int64_t at = (int64_t)import_lines_at(&w->lines);
-	j->cursor = at + (w->c.scope && !w->trying ? (int64_t)w->in.body.n : 0);
+	j->cursor = at + (w->c.scope && !w->trying ? (int64_t)w->in.body.n + 1 : 0);
 	s = end ? ended(w) : STEP_MORE;
 out:
 	buf_free(&w->errors);

@@ -654,10 +654,24 @@ START_TEST(import_within_a_scope)
 	ck_assert_int_eq(rig_int(&r, "errors.1.line"), 6);
 	ck_assert_int_eq(store_device_count(r.bed.st, &devices, NULL), 0);
 	ck_assert_int_eq(devices, 0);
+	/* a slice that ended with the last line tried: what it found is not forgotten */
+	ck_assert_uint_eq(rig_ask(&r, &a), 202);
+	struct job j;
+	ck_assert_int_eq(store_job_get(r.bed.st, 2, &j, NULL), 1);
+	j.cursor = (int64_t)a.body.n;
+	ck_assert_int_eq(store_batch_begin(r.bed.st, NULL), 0);
+	ck_assert_int_eq(store_job_put(r.bed.st, &j, NULL), 0);
+	ck_assert_int_eq(store_job_input_errors(r.bed.st, 2, slice_str("3\tno\n"), NULL), 0);
+	ck_assert_int_eq(store_batch_commit(r.bed.st, NULL), 0);
+	rig_jobs(&r);
+	ck_assert_uint_eq(rig_get(&r, r.root, "/api/v1/jobs/2"), 200);
+	ck_assert_str_eq(rig_text(&r, "state"), "failed");
+	ck_assert_int_eq(store_device_count(r.bed.st, &devices, NULL), 0);
+	ck_assert_int_eq(devices, 0);
 	a.body = slice_str("id,tags\nx1,lab\nx3,lab\n");
 	ck_assert_uint_eq(rig_ask(&r, &a), 202);
 	rig_jobs(&r);
-	ck_assert_uint_eq(rig_get(&r, r.root, "/api/v1/jobs/2"), 200);
+	ck_assert_uint_eq(rig_get(&r, r.root, "/api/v1/jobs/3"), 200);
 	ck_assert_str_eq(rig_text(&r, "state"), "done");
 	ck_assert_int_eq(rig_int(&r, "done"), 2);
 	ck_assert_uint_eq(rig_get(&r, r.root, "/api/v1/audit"), 200);
@@ -671,6 +685,7 @@ int main(void)
 {
 	Suite *s = suite_create("service flow");
 	TCase *t = tcase_create("flow");
+	tcase_set_timeout(t, 60);
 
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, update_of_a_device);
