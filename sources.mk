@@ -405,6 +405,8 @@ test_helper_sources = \
 	tests/unit/fake_core.h \
 	tests/unit/fake_keys.c \
 	tests/unit/fake_keys.h \
+	tests/unit/faults.c \
+	tests/unit/faults.h \
 	tests/unit/service_rig.c \
 	tests/unit/service_rig.h \
 	tests/unit/store_util.c \
@@ -451,6 +453,7 @@ unit_tests = \
 	tests/unit/test_device_state \
 	tests/unit/test_ipc \
 	tests/unit/test_service_auth \
+	tests/unit/test_service_faults \
 	tests/unit/test_service_flow \
 	tests/unit/test_service_matrix \
 	tests/unit/test_service_messages \
@@ -513,6 +516,7 @@ tests_unit_test_device_parts_LDADD = $(test_common) $(device_libs)
 tests_unit_test_device_state_LDADD = $(test_common) $(device_libs)
 tests_unit_test_ipc_LDADD = $(test_common) $(core_libs)
 tests_unit_test_service_auth_LDADD = $(test_common) $(core_libs)
+tests_unit_test_service_faults_LDADD = $(test_common) $(core_libs)
 tests_unit_test_service_flow_LDADD = $(test_common) $(core_libs)
 tests_unit_test_service_matrix_LDADD = $(test_common) $(core_libs)
 tests_unit_test_service_messages_LDADD = $(test_common) $(core_libs)

@@ -139,6 +139,12 @@ static struct doc *decode_value(struct decoder *d, struct doc *parent, struct sl
 	return fill_value(d, node, v) ? NULL : node;
 }
 
+static json_t *load(struct slice bytes, json_error_t *je)
+{
+	return json_loadb((const char *)bytes.p, bytes.n, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY,
+			  je);
+}
+
 int json_decode(struct slice bytes, struct arena *a, const struct doc **out, struct err *e)
 {
 	struct decoder d = { .a = a, .e = e };
@@ -148,9 +154,11 @@ int json_decode(struct slice bytes, struct arena *a, const struct doc **out, str
 	*out = NULL;
 	if (check_depth(bytes, e))
 		return -1;
-	root = json_loadb((const char *)bytes.p, bytes.n, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY,
-			  &je);
-	if (!root && json_error_code(&je) == json_error_out_of_memory)
+	root = load(bytes, &je);
+	/* without memory jansson says nothing in some places, and in others blames the text */
+	if (!root && je.text[0] != '\0')
+		root = load(bytes, &je);
+	if (!root && (json_error_code(&je) == json_error_out_of_memory || je.text[0] == '\0'))
 		return err_set(e, ERR_NO_MEMORY, "no memory for the document");
 	if (!root)
 		return err_set(e, ERR_MALFORMED, "JSON: %.120s in line %d", je.text, je.line);

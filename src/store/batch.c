@@ -71,16 +71,21 @@ int store_sqlite_failed(struct store *st, enum database db, int rc, bool commit,
 	return -1;
 }
 
+static int prepare(struct store *st, enum statement id)
+{
+	if (st->stmts[id])
+		return SQLITE_OK;
+	return sqlite3_prepare_v3(st->db[store_statements[id].db], store_statements[id].text, -1,
+				  SQLITE_PREPARE_PERSISTENT, &st->stmts[id], NULL);
+}
+
 /* BEGIN, COMMIT and their kin: prepared once, since two of them go with every handler. */
 static int control(struct store *st, enum statement id, struct err *e)
 {
 	enum database db = store_statements[id].db;
 	bool commit = id == STMT_MAIN_COMMIT || id == STMT_IMAGES_COMMIT;
-	int rc = SQLITE_OK;
+	int rc = prepare(st, id);
 
-	if (!st->stmts[id])
-		rc = sqlite3_prepare_v3(st->db[db], store_statements[id].text, -1,
-					SQLITE_PREPARE_PERSISTENT, &st->stmts[id], NULL);
 	if (rc == SQLITE_OK) {
 		rc = sqlite3_step(st->stmts[id]);
 		sqlite3_reset(st->stmts[id]);
@@ -88,6 +93,27 @@ static int control(struct store *st, enum statement id, struct err *e)
 	if (rc == SQLITE_DONE)
 		return 0;
 	return store_sqlite_failed(st, db, rc, commit, e);
+}
+
+/*
+ * Going back must always be possible: its statement is there before the transaction is, since
+ * what makes it necessary may be that there is no memory.
+ */
+static int begin(struct store *st, enum statement id, enum statement back, struct err *e)
+{
+	int rc = prepare(st, back);
+
+	if (rc != SQLITE_OK)
+		return store_sqlite_failed(st, store_statements[back].db, rc, false, e);
+	return control(st, id, e);
+}
+
+static void rollback(struct store *st, enum statement back)
+{
+	if (sqlite3_get_autocommit(st->db[store_statements[back].db]))
+		return;
+	(void)sqlite3_step(st->stmts[back]);
+	(void)sqlite3_reset(st->stmts[back]);
 }
 
 static int refused(struct store *st, struct err *e)
@@ -107,7 +133,7 @@ int store_write_begin(struct store *st, enum database db, struct err *e)
 	if (db == DB_IMAGES) {
 		if (st->images_open)
 			return 0;
-		if (control(st, STMT_IMAGES_BEGIN, e) != 0)
+		if (begin(st, STMT_IMAGES_BEGIN, STMT_IMAGES_ROLLBACK, e) != 0)
 			return -1;
 		st->images_open = true;
 		return 0;
@@ -126,7 +152,7 @@ int store_batch_begin(struct store *st, struct err *e)
 {
 	if (st->in_batch)
 		return err_set(e, ERR_INTERNAL, "a batch is open already");
-	if (control(st, STMT_MAIN_BEGIN, e) != 0)
+	if (begin(st, STMT_MAIN_BEGIN, STMT_MAIN_ROLLBACK, e) != 0)
 		return -1;
 	st->in_batch = true;
 	st->dirty = st->broken = st->undo = st->in_handler = st->in_savepoint = false;
@@ -183,12 +209,6 @@ bool store_batch_undo(const struct store *st)
 	return st->undo;
 }
 
-static void rollback(struct store *st)
-{
-	if (!sqlite3_get_autocommit(st->db[DB_MAIN]))
-		sqlite3_exec(st->db[DB_MAIN], "ROLLBACK", NULL, NULL, NULL);
-}
-
 int store_batch_commit(struct store *st, struct err *e)
 {
 	int result = -1;
@@ -200,7 +220,7 @@ int store_batch_commit(struct store *st, struct err *e)
 	else if (store_images_commit(st, e) == 0 && control(st, STMT_MAIN_COMMIT, e) == 0)
 		result = 0;
 	if (result != 0) {
-		rollback(st);
+		rollback(st, STMT_MAIN_ROLLBACK);
 		st->broken = true;
 	}
 	st->in_batch = st->in_handler = st->in_savepoint = false;
@@ -209,7 +229,7 @@ int store_batch_commit(struct store *st, struct err *e)
 
 void store_batch_abandon(struct store *st)
 {
-	rollback(st);
+	rollback(st, STMT_MAIN_ROLLBACK);
 	st->in_batch = st->in_handler = st->in_savepoint = st->dirty = st->broken = false;
 }
 
@@ -256,8 +276,7 @@ int store_images_commit(struct store *st, struct err *e)
 
 void store_images_rollback(struct store *st)
 {
-	if (!sqlite3_get_autocommit(st->db[DB_IMAGES]))
-		sqlite3_exec(st->db[DB_IMAGES], "ROLLBACK", NULL, NULL, NULL);
+	rollback(st, STMT_IMAGES_ROLLBACK);
 	st->images_open = false;
 	store_uploads_forget(st);
 }
