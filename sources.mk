@@ -194,6 +194,10 @@ libfettle_la_SOURCES = \
 	src/tracker/report.c \
 	src/tracker/rollout.c \
 	src/tracker/rollout_jobs.c \
+	src/tracker/rollout_join.c \
+	src/tracker/rollout_plan.c \
+	src/tracker/rollout_spec.c \
+	src/tracker/rollout_verbs.c \
 	src/tracker/scheduler.c \
 	src/tracker/state.c \
 	src/tracker/state.h \

@@ -90,6 +90,8 @@ ALTER TABLE rollouts ADD COLUMN pause_at TEXT NOT NULL DEFAULT '';
 ALTER TABLE rollouts ADD COLUMN focus INTEGER NOT NULL DEFAULT 0 CHECK (focus IN (0, 1));
 ALTER TABLE rollouts ADD COLUMN force INTEGER NOT NULL DEFAULT 0 CHECK (force IN (0, 1));
 
+-- Is there any? They come first where nothing else is said.
+CREATE INDEX device_tags_canary ON device_tags (tag) WHERE tag = 'canary';
 -- Those that a device may still join.
 CREATE INDEX rollouts_active ON rollouts (id)
 	WHERE state IN ('awaiting-approval', 'ready', 'running', 'paused');

@@ -292,6 +292,7 @@ struct rollout {
 	uint64_t etag;
 };
 
+#define PHASES_MAX 16
 struct phase {
 	int64_t rollout, number;
 	int64_t percent, count;		/* one of them, else 0 */

@@ -7,8 +7,6 @@
 #include "service/svc.h"
 #include "tracker/filter.h"
 
-#define PHASES_MAX 16
-
 /* A scoped asker has to do with the rollouts it made: their target is within its scope. */
 static bool own_rollout(const struct call *c, const struct rollout *r)
 {
@@ -70,6 +68,23 @@ static void put_rollout(struct call *c, struct doc *d, const struct rollout *r)
 	doc_add_time(a, d, "finished", r->finished);
 }
 
+/* What was asked for. */
+static void put_phase_plan(struct arena *a, struct doc *m, const struct phase *p)
+{
+	doc_add_int(a, m, "number", p->number);
+	if (p->percent)
+		doc_add_int(a, m, "percent", p->percent);
+	if (p->count)
+		doc_add_int(a, m, "count", p->count);
+	if (p->filter[0])
+		doc_add_text(a, m, "filter", p->filter);
+	doc_add_int(a, m, "success_percent", p->success_percent);
+	doc_add_int(a, m, "soak_s", p->soak_s);
+	doc_add_int(a, m, "timeout_s", p->timeout_s);
+	if (p->not_before)
+		doc_add_time(a, m, "not_before", p->not_before);
+}
+
 static int put_phases(struct call *c, struct doc *d, int64_t rollout, struct err *e)
 {
 	struct phase *v = arena_alloc(c->tk.a, sizeof(*v) * PHASES_MAX);
@@ -82,16 +97,9 @@ static int put_phases(struct call *c, struct doc *d, int64_t rollout, struct err
 	for (int i = 0; i < n; i++) {
 		struct doc *m = doc_map(a, list, NULL);
 
-		doc_add_int(a, m, "number", v[i].number);
-		if (v[i].percent)
-			doc_add_int(a, m, "percent", v[i].percent);
-		if (v[i].count)
-			doc_add_int(a, m, "count", v[i].count);
+		put_phase_plan(a, m, &v[i]);
 		if (v[i].filter[0])
-			doc_add_text(a, m, "filter", v[i].filter);
-		doc_add_int(a, m, "success_percent", v[i].success_percent);
-		doc_add_int(a, m, "soak_s", v[i].soak_s);
-		doc_add_int(a, m, "timeout_s", v[i].timeout_s);
+			doc_add_int(a, m, "expected", v[i].expected);
 		doc_add_int(a, m, "total", v[i].total);
 		doc_add_int(a, m, "done", v[i].done);
 		doc_add_int(a, m, "failed", v[i].failed);
@@ -234,13 +242,26 @@ static int read_spec(struct call *c, struct rollout_spec *s, struct err *e)
 static int dry_run(struct call *c, const struct rollout_spec *s, struct err *e)
 {
 	struct doc *d = doc_map(c->tk.a, NULL, NULL);
-	int64_t devices = 0;
-	bool exact = false;
+	struct rollout_plan *p = arena_alloc(c->tk.a, sizeof(*p));
+	struct arena *a = c->tk.a;
 
-	if (rollout_dry_run(&c->tk, s, &devices, &exact, e) != 0)
+	if (!p)
+		return err_set(e, ERR_NO_MEMORY, "no memory for the plan");
+	if (rollout_dry_run(&c->tk, s, p, e) != 0)
 		return -1;
-	doc_add_int(c->tk.a, d, "devices", devices);
-	doc_add_bool(c->tk.a, d, "exact", exact);
+	doc_add_int(a, d, "devices", p->devices);
+	doc_add_bool(a, d, "exact", p->exact);
+	doc_add_int(a, d, "bytes", p->bytes > INT64_MAX ? INT64_MAX : (int64_t)p->bytes);
+	doc_add_text(a, d, "order", update_order_word(s->limits.order));
+	struct doc *list = doc_array(a, d, "phases");
+	for (int i = 0; i < p->n_phases; i++) {
+		struct doc *m = doc_map(a, list, NULL);
+
+		put_phase_plan(a, m, &p->phase[i].p);
+		doc_add_int(a, m, "devices", p->phase[i].devices);
+		doc_add_int(a, m, "begins_s", p->phase[i].begins_s);
+		doc_add_int(a, m, "ends_s", p->phase[i].ends_s);
+	}
 	return reply_doc(c, 200, d, e);
 }
 

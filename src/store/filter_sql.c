@@ -220,8 +220,8 @@ static void bind(struct filter_value_ref *r, struct sql *q)
 	}
 }
 
-void filter_sql_bind(struct filter_sql *f, struct sql *q)
+void filter_sql_bind(struct filter_sql *f, int from, int upto, struct sql *q)
 {
-	for (int i = 0; i < f->n_values; i++)
+	for (int i = from; i < upto; i++)
 		bind(&f->values[i], q);
 }

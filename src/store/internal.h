@@ -103,7 +103,8 @@ struct filter_sql {
 	int nodes;
 };
 int filter_sql_where(struct filter_sql *f, const struct filter *filter, struct err *e);
-void filter_sql_bind(struct filter_sql *f, struct sql *q);
+/* Values from .. before upto. */
+void filter_sql_bind(struct filter_sql *f, int from, int upto, struct sql *q);
 
 /* store_object.c: bytes by digest in images.db */
 struct object {

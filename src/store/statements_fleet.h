@@ -40,6 +40,7 @@ X(DEVICE_PUT, MAIN,
   "class_id = $6, manufacturer = $7, model = $8, contact_interval_s = $9, floor_sequence = $10, "
   "held = $11, changed = $12, endpoint_host = $13, capabilities = $14, held_back = $15, "
   "ask_diag = $16, etag = etag + 1 WHERE dev = $17")
+X(CANARY_USED, MAIN, "SELECT 1 FROM device_tags WHERE tag = 'canary' LIMIT 1")
 X(DEVICE_PARENT, MAIN, "SELECT parent FROM devices WHERE dev = $1")
 X(DEVICE_PUT_PARENT, MAIN, "UPDATE devices SET parent = $1 WHERE dev = $2 AND parent <> $3")
 X(DEVICE_REMOVE, MAIN, "DELETE FROM devices WHERE dev = $1")

@@ -55,6 +55,13 @@ X(UPDATE_LIST_BOTH, MAIN,
 X(UPDATE_BY_STATE, MAIN,
   "SELECT " UPDATE_COLUMNS " FROM updates WHERE rollout = $1 AND state = $2 AND id > $3 "
   "ORDER BY id LIMIT $4")
+X(UPDATE_LIVING, MAIN,
+  "SELECT count(*), coalesce(max(u.id), 0), "
+  "coalesce(sum(u.planned_phase BETWEEN $1 AND $2 AND coalesce(l.last_seen, 0) > $3 - max($4, "
+  "3000 * CASE WHEN d.contact_interval_s > 0 THEN d.contact_interval_s ELSE $5 END)), 0) "
+  "FROM (SELECT id, dev, planned_phase FROM updates WHERE rollout = $6 AND state = 'planned' "
+  "AND id > $7 ORDER BY id LIMIT $8) u JOIN devices d ON d.dev = u.dev "
+  "LEFT JOIN device_live l ON l.dev = u.dev")
 X(UPDATE_DUE, MAIN,
   "SELECT " UPDATE_COLUMNS " FROM updates WHERE track_due > 0 AND track_due <= $1 "
   "ORDER BY track_due, id LIMIT $2")

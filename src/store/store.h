@@ -283,13 +283,27 @@ int store_operator_list(struct store *st, int64_t after, int limit, struct opera
 
 /* Updates. */
 int store_update_add(struct store *st, struct update *u, struct err *e); /* fills id */
+/* Whom a rollout takes, and of its phases those that go by a filter; NULL: it has none. */
+struct plan_filters {
+	const struct filter *target;
+	const struct filter *phase[PHASES_MAX];
+	int n_phases;
+	bool any; /* some phase has one */
+};
 /*
  * One planned update, of like's rollout, release, urgency and times, for each device that
  * matches among the span row ids beyond *cursor, which moves. How many, or -1; *done when
- * there are no devices left.
+ * there are no devices left. expected[i]: how many of them phase i's filter is the first to
+ * take.
  */
-int store_update_plan(struct store *st, const struct update *like, const struct filter *f,
-		      int64_t *cursor, int span, bool *done, struct err *e);
+int store_update_plan(struct store *st, const struct update *like, const struct plan_filters *f,
+		      int64_t *cursor, int span, int64_t expected[PHASES_MAX], bool *done,
+		      struct err *e);
+/* The same without the updates. */
+int store_plan_count(struct store *st, const struct plan_filters *f, int64_t *cursor, int span,
+		     int64_t expected[PHASES_MAX], bool *done, struct err *e);
+/* Some device has the tag "canary". 1/0/-1 */
+int store_canary_used(struct store *st, struct err *e);
 int store_update_get(struct store *st, int64_t id, struct update *out, struct err *e);
 /*
  * The device's open update: the one that runs, else what it put off, else the first planned
@@ -315,6 +329,14 @@ int store_update_list(struct store *st, int64_t rollout, int64_t dev, int64_t af
 		      struct update *out, struct err *e); /* 0: any */
 int store_update_by_state(struct store *st, int64_t rollout, enum update_state s, int64_t after,
 			  int limit, struct update *out, struct err *e);
+/*
+ * Of the planned ones of a rollout beyond *cursor, which moves, at most span: how many have a
+ * planned phase in from .. upto and were seen (struct seen_since). -1; *done: none are left.
+ */
+struct seen_since;
+int store_update_living(struct store *st, int64_t rollout, int64_t from, int64_t upto,
+			const struct seen_since *s, int64_t *cursor, int span, bool *done,
+			struct err *e);
 /* Due at or before track; earliest first. */
 int store_update_due(struct store *st, int64_t track, int limit, struct update *out, struct err *e);
 int store_update_next_due(struct store *st, int64_t *track, struct err *e); /* 1/0/-1 */

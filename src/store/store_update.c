@@ -352,6 +352,32 @@ int store_update_by_state(struct store *st, int64_t rollout, enum update_state s
 	return STORE_LIST(&q, limit, out, update_read);
 }
 
+int store_update_living(struct store *st, int64_t rollout, int64_t from, int64_t upto,
+			const struct seen_since *s, int64_t *cursor, int span, bool *done,
+			struct err *e)
+{
+	int64_t looked = 0, last = 0, living = 0;
+	struct sql q;
+
+	sql_begin(&q, st, STMT_UPDATE_LIVING, e);
+	sql_int(&q, from);
+	sql_int(&q, upto);
+	sql_int(&q, s->wall);
+	sql_int(&q, s->least_ms);
+	sql_int(&q, s->interval_s);
+	sql_int(&q, rollout);
+	sql_int(&q, *cursor);
+	sql_int(&q, span);
+	if (sql_row(&q) == 1) {
+		looked = sql_get_int(&q);
+		last = sql_get_int(&q);
+		living = sql_get_int(&q);
+	}
+	*cursor = last > *cursor ? last : *cursor;
+	*done = looked < span;
+	return sql_end(&q) == 0 ? (int)living : -1;
+}
+
 int store_update_due(struct store *st, int64_t track, int limit, struct update *out, struct err *e)
 {
 	struct sql q;

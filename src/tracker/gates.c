@@ -122,7 +122,7 @@ static int gate_phase(struct look *g, char value[REASON_TEXT], struct err *e)
 		cause_format(value, REASON_TEXT, "none");
 		return 1;
 	}
-	return phase_admits(g->tk, &g->rollout, joined, g->looking, value, e);
+	return phase_admits(g->tk, &g->rollout, u, joined, g->looking, &g->wake_ms, value, e);
 }
 
 static int gate_budget(struct look *g, char value[REASON_TEXT], struct err *e)

@@ -46,23 +46,49 @@ int registry_components(struct tracker *tk, const struct device *d, const struct
 			int n,
 			struct err *e);
 
-/* ---- rollout.c, phase.c ---- */
+/* ---- rollout.c, rollout_verbs.c, phase.c ---- */
+/* Its updates are planned: it is ready, waits for approval, or begins by itself. */
+int rollout_planned(struct tracker *tk, struct rollout *r, struct err *e);
+int rollout_refused(const struct rollout *r, const char *what, struct err *e);	/* -1 */
 /* Called with the counters' move of one update: pauses, finishes and opens phases. */
-int rollout_moved(struct tracker *tk, int64_t id, const struct counts *c, bool unreserved,
-		  const char *cause, struct err *e);
+int rollout_moved(struct tracker *tk, const struct update *u, const struct counts *c,
+		  bool unreserved, const char *cause, struct err *e);
 int rollout_set_state(struct tracker *tk, struct rollout *r, enum rollout_state s,
 		      const char *reason, struct err *e);
 /* total and done: how many joined, and ended, of this phase; failed, succeeded: likewise. */
 int phase_moved(struct tracker *tk, int64_t rollout, int64_t number, int total, int done,
 		int failed, int succeeded, struct err *e);
-/* May one more device join the open phase? Opens the next phase when the last is done. 1/0/-1 */
-int phase_admits(struct tracker *tk, struct rollout *r, bool joined, bool looking,
-		 char value[REASON_TEXT], struct err *e);
-/* Open p: the caller puts r, which now has its timeout. */
-int phase_open(struct tracker *tk, struct rollout *r, struct phase *p, struct err *e);
+/*
+ * May u, if it has not joined yet, join the open phase? Opens the next phase when the last is
+ * done. 1; 0 with *wake_ms when it is known when to ask again; -1
+ */
+int phase_admits(struct tracker *tk, struct rollout *r, const struct update *u, bool joined,
+		 bool looking, int64_t *wake_ms, char value[REASON_TEXT], struct err *e);
+/* What is said of the open phase; 1 it takes devices, 0 it waits or soaks. */
+int phase_describe(struct tracker *tk, const struct rollout *r, char value[REASON_TEXT],
+		   struct err *e);
+/* Open r's phase, or wait for its time: the caller puts r, which now has when to look again. */
+int phase_open(struct tracker *tk, struct rollout *r, struct err *e);
+/* By hand: close the open phase whatever became of it, and open the next. */
+int phase_next(struct tracker *tk, struct rollout *r, struct err *e);
+/* Of those who may still join the open phase none was seen: it ends with those it has. */
+int phase_silent(struct tracker *tk, struct rollout *r, struct err *e);
+/* planned_phase of those who may join p. */
+void phase_takes(const struct phase *p, int64_t *from, int64_t *upto);
 /* r->track_due has come: its phase ends, or the next opens. */
 int phase_due(struct tracker *tk, struct rollout *r, struct err *e);
-int phase_check(const struct rollout_spec *s, struct err *e);
+/* ---- rollout_spec.c ---- */
+/* Phases, limits; and their filters, parsed: NULL for a phase without one. */
+int spec_check(struct tracker *tk, const struct rollout_spec *s, struct plan_filters *f,
+	       struct err *e);
+/* What it has when the spec names no phases: how many, or -1. out is zeroed. */
+int spec_default_phases(struct tracker *tk, const struct rollout_spec *s,
+			struct phase out[PHASES_MAX], struct err *e);
+/* The filters of a rollout that is there. */
+int spec_filters(struct tracker *tk, const struct rollout *r, struct plan_filters *f,
+		 struct err *e);
+/* "digest=3 boot=1" as a number a class, 0: none. */
+int pause_at_parse(const char *text, int64_t n[FAILURE_COUNT], struct err *e);
 
 /* ---- gates.c ---- */
 struct look {			/* what the gates of one update are judged by */
@@ -162,6 +188,10 @@ bool route_is_own(const char *uri, const struct digest *image);
 enum step rollout_create_step(struct tracker *tk, struct job *j, struct err *e);
 enum step rollout_notify_step(struct tracker *tk, struct job *j, struct err *e);
 enum step rollout_cancel_step(struct tracker *tk, struct job *j, struct err *e);
+enum step rollout_stop_step(struct tracker *tk, struct job *j, struct err *e);
+enum step rollout_recall_step(struct tracker *tk, struct job *j, struct err *e);
+enum step rollout_retry_step(struct tracker *tk, struct job *j, struct err *e);
+enum step rollout_silent_step(struct tracker *tk, struct job *j, struct err *e);
 enum step release_withdraw_step(struct tracker *tk, struct job *j, struct err *e);
 enum step anchor_revoke_step(struct tracker *tk, struct job *j, struct err *e);
 

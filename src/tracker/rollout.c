@@ -3,13 +3,9 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "base/clock.h"
 #include "base/text.h"
-#include "tracker/filter.h"
 #include "tracker/internal.h"
 
-#define DRY_RUN_PAGE 500
-#define DRY_RUN_US 8000 /* a fleet takes longer: then the number is a lower bound */
 #define NEIGHBOURS 4
 
 int rollout_set_state(struct tracker *tk, struct rollout *r, enum rollout_state s,
@@ -25,44 +21,28 @@ int rollout_set_state(struct tracker *tk, struct rollout *r, enum rollout_state 
 			  reason[0] ? ": " : "", reason);
 }
 
-/* Name, target, numbers and phases, before anything is written. */
-static int check_spec(struct tracker *tk, const struct rollout_spec *s, struct filter **f,
-		      struct err *e)
-{
-	if (!name_valid(slice_str(s->name)))
-		return err_set(e, ERR_INVALID, "name: 1 to 64 of letters, digits, . _ : + -");
-	if (s->budget < -1)
-		return err_set(e, ERR_INVALID, "budget: must not be negative");
-	if (s->in_flight < 0)
-		return err_set(e, ERR_INVALID, "in_flight: must not be negative");
-	if (phase_check(s, e) < 0)
-		return -1;
-	return filter_parse(s->target, tk->a, f, e) < 0 ? err_prefix(e, "target") : 0;
-}
-
 static int add_rows(struct tracker *tk, const struct rollout_spec *s, struct rollout *r,
 		    struct err *e)
 {
-	struct phase phases[sizeof(s->phases) / sizeof(s->phases[0])];
-	int n = s->n_phases > 0 ? s->n_phases : 1;
+	struct phase phases[PHASES_MAX];
+	int n = s->n_phases;
 
 	memset(phases, 0, sizeof(phases));
-	if (s->n_phases > 0)
-		memcpy(phases, s->phases, (size_t)n * sizeof(phases[0]));
-	else
-		phases[0].percent = 100;
+	memcpy(phases, s->phases, (size_t)n * sizeof(phases[0]));
+	if (n == 0)
+		n = spec_default_phases(tk, s, phases, e);
 	for (int i = 0; i < n; i++)
 		phases[i].number = i + 1;
-	return store_rollout_add(tk->st, r, phases, n, e);
+	return n < 0 ? -1 : store_rollout_add(tk->st, r, phases, n, e);
 }
 
 int rollout_create(struct tracker *tk, const struct rollout_spec *s, struct rollout *out,
 		   struct job *job, struct err *e)
 {
+	struct plan_filters f;
 	struct release rel;
-	struct filter *f;
 
-	if (check_spec(tk, s, &f, e) < 0)
+	if (spec_check(tk, s, &f, e) < 0)
 		return -1;
 	int found = store_release_get(tk->st, s->release, &rel, e);
 	if (found <= 0)
@@ -75,6 +55,9 @@ int rollout_create(struct tracker *tk, const struct rollout_spec *s, struct roll
 			     .budget = s->budget < 0 ? BUDGET_OPEN : s->budget,
 			     .in_flight_window = s->in_flight,
 			     .phase = 1,
+			     .limits = s->limits,
+			     .auto_start = s->auto_start,
+			     .standing = s->standing,
 			     .created = tk->now.wall };
 	text_copy(r.name, sizeof(r.name), s->name);
 	text_copy(r.target, sizeof(r.target), s->target);
@@ -91,20 +74,10 @@ int rollout_create(struct tracker *tk, const struct rollout_spec *s, struct roll
 			  r.target);
 }
 
-static int not_now(const struct rollout *r, const char *what, struct err *e)
+int rollout_refused(const struct rollout *r, const char *what, struct err *e)
 {
 	return err_set(e, ERR_CONFLICT, "rollout %s is %s: it cannot be %s", r->name,
 		       rollout_state_word(r->state), what);
-}
-
-static int open_first_phase(struct tracker *tk, struct rollout *r, struct err *e)
-{
-	struct phase p;
-	int n = store_phase_list(tk->st, r->id, &p, 1, e);
-
-	if (n <= 0 || p.opened > 0)
-		return n < 0 ? -1 : 0;
-	return phase_open(tk, r, &p, e);
 }
 
 /* Running; who may be interested looks again, in slices. */
@@ -126,13 +99,13 @@ int rollout_start(struct tracker *tk, struct rollout *r, struct err *e)
 	if (r->state == ROLLOUT_CREATING)
 		return err_set(e, ERR_CONFLICT, "rollout %s is still being created", r->name);
 	if (r->state != ROLLOUT_READY)
-		return not_now(r, "started", e);
+		return rollout_refused(r, "started", e);
 	int found = store_release_get(tk->st, r->release, &rel, e);
 	if (found <= 0)
 		return found < 0 ? -1 : err_set(e, ERR_CONFLICT, "its release is gone");
 	if (!release_offerable(tk, &rel, e))
 		return err_prefix(e, "release %s", rel.name);
-	if (open_first_phase(tk, r, e) < 0)
+	if (phase_open(tk, r, e) < 0)
 		return -1;
 	r->started = tk->now.wall;
 	return run(tk, r, e);
@@ -141,14 +114,14 @@ int rollout_start(struct tracker *tk, struct rollout *r, struct err *e)
 int rollout_pause(struct tracker *tk, struct rollout *r, const char *reason, struct err *e)
 {
 	if (r->state != ROLLOUT_RUNNING)
-		return not_now(r, "paused", e);
+		return rollout_refused(r, "paused", e);
 	return rollout_set_state(tk, r, ROLLOUT_PAUSED, reason[0] ? reason : "by an operator", e);
 }
 
 int rollout_resume(struct tracker *tk, struct rollout *r, struct err *e)
 {
 	if (r->state != ROLLOUT_PAUSED)
-		return not_now(r, "resumed", e);
+		return rollout_refused(r, "resumed", e);
 	if (r->failed >= r->budget && r->ended < r->total)
 		return err_set(e, ERR_CONFLICT,
 			       "rollout %s: the budget of %" PRId64 " failures is used up", r->name,
@@ -160,30 +133,10 @@ int rollout_abort(struct tracker *tk, struct rollout *r, const char *reason, str
 		  struct err *e)
 {
 	if (r->state == ROLLOUT_FINISHED || r->state == ROLLOUT_ABORTED)
-		return not_now(r, "aborted", e);
+		return rollout_refused(r, "aborted", e);
 	if (rollout_set_state(tk, r, ROLLOUT_ABORTED, reason[0] ? reason : "by an operator", e) < 0)
 		return -1;
 	return job_start(tk, "rollout-abort", r->id, job, e);
-}
-
-int rollout_dry_run(struct tracker *tk, const struct rollout_spec *s, int64_t *devices, bool *exact,
-		    struct err *e)
-{
-	int64_t page[DRY_RUN_PAGE], cursor = 0, until = clock_mono_us() + DRY_RUN_US;
-	struct filter *f;
-
-	if (check_spec(tk, s, &f, e) < 0)
-		return -1;
-	*devices = 0;
-	*exact = false;
-	do {
-		int got = store_device_match(tk->st, f, &cursor, DRY_RUN_PAGE, DRY_RUN_PAGE, page,
-					     exact, e);
-		if (got < 0)
-			return -1;
-		*devices += got;
-	} while (!*exact && clock_mono_us() < until);
-	return 0;
 }
 
 /* Some that wait may have the slot; they race for it, the reservation decides. */
@@ -205,9 +158,51 @@ static bool exceeded(const struct rollout *r)
 	return r->failed + r->in_flight > r->budget;
 }
 
-static int check_running(struct tracker *tk, struct rollout *r, const struct counts *c,
-			 bool unreserved, const char *cause, struct err *e)
+/* 1 it is paused: so many have failed in one way that no more are to try. */
+static int check_failures(struct tracker *tk, struct rollout *r, const struct update *u,
+			  const char *cause, struct err *e)
 {
+	int64_t at[FAILURE_COUNT], n[FAILURE_COUNT];
+	char reason[REASON_TEXT];
+
+	if (!r->limits.pause_at[0] || pause_at_parse(r->limits.pause_at, at, e) < 0)
+		return r->limits.pause_at[0] ? -1 : 0;
+	if (at[u->failure] == 0)
+		return 0;
+	if (store_rollout_failures(tk->st, r->id, n, e) < 0)
+		return -1;
+	if (n[u->failure] < at[u->failure])
+		return 0;
+	cause_format(reason, sizeof(reason), "failures: %" PRId64 " of class %s, the last: %s",
+		     n[u->failure], failure_word(u->failure), cause);
+	return rollout_set_state(tk, r, ROLLOUT_PAUSED, reason, e) < 0 ? -1 : 1;
+}
+
+/* Who waits for those below it may be next. */
+static int wake_above(struct tracker *tk, const struct update *u, struct err *e)
+{
+	struct device d, above;
+	int found = store_device_by_dev(tk->st, u->dev, &d, e);
+
+	if (found > 0 && d.parent[0])
+		found = store_device_get(tk->st, d.parent, &above, e);
+	if (found > 0 && d.parent[0])
+		effects_notify(tk->fx, above.dev, above.id);
+	return found < 0 ? -1 : 0;
+}
+
+static int wake(struct tracker *tk, const struct rollout *r, const struct update *u, struct err *e)
+{
+	if (r->limits.order == ORDER_LEAF_FIRST && wake_above(tk, u, e) < 0)
+		return -1;
+	return wake_waiting(tk, r, e);
+}
+
+static int check_running(struct tracker *tk, struct rollout *r, const struct update *u,
+			 const struct counts *c, bool unreserved, const char *cause, struct err *e)
+{
+	bool failed = u->state == UPDATE_FAILED || u->state == UPDATE_TIMED_OUT ||
+		      u->state == UPDATE_ROLLED_BACK;
 	char reason[REASON_TEXT];
 
 	if (r->ended == r->total)
@@ -223,18 +218,21 @@ static int check_running(struct tracker *tk, struct rollout *r, const struct cou
 			     "budget: a fact after its slot was returned: %s", cause);
 		return rollout_set_state(tk, r, ROLLOUT_PAUSED, reason, e);
 	}
-	return c->in_flight < 0 && r->planned > 0 ? wake_waiting(tk, r, e) : 0;
+	int paused = failed && c->ended > 0 ? check_failures(tk, r, u, cause, e) : 0;
+	if (paused != 0)
+		return paused < 0 ? -1 : 0;
+	return c->in_flight < 0 && r->planned > 0 ? wake(tk, r, u, e) : 0;
 }
 
-int rollout_moved(struct tracker *tk, int64_t id, const struct counts *c, bool unreserved,
-		  const char *cause, struct err *e)
+int rollout_moved(struct tracker *tk, const struct update *u, const struct counts *c,
+		  bool unreserved, const char *cause, struct err *e)
 {
 	struct rollout r;
 
 	if (c->ended <= 0 && c->failed <= 0 && c->in_flight >= 0 && !unreserved)
 		return 0;
-	int found = store_rollout_get(tk->st, id, &r, e);
+	int found = store_rollout_get(tk->st, u->rollout, &r, e);
 	if (found <= 0 || r.state != ROLLOUT_RUNNING)
 		return found < 0 ? -1 : 0;
-	return check_running(tk, &r, c, unreserved, cause, e);
+	return check_running(tk, &r, u, c, unreserved, cause, e);
 }

@@ -2,7 +2,6 @@
 /* SPDX-FileCopyrightText: The Fettle authors */
 #include <inttypes.h>
 
-#include "tracker/filter.h"
 #include "tracker/internal.h"
 
 #define STEP_SPAN 250 /* devices looked at, whoever matches: a millisecond or two */
@@ -23,29 +22,45 @@ static int created(struct tracker *tk, struct rollout *r, struct job *j, struct 
 	if (r->budget == BUDGET_OPEN)
 		r->budget = r->total;
 	cause_format(j->result, sizeof(j->result), "%" PRId64 " updates planned", r->total);
-	return rollout_set_state(tk, r, ROLLOUT_READY, "", e);
+	return rollout_planned(tk, r, e);
+}
+
+/* What of these devices the rollout's phases, and its order, have to know. */
+static int note(struct tracker *tk, const struct rollout *r, const struct plan_filters *f,
+		const int64_t expected[PHASES_MAX], int64_t after, int64_t upto, struct err *e)
+{
+	for (int i = 0; i < f->n_phases; i++)
+		if (expected[i] > 0 && store_phase_expect(tk->st, r->id, i + 1, expected[i], e) < 0)
+			return -1;
+	if (r->limits.order != ORDER_LEAF_FIRST)
+		return 0;
+	return store_rollout_link_fill(tk->st, r->id, after, upto, e);
 }
 
 /* Who matches among the next devices has an update: one statement for all of them. */
-static int plan(struct tracker *tk, const struct rollout *r, const struct filter *f, struct job *j,
-		bool *done, struct err *e)
+static int plan(struct tracker *tk, const struct rollout *r, const struct plan_filters *f,
+		struct job *j, bool *done, struct err *e)
 {
 	const struct update like = { .rollout = r->id,
 				     .release = r->release,
 				     .urgency = r->urgency,
 				     .created = tk->now.wall,
 				     .changed = tk->now.wall };
-	int n = store_update_plan(tk->st, &like, f, &j->cursor, STEP_SPAN, done, e);
+	int64_t expected[PHASES_MAX], before = j->cursor;
+	int n = store_update_plan(tk->st, &like, f, &j->cursor, STEP_SPAN, expected, done, e);
 	struct rollout_delta d = { .total = n, .planned = n };
 
-	if (n > 0 && store_rollout_count(tk->st, r->id, &d, e) < 0)
+	if (n <= 0)
+		return n;
+	if (store_rollout_count(tk->st, r->id, &d, e) < 0 ||
+	    note(tk, r, f, expected, before, j->cursor, e) < 0)
 		return -1;
 	return n;
 }
 
 enum step rollout_create_step(struct tracker *tk, struct job *j, struct err *e)
 {
-	struct filter *f;
+	struct plan_filters f;
 	struct rollout r;
 	bool done;
 
@@ -57,9 +72,9 @@ enum step rollout_create_step(struct tracker *tk, struct job *j, struct err *e)
 			     rollout_state_word(r.state));
 		return STEP_DONE;
 	}
-	if (filter_parse(r.target, tk->a, &f, e) < 0)
+	if (spec_filters(tk, &r, &f, e) < 0)
 		return STEP_ERROR;
-	int n = plan(tk, &r, f, j, &done, e);
+	int n = plan(tk, &r, &f, j, &done, e);
 	if (n < 0)
 		return STEP_ERROR;
 	j->done += n;
@@ -92,35 +107,134 @@ enum step rollout_notify_step(struct tracker *tk, struct job *j, struct err *e)
 	return n == STEP_UPDATES ? STEP_MORE : STEP_DONE;
 }
 
-static int cancel_some(struct tracker *tk, const struct rollout *r, enum update_state s,
-		       struct err *e)
+/* Some of those in a state: the event, which takes them out of it. */
+static int apply_some(struct tracker *tk, const struct rollout *r, enum update_state s,
+		      enum update_event ev, const char *what, struct err *e)
 {
 	char cause[REASON_TEXT];
 	struct update u[STEP_UPDATES];
 
-	cause_format(cause, sizeof(cause), "rollout aborted: %s", r->reason);
-	/* what is cancelled has left this state, so the next look starts at the front again */
+	cause_format(cause, sizeof(cause), "%s%s%s", what, r->reason[0] ? ": " : "", r->reason);
 	int n = store_update_by_state(tk->st, r->id, s, 0, STEP_UPDATES, u, e);
-	for (int i = 0; i < n; i++)
-		if (update_apply(tk, &u[i], EVENT_CANCEL, FAILURE_NONE, cause, e) < 0)
+	for (int i = 0; i < n; i++) {
+		if (update_apply(tk, &u[i], ev, FAILURE_NONE, cause, e) < 0)
 			return -1;
+		/* who has begun is told anyway */
+		if (ev == EVENT_RETRY && update_notify(tk, u[i].dev, e) < 0)
+			return -1;
+	}
 	return n;
 }
+
+/*
+ * States are emptied one after the other. What an event moves has left its state, so each
+ * look begins at the front again; the cursor is the place in the list.
+ */
+static enum step empty(struct tracker *tk, struct job *j, const struct rollout *r,
+		       const enum update_state *states, int n_states, enum update_event ev,
+		       const char *what, struct err *e)
+{
+	while (j->cursor < n_states) {
+		int n = apply_some(tk, r, states[j->cursor], ev, what, e);
+
+		if (n < 0)
+			return STEP_ERROR;
+		j->done += n;
+		if (n > 0)
+			return STEP_MORE;
+		j->cursor++;
+	}
+	return STEP_DONE;
+}
+
+#define N_STATES(v) ((int)(sizeof(v) / sizeof((v)[0])))
 
 /* What is planned or put off ends; what runs goes on to its own end. */
 enum step rollout_cancel_step(struct tracker *tk, struct job *j, struct err *e)
 {
+	static const enum update_state states[] = { UPDATE_PLANNED, UPDATE_DEFERRED };
 	struct rollout r;
 
 	int found = store_rollout_get(tk->st, j->ref, &r, e);
 	if (found <= 0)
 		return found < 0 ? STEP_ERROR : gone(j);
 	j->total = j->done + r.planned + r.deferred;
-	int n = cancel_some(tk, &r, UPDATE_PLANNED, e);
-	if (n == 0)
-		n = cancel_some(tk, &r, UPDATE_DEFERRED, e);
+	return empty(tk, j, &r, states, N_STATES(states), EVENT_CANCEL, "rollout aborted", e);
+}
+
+static const enum update_state stoppable[] = { UPDATE_PLANNED,	   UPDATE_DEFERRED,
+					       UPDATE_OFFERED,	   UPDATE_ACCEPTED,
+					       UPDATE_DOWNLOADING, UPDATE_DOWNLOADED };
+
+/* With force: whoever has not begun to install is told to stop. */
+enum step rollout_stop_step(struct tracker *tk, struct job *j, struct err *e)
+{
+	struct rollout r;
+
+	int found = store_rollout_get(tk->st, j->ref, &r, e);
+	if (found <= 0)
+		return found < 0 ? STEP_ERROR : gone(j);
+	return empty(tk, j, &r, stoppable, N_STATES(stoppable), EVENT_CANCEL, "rollout aborted", e);
+}
+
+/* A pause with force: whoever has not begun to install goes back into the queue. */
+enum step rollout_recall_step(struct tracker *tk, struct job *j, struct err *e)
+{
+	struct rollout r;
+
+	int found = store_rollout_get(tk->st, j->ref, &r, e);
+	if (found <= 0)
+		return found < 0 ? STEP_ERROR : gone(j);
+	if (r.state != ROLLOUT_PAUSED) /* it goes on already */
+		return STEP_DONE;
+	return empty(tk, j, &r, stoppable + 2, N_STATES(stoppable) - 2, EVENT_RETURN,
+		     "rollout paused", e);
+}
+
+/* Failed ones get one more attempt. */
+enum step rollout_retry_step(struct tracker *tk, struct job *j, struct err *e)
+{
+	static const enum update_state states[] = { UPDATE_FAILED, UPDATE_TIMED_OUT,
+						    UPDATE_ROLLED_BACK };
+	struct rollout r;
+
+	int found = store_rollout_get(tk->st, j->ref, &r, e);
+	if (found <= 0)
+		return found < 0 ? STEP_ERROR : gone(j);
+	if (r.state == ROLLOUT_ABORTED)
+		return STEP_DONE;
+	enum step s = empty(tk, j, &r, states, N_STATES(states), EVENT_RETRY,
+			    "tried again by an operator", e);
+	if (s != STEP_DONE || store_rollout_get(tk->st, r.id, &r, e) <= 0)
+		return s == STEP_DONE ? STEP_ERROR : s;
+	/* in the meantime all of them came right by themselves */
+	if (r.state == ROLLOUT_RUNNING && r.ended == r.total &&
+	    rollout_set_state(tk, &r, ROLLOUT_FINISHED, "", e) < 0)
+		return STEP_ERROR;
+	return STEP_DONE;
+}
+
+/* Is there anybody left who may still join the open phase, and was seen? */
+enum step rollout_silent_step(struct tracker *tk, struct job *j, struct err *e)
+{
+	struct seen_since since = seen_since(tk);
+	struct phase p[PHASES_MAX];
+	int64_t from = 0, upto = 0;
+	struct rollout r;
+	bool done;
+
+	int found = store_rollout_get(tk->st, j->ref, &r, e);
+	if (found <= 0)
+		return found < 0 ? STEP_ERROR : gone(j);
+	int n = r.state == ROLLOUT_RUNNING ? store_phase_list(tk->st, r.id, p, PHASES_MAX, e) : 0;
 	if (n < 0)
 		return STEP_ERROR;
-	j->done += n;
-	return n > 0 ? STEP_MORE : STEP_DONE;
+	if (r.phase < 1 || r.phase > n)
+		return STEP_DONE;
+	phase_takes(&p[r.phase - 1], &from, &upto);
+	int living = store_update_living(tk->st, r.id, from, upto, &since, &j->cursor, STEP_SPAN,
+					 &done, e);
+	if (living != 0 || !done)
+		return living < 0 ? STEP_ERROR : living > 0 ? STEP_DONE : STEP_MORE;
+	return phase_silent(tk, &r, e) < 0 ? STEP_ERROR : STEP_DONE;
 }

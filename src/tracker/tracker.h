@@ -244,8 +244,13 @@ struct rollout_spec {
 	char target[FILTER_TEXT];
 	int64_t budget;			/* -1: as many as targets at creation */
 	int64_t in_flight;		/* 0 strict */
-	struct phase phases[16];
-	int n_phases;			/* 0: one phase, everything */
+	struct phase phases[PHASES_MAX];
+	/* 0: one, of everything; before it, those with the tag "canary", if anybody has it */
+	int n_phases;
+	bool no_canary;			/* really only one */
+	struct rollout_limits limits;
+	bool auto_start;
+	int64_t standing;		/* made by this standing rollout, 0: by a person */
 };
 /* Makes the row and the job that plans the updates. */
 int rollout_create(struct tracker *tk, const struct rollout_spec *s, struct rollout *out,
@@ -255,9 +260,44 @@ int rollout_pause(struct tracker *tk, struct rollout *r, const char *reason, str
 int rollout_resume(struct tracker *tk, struct rollout *r, struct err *e);
 int rollout_abort(struct tracker *tk, struct rollout *r, const char *reason, struct job *job,
 		  struct err *e);
-/* How many devices the filter takes, from a bounded look (first 10,000): *exact false beyond. */
-int rollout_dry_run(struct tracker *tk, const struct rollout_spec *s, int64_t *devices,
-		    bool *exact, struct err *e);
+/* A pause or abort with force: whoever has not begun to install is told to stop, by a job. */
+int rollout_recall(struct tracker *tk, struct rollout *r, struct job *job, struct err *e);
+int rollout_stop(struct tracker *tk, struct rollout *r, const char *reason, struct job *job,
+		 struct err *e);
+/*
+ * Failed, timed-out and rolled-back ones get one more attempt, by a job. A charge stays until
+ * the device succeeds; its attempt takes a slot besides, where the budget has one.
+ */
+int rollout_retry(struct tracker *tk, struct rollout *r, struct job *job, struct err *e);
+/* Close the open phase whatever became of it, and open the next. */
+int rollout_next(struct tracker *tk, struct rollout *r, struct err *e);
+int rollout_approve(struct tracker *tk, struct rollout *r, struct err *e);
+int rollout_deny(struct tracker *tk, struct rollout *r, const char *reason, struct job *job,
+		 struct err *e);
+/* What made it, for another: without name and start times. */
+int rollout_clone_spec(struct tracker *tk, const struct rollout *r, struct rollout_spec *out,
+		       struct err *e);
+/*
+ * Called when something of a device changed: it joins the rollouts that take it now and are
+ * neither being created nor over, by the same rules as the others; the first 64 of them.
+ */
+int rollout_join_late(struct tracker *tk, int64_t dev, struct err *e);
+
+/* What would come of a spec, from a bounded look: 8 ms of devices. */
+struct rollout_plan {
+	int64_t devices;
+	bool exact;			/* false: there are more than were looked at */
+	int n_phases;
+	struct plan_phase {
+		struct phase p;
+		int64_t devices;	/* of those looked at */
+		/* the earliest it can begin and end, from the start, by pace and soak: a lower bound */
+		int64_t begins_s, ends_s;
+	} phase[PHASES_MAX];
+	uint64_t bytes;			/* of one update */
+};
+int rollout_dry_run(struct tracker *tk, const struct rollout_spec *s, struct rollout_plan *out,
+		    struct err *e);
 
 /* ---- time (scheduler.c) and long work (jobs.c) ---- */
 

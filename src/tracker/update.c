@@ -115,9 +115,10 @@ static bool charged_after(const struct update *u, enum update_state to)
 }
 
 static int64_t wait_ms(const struct tracker *tk, const struct update *u, enum update_event ev,
-		       uint64_t size)
+		       enum update_state from, uint64_t size)
 {
-	if (u->state == UPDATE_PLANNED && ev == EVENT_RETRY)
+	/* what an operator begins again does not wait */
+	if (u->state == UPDATE_PLANNED && ev == EVENT_RETRY && !update_state_terminal(from))
 		return policy_backoff_ms(&tk->policy->strategy[u->urgency], u->attempt - 1);
 	if (u->state == UPDATE_PLANNED)
 		return policy_timeout_ms(tk->policy, UPDATE_OFFERED, u->urgency, 0);
@@ -129,8 +130,10 @@ static int64_t wait_ms(const struct tracker *tk, const struct update *u, enum up
 }
 
 /* When something must happen next. A deferral's end is its caller's to set. */
-static int arm(struct tracker *tk, struct update *u, enum update_event ev, struct err *e)
+static int arm(struct tracker *tk, struct update *u, enum update_event ev, enum update_state from,
+	       struct err *e)
 {
+	bool again = ev == EVENT_RETRY && !update_state_terminal(from);
 	uint64_t size = 0;
 
 	if (update_state_terminal(u->state)) {
@@ -140,10 +143,10 @@ static int arm(struct tracker *tk, struct update *u, enum update_event ev, struc
 	if (u->state != UPDATE_DEFERRED) {
 		if (u->state == UPDATE_DOWNLOADING && update_size(tk, u->release, &size, e) < 0)
 			return -1;
-		int64_t wait = wait_ms(tk, u, ev, size);
+		int64_t wait = wait_ms(tk, u, ev, from, size);
 		u->track_due = tk->now.track + wait;
 		if (u->state == UPDATE_PLANNED) {
-			u->not_before = ev == EVENT_RETRY && wait > 0 ? tk->now.wall + wait : 0;
+			u->not_before = again && wait > 0 ? tk->now.wall + wait : 0;
 			u->not_after = 0;
 		}
 	}
@@ -151,20 +154,34 @@ static int arm(struct tracker *tk, struct update *u, enum update_event ev, struc
 	return 0;
 }
 
-/* The deadline runs from the start of the rollout, however long the device was away. */
+/* Tracker time its phase was opened at: the one it joined, or joins now. 0: it has none. */
+static int phase_opened(struct tracker *tk, const struct update *u, int64_t *out, struct err *e)
+{
+	struct phase p[PHASES_MAX];
+	struct rollout r;
+
+	*out = 0;
+	int found = u->rollout > 0 ? store_rollout_get(tk->st, u->rollout, &r, e) : 0;
+	if (found <= 0)
+		return found;
+	int n = store_phase_list(tk->st, u->rollout, p, PHASES_MAX, e);
+	for (int i = 0; i < n; i++)
+		if (p[i].number == (u->phase > 0 ? u->phase : r.phase))
+			*out = p[i].track_opened;
+	return n < 0 ? -1 : 0;
+}
+
+/* The deadline runs from its phase's opening, however long the device was away. */
 static int set_deadline(struct tracker *tk, struct update *u, struct err *e)
 {
 	int64_t span = tk->policy->strategy[u->urgency].deadline_s * 1000;
-	struct rollout r = { .started = 0 };
+	int64_t from;
 
 	if (u->track_deadline > 0 || span == 0)
 		return 0;
-	if (u->rollout && store_rollout_get(tk->st, u->rollout, &r, e) < 0)
+	if (phase_opened(tk, u, &from, e) < 0)
 		return -1;
-	int64_t gone = r.started > 0 && r.started < tk->now.wall ? tk->now.wall - r.started : 0;
-	u->track_deadline = tk->now.track + span - gone;
-	if (u->track_deadline < 1)
-		u->track_deadline = 1;
+	u->track_deadline = (from > 0 ? from : tk->now.track) + span;
 	return 0;
 }
 
@@ -174,8 +191,14 @@ static bool joined(enum update_state s, const struct update *u)
 	return s != UPDATE_PLANNED || u->attempt > 1 || u->deferrals > 0;
 }
 
+static bool ended_badly(enum update_state s)
+{
+	return s == UPDATE_FAILED || s == UPDATE_TIMED_OUT || s == UPDATE_ROLLED_BACK;
+}
+
 struct change {
 	enum update_state from;
+	enum failure failure; /* before */
 	struct transition t;
 	enum update_event ev;
 	bool was_charged, was_reserved, was_joined;
@@ -256,17 +279,57 @@ static int64_t join_phase(struct tracker *tk, struct update *u, const struct cha
 	return number;
 }
 
+/* Its phase's filter took it, and it has not come yet: one less, or more, to wait for. */
+static int count_expected(struct tracker *tk, const struct update *u, const struct change *c,
+			  struct err *e)
+{
+	bool was = !c->was_joined && !update_state_terminal(c->from);
+	bool is = !joined(u->state, u) && !update_state_terminal(u->state);
+	int delta = u->planned_phase > 0 ? moved(was, is) : 0;
+
+	if (delta == 0)
+		return 0;
+	if (store_phase_expect(tk->st, u->rollout, u->planned_phase, delta, e) < 0)
+		return -1;
+	/* the last that was waited for may have been this one */
+	return delta < 0 ? phase_moved(tk, u->rollout, u->planned_phase, 0, 0, 0, 0, e) : 0;
+}
+
 static int count_phase(struct tracker *tk, struct update *u, const struct change *c,
 		       const struct counts *n, struct err *e)
 {
 	int64_t number = join_phase(tk, u, c, e);
 	int total = moved(c->was_joined, joined(u->state, u));
 
-	if (number <= 0)
-		return (int)number;
-	if (total == 0 && n->ended == 0 && n->failed == 0 && n->succeeded == 0)
+	if (number > 0 && (total != 0 || n->ended != 0 || n->failed != 0 || n->succeeded != 0) &&
+	    phase_moved(tk, u->rollout, number, total, n->ended, n->failed, n->succeeded, e) < 0)
+		return -1;
+	return number < 0 ? -1 : count_expected(tk, u, c, e);
+}
+
+/* How many have ended with which failure. */
+static int count_failures(struct tracker *tk, const struct update *u, const struct change *c,
+			  struct err *e)
+{
+	bool was = ended_badly(c->from), is = ended_badly(u->state);
+
+	if (was && store_rollout_failure(tk->st, u->rollout, c->failure, -1, e) < 0)
+		return -1;
+	return is ? store_rollout_failure(tk->st, u->rollout, u->failure, 1, e) : 0;
+}
+
+/* Open ones below its parent: leaf-first looks at them. */
+static int count_open(struct tracker *tk, const struct update *u, const struct counts *n,
+		      struct err *e)
+{
+	struct rollout r;
+
+	if (n->ended == 0)
 		return 0;
-	return phase_moved(tk, u->rollout, number, total, n->ended, n->failed, n->succeeded, e);
+	int found = store_rollout_get(tk->st, u->rollout, &r, e);
+	if (found <= 0 || r.limits.order != ORDER_LEAF_FIRST)
+		return found < 0 ? -1 : 0;
+	return store_rollout_link_move(tk->st, u->rollout, u->dev, -n->ended, e);
 }
 
 /* One more or less in flight below its parent, whatever rollout it is of. */
@@ -304,9 +367,10 @@ static int count(struct tracker *tk, struct update *u, const struct change *c, s
 		return 0;
 	if (any && store_rollout_count(tk->st, u->rollout, &d, e) < 0)
 		return -1;
-	if (count_phase(tk, u, c, &n, e) < 0)
+	if (count_phase(tk, u, c, &n, e) < 0 || count_open(tk, u, &n, e) < 0 ||
+	    count_failures(tk, u, c, e) < 0)
 		return -1;
-	return rollout_moved(tk, u->rollout, &n, n.in_flight > 0, c->cause, e);
+	return rollout_moved(tk, u, &n, n.in_flight > 0, c->cause, e);
 }
 
 /* The server took something back, or ended it, that the device may hold. */
@@ -332,6 +396,7 @@ int update_apply(struct tracker *tk, struct update *u, enum update_event ev, enu
 		 const char *cause, struct err *e)
 {
 	struct change c = { .from = u->state,
+			    .failure = u->failure,
 			    .was_charged = u->charged,
 			    .was_reserved = u->reserved,
 			    .was_joined = joined(u->state, u),
@@ -352,7 +417,8 @@ int update_apply(struct tracker *tk, struct update *u, enum update_event ev, enu
 	enter(tk, u, &c, f);
 	if (c.ev == EVENT_OFFER && set_deadline(tk, u, e) < 0)
 		return -1;
-	if (arm(tk, u, c.ev, e) < 0 || store_change(tk, u, &c, e) < 0 || count(tk, u, &c, e) < 0)
+	if (arm(tk, u, c.ev, c.from, e) < 0 || store_change(tk, u, &c, e) < 0 ||
+	    count(tk, u, &c, e) < 0)
 		return -1;
 	return concerns_device(&c) ? update_notify(tk, u->dev, e) : 0;
 }

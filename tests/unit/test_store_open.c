@@ -270,6 +270,8 @@ static const struct {
 	{ "JOB_NEXT", "USE TEMP B-TREE" },
 	/* those below one parent, so many at most */
 	{ "LINK_LIVING", "SCAN d" },
+	/* a page of those that wait */
+	{ "UPDATE_LIVING", "SCAN u" },
 };
 #define WALKS (sizeof(walks) / sizeof(walks[0]))
 

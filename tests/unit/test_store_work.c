@@ -98,7 +98,9 @@ START_TEST(test_planned_at_once)
 				.cmp = CMP_EQ,
 				.values = &planned,
 				.n = 1 };
-	struct filter other = { .op = FILTER_NOT, .left = &state };
+	struct filter other = { .op = FILTER_NOT, .left = &state }, all = { .op = FILTER_ALL };
+	struct plan_filters plan = { .target = &other }, everyone = { .target = &all };
+	int64_t expected[PHASES_MAX];
 	int64_t devs[10], cursor = 0, release = make_release(b.st, "r", 1);
 	int64_t rollout = make_rollout(b.st, "ro", release, 5);
 	struct update like = { .rollout = rollout,
@@ -120,7 +122,8 @@ START_TEST(test_planned_at_once)
 	one.dev = devs[3];
 	ok(store_update_add(b.st, &one, e));
 	for (; !done; steps++) {
-		int planned_now = store_update_plan(b.st, &like, &other, &cursor, 4, &done, &b.e);
+		int planned_now =
+			store_update_plan(b.st, &like, &plan, &cursor, 4, expected, &done, &b.e);
 		ck_assert_int_ge(planned_now, 0);
 		n += planned_now;
 	}
@@ -137,11 +140,13 @@ START_TEST(test_planned_at_once)
 	}
 	/* all have one, at the end there is nothing to do */
 	cursor = 0;
-	ck_assert_int_eq(store_update_plan(b.st, &like, &other, &cursor, 99, &done, &b.e), 0);
+	ck_assert_int_eq(store_update_plan(b.st, &like, &plan, &cursor, 99, expected, &done, &b.e),
+			 0);
 	ck_assert(done);
 	like.release = 99;
 	cursor = 0;
-	refuses(store_update_plan(b.st, &like, NULL, &cursor, 99, &done, e), ERR_CONFLICT);
+	refuses(store_update_plan(b.st, &like, &everyone, &cursor, 99, expected, &done, e),
+		ERR_CONFLICT);
 	ck_assert_int_eq(cursor, 0);
 }
 END_TEST

@@ -88,9 +88,13 @@ START_TEST(test_refused)
 	s.phases[0].percent = s.phases[0].count = 1;
 	ck_assert_int_eq(create(&s, &r), -1);
 	s.phases[0].count = 0;
-	text_copy(s.phases[1].filter, FILTER_TEXT, "all");
+	text_copy(s.phases[0].filter, FILTER_TEXT, "all");
 	ck_assert_int_eq(create(&s, &r), -1);
-	ck_assert_int_eq(w.err.code, ERR_UNSUPPORTED);
+	ck_assert_str_eq(w.err.text, "phase 1: percent, count or filter, one of them");
+	s.phases[0].percent = 0;
+	text_copy(s.phases[0].filter, FILTER_TEXT, "al");
+	ck_assert_int_eq(create(&s, &r), -1);
+	ck_assert_ptr_nonnull(strstr(w.err.text, "phase 1: column 1"));
 }
 END_TEST
 
@@ -160,16 +164,43 @@ END_TEST
 START_TEST(test_dry_run)
 {
 	struct rollout_spec s = spec("all", 1);
-	int64_t n = 0;
-	bool exact = false;
+	struct rollout_plan p;
 
 	enrol(5);
-	ck_assert_int_eq(rollout_dry_run(&w.tk, &s, &n, &exact, &w.err), 0);
-	ck_assert_int_eq(n, 5);
-	ck_assert(exact);
+	ck_assert_int_eq(rollout_dry_run(&w.tk, &s, &p, &w.err), 0);
+	ck_assert_int_eq(p.devices, 5);
+	ck_assert(p.exact);
+	ck_assert_int_eq(p.n_phases, 1);
+	ck_assert_int_eq(p.phase[0].devices, 5);
 	text_copy(s.target, sizeof(s.target), "id in (lamp-1, lamp-2, x)");
-	ck_assert_int_eq(rollout_dry_run(&w.tk, &s, &n, &exact, &w.err), 0);
-	ck_assert_int_eq(n, 2);
+	ck_assert_int_eq(rollout_dry_run(&w.tk, &s, &p, &w.err), 0);
+	ck_assert_int_eq(p.devices, 2);
+}
+END_TEST
+
+/* Who goes when, by filter, count and percent, and how soon each phase can end. */
+START_TEST(test_dry_run_plans_phases)
+{
+	struct rollout_spec s = spec("all", 1);
+	struct rollout_plan p;
+
+	enrol(10);
+	s.n_phases = 4;
+	s.phases[0].count = 1;
+	s.phases[0].soak_s = 600;
+	text_copy(s.phases[1].filter, FILTER_TEXT, "id in (lamp-3, lamp-4, lamp-5)");
+	s.phases[2].percent = 15;
+	s.phases[2].not_before = w.tk.now.wall + 7200000;
+	s.limits.per_minute = 1;
+	ck_assert_msg(rollout_dry_run(&w.tk, &s, &p, &w.err) == 0, "%s", w.err.text);
+	static const int64_t devices[] = { 1, 3, 2, 4 }, begins[] = { 0, 600, 7200, 7260 },
+			     ends[] = { 0, 720, 7260, 7440 };
+	ck_assert_int_eq(p.devices, 10);
+	for (int i = 0; i < 4; i++) {
+		ck_assert_int_eq(p.phase[i].devices, devices[i]);
+		ck_assert_int_eq(p.phase[i].begins_s, begins[i]);
+		ck_assert_int_eq(p.phase[i].ends_s, ends[i]);
+	}
 }
 END_TEST
 
@@ -705,6 +736,7 @@ int main(void)
 	tcase_add_test(t, test_one_of_many);
 	tcase_add_test(t, test_nobody_to_update);
 	tcase_add_test(t, test_dry_run);
+	tcase_add_test(t, test_dry_run_plans_phases);
 	tcase_add_test(t, test_budget_is_reserved_before_the_offer);
 	tcase_add_test(t, test_a_fact_over_the_budget_pauses);
 	tcase_add_test(t, test_window_mode);

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: ISC */
+/* SPDX-FileCopyrightText: The Fettle authors */
+#include <string.h>
+
+#include "base/text.h"
+#include "tracker/internal.h"
+
+/* What an operator may do to a rollout besides starting and holding it. */
+
+int rollout_planned(struct tracker *tk, struct rollout *r, struct err *e)
+{
+	if (rollout_set_state(tk, r, ROLLOUT_READY, "", e) < 0)
+		return -1;
+	return r->auto_start ? rollout_start(tk, r, e) : 0;
+}
+
+int rollout_approve(struct tracker *tk, struct rollout *r, struct err *e)
+{
+	if (r->state != ROLLOUT_AWAITING_APPROVAL)
+		return rollout_refused(r, "approved", e);
+	cause_copy(r->approved_by, sizeof(r->approved_by), tk->who);
+	if (rollout_set_state(tk, r, ROLLOUT_READY, "", e) < 0)
+		return -1;
+	return r->auto_start ? rollout_start(tk, r, e) : 0;
+}
+
+int rollout_deny(struct tracker *tk, struct rollout *r, const char *reason, struct job *job,
+		 struct err *e)
+{
+	if (r->state != ROLLOUT_AWAITING_APPROVAL)
+		return rollout_refused(r, "denied", e);
+	return rollout_abort(tk, r, reason[0] ? reason : "not approved", job, e);
+}
+
+int rollout_recall(struct tracker *tk, struct rollout *r, struct job *job, struct err *e)
+{
+	if (r->state != ROLLOUT_PAUSED)
+		return rollout_refused(r, "recalled", e);
+	return job_start(tk, "rollout-recall", r->id, job, e);
+}
+
+int rollout_stop(struct tracker *tk, struct rollout *r, const char *reason, struct job *job,
+		 struct err *e)
+{
+	if (r->state == ROLLOUT_ABORTED) /* what was left to run is stopped after all */
+		return job_start(tk, "rollout-stop", r->id, job, e);
+	if (rollout_abort(tk, r, reason, job, e) < 0)
+		return -1;
+	return job_start(tk, "rollout-stop", r->id, job, e);
+}
+
+/* A finished one goes on; what a budget has to say of it, it says at each offer. */
+int rollout_retry(struct tracker *tk, struct rollout *r, struct job *job, struct err *e)
+{
+	struct release rel;
+
+	if (r->state != ROLLOUT_RUNNING && r->state != ROLLOUT_PAUSED &&
+	    r->state != ROLLOUT_FINISHED)
+		return rollout_refused(r, "tried again", e);
+	int found = store_release_get(tk->st, r->release, &rel, e);
+	if (found <= 0)
+		return found < 0 ? -1 : err_set(e, ERR_CONFLICT, "its release is gone");
+	if (!release_offerable(tk, &rel, e))
+		return err_prefix(e, "release %s", rel.name);
+	if (r->failed == 0 && r->timed_out == 0)
+		return err_set(e, ERR_CONFLICT, "rollout %s: nothing has failed", r->name);
+	if (r->state == ROLLOUT_FINISHED) {
+		r->finished = 0;
+		if (rollout_set_state(tk, r, ROLLOUT_RUNNING, "", e) < 0)
+			return -1;
+	}
+	if (job_start(tk, "rollout-retry", r->id, job, e) < 0)
+		return -1;
+	return audit_note(tk, "rollout.retry", r->name, e, "%lld failed or timed out",
+			  (long long)(r->failed > r->timed_out ? r->failed : r->timed_out));
+}
+
+int rollout_next(struct tracker *tk, struct rollout *r, struct err *e)
+{
+	int64_t was = r->phase;
+
+	if (r->state != ROLLOUT_RUNNING && r->state != ROLLOUT_PAUSED)
+		return rollout_refused(r, "moved on", e);
+	if (phase_next(tk, r, e) < 0)
+		return -1;
+	return audit_note(tk, "rollout.next", r->name, e, "phase %lld -> %lld", (long long)was,
+			  (long long)r->phase);
+}
+
+int rollout_clone_spec(struct tracker *tk, const struct rollout *r, struct rollout_spec *out,
+		       struct err *e)
+{
+	struct phase p[PHASES_MAX];
+	int n = store_phase_list(tk->st, r->id, p, PHASES_MAX, e);
+
+	memset(out, 0, sizeof(*out));
+	out->release = r->release;
+	out->budget = r->budget == BUDGET_OPEN || r->budget == r->total ? -1 : r->budget;
+	out->in_flight = r->in_flight_window;
+	out->limits = r->limits;
+	text_copy(out->target, sizeof(out->target), r->target);
+	for (int i = 0; i < n; i++) {
+		out->phases[i] = (struct phase){ .percent = p[i].percent,
+						 .count = p[i].count,
+						 .success_percent = p[i].success_percent,
+						 .soak_s = p[i].soak_s,
+						 .timeout_s = p[i].timeout_s };
+		text_copy(out->phases[i].filter, FILTER_TEXT, p[i].filter);
+	}
+	out->n_phases = n < 0 ? 0 : n;
+	return n < 0 ? -1 : 0;
+}
