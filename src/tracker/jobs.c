@@ -16,6 +16,7 @@
 
 static const struct job_kind kinds[] = {
 	{ "rollout-create", rollout_create_step }, { "rollout-notify", rollout_notify_step },
+	{ "rollout-abort", rollout_cancel_step },  { "rollout-stop", rollout_stop_step },
 	{ "rollout-recall", rollout_recall_step }, { "rollout-retry", rollout_retry_step },
 	{ "rollout-silent", rollout_silent_step }, { "release-withdraw", release_withdraw_step },
 	{ "anchor-revoke", anchor_revoke_step },   { "outage", outage_step },
