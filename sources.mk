@@ -345,10 +345,12 @@ libfettledevice_la_SOURCES = \
 	device/load.c \
 	device/minicoap.c \
 	device/minicoap.h \
+	device/minicoap_serve.c \
 	device/options.c \
 	device/options.h \
 	device/plan.c \
 	device/sim.c \
+	device/sim_net.c \
 	device/single.c \
 	device/statefile.c \
 	device/statefile.h \
@@ -639,6 +641,7 @@ system_files = \
 	tests/system/test_docs.py \
 	tests/system/test_dtls.py \
 	tests/system/test_end_to_end.py \
+	tests/system/test_fleet.py \
 	tests/system/test_hostile.py \
 	tests/system/test_http.py \
 	tests/system/test_interop.py \

@@ -42,6 +42,7 @@ struct carrier_ops {
 		       struct buf *in, struct agent_reply *r, struct err *e);
 	/* Let ms pass, or less when the server called; true: what was observed changed. */
 	bool (*wait)(struct carrier *t, int64_t ms);
+	bool (*watching)(const struct carrier *t);	/* the observation still stands */
 	void (*close)(struct carrier *t);
 	enum media media;		/* of messages */
 	bool observes, serves;

@@ -419,10 +419,18 @@ static bool coap_wait(struct carrier *t, int64_t ms)
 	return true;
 }
 
+static bool coap_watching(const struct carrier *t)
+{
+	const struct coap *c = (const struct coap *)t;
+
+	return c->watching && !c->dead;
+}
+
 const struct carrier_ops carrier_coap = {
 	.open = coap_open,
 	.request = coap_request,
 	.wait = coap_wait,
+	.watching = coap_watching,
 	.close = coap_close,
 	.media = MEDIA_CBOR,
 	.observes = true,

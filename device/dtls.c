@@ -15,7 +15,7 @@
 
 struct dtls {
 	struct fan *fan;
-	SSL_CTX *context;
+	SSL_CTX *context, *called; /* as client; and as who is called */
 	BIO_METHOD *method;
 };
 
@@ -90,6 +90,31 @@ static unsigned give_psk(SSL *ssl, const char *hint, char *identity, unsigned id
 	return DTLS_KEY_SIZE;
 }
 
+static unsigned take_psk(SSL *ssl, const char *identity, unsigned char *key, unsigned key_max)
+{
+	struct dtls_end *x = SSL_get_app_data(ssl);
+
+	if (key_max < DTLS_KEY_SIZE || strcmp(identity, x->identity) != 0)
+		return 0;
+	memcpy(key, x->key, DTLS_KEY_SIZE);
+	return DTLS_KEY_SIZE;
+}
+
+static SSL_CTX *new_context(const SSL_METHOD *how)
+{
+	SSL_CTX *c = SSL_CTX_new(how);
+
+	if (!c || !SSL_CTX_set_min_proto_version(c, DTLS1_2_VERSION) ||
+	    !SSL_CTX_set_cipher_list(c, "PSK-AES128-CCM8:PSK-AES128-GCM-SHA256")) {
+		SSL_CTX_free(c);
+		return NULL;
+	}
+	SSL_CTX_set_options(c, SSL_OP_NO_QUERY_MTU);
+	SSL_CTX_set_mode(c, SSL_MODE_RELEASE_BUFFERS);
+	SSL_CTX_set_session_cache_mode(c, SSL_SESS_CACHE_OFF);
+	return c;
+}
+
 struct dtls *dtls_new(struct fan *f, struct err *e)
 {
 	struct dtls *d = calloc(1, sizeof(*d));
@@ -97,18 +122,15 @@ struct dtls *dtls_new(struct fan *f, struct err *e)
 	if (!d)
 		goto fail;
 	d->fan = f;
-	d->context = SSL_CTX_new(DTLS_client_method());
+	d->context = new_context(DTLS_client_method());
+	d->called = new_context(DTLS_server_method());
 	d->method = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "fan");
-	if (!d->context || !d->method || !BIO_meth_set_write(d->method, bio_write) ||
+	if (!d->context || !d->called || !d->method || !BIO_meth_set_write(d->method, bio_write) ||
 	    !BIO_meth_set_read(d->method, bio_read) || !BIO_meth_set_ctrl(d->method, bio_ctrl) ||
-	    !BIO_meth_set_create(d->method, bio_create) ||
-	    !SSL_CTX_set_min_proto_version(d->context, DTLS1_2_VERSION) ||
-	    !SSL_CTX_set_cipher_list(d->context, "PSK-AES128-CCM8:PSK-AES128-GCM-SHA256"))
+	    !BIO_meth_set_create(d->method, bio_create))
 		goto fail;
 	SSL_CTX_set_psk_client_callback(d->context, give_psk);
-	SSL_CTX_set_options(d->context, SSL_OP_NO_QUERY_MTU);
-	SSL_CTX_set_mode(d->context, SSL_MODE_RELEASE_BUFFERS);
-	SSL_CTX_set_session_cache_mode(d->context, SSL_SESS_CACHE_OFF);
+	SSL_CTX_set_psk_server_callback(d->called, take_psk);
 	return d;
 fail:
 	dtls_free(d);
@@ -121,6 +143,7 @@ void dtls_free(struct dtls *d)
 	if (!d)
 		return;
 	SSL_CTX_free(d->context);
+	SSL_CTX_free(d->called);
 	BIO_meth_free(d->method);
 	free(d);
 }
@@ -151,8 +174,8 @@ static void go_on(struct dtls_end *x)
 		x->broken = true;
 }
 
-struct dtls_end *dtls_connect(struct dtls *d, uint32_t endpoint, const char *identity,
-			      const uint8_t key[DTLS_KEY_SIZE])
+static struct dtls_end *end_new(struct dtls *d, SSL_CTX *how, uint32_t endpoint,
+				const char *identity, const uint8_t key[DTLS_KEY_SIZE])
 {
 	struct dtls_end *x = calloc(1, sizeof(*x));
 	BIO *b;
@@ -162,7 +185,7 @@ struct dtls_end *dtls_connect(struct dtls *d, uint32_t endpoint, const char *ide
 	x->d = d;
 	x->endpoint = endpoint;
 	memcpy(x->key, key, sizeof(x->key));
-	x->ssl = SSL_new(d->context);
+	x->ssl = SSL_new(how);
 	b = BIO_new(d->method);
 	if (!x->ssl || !b || text_copy(x->identity, sizeof(x->identity), identity) != 0 ||
 	    !SSL_set_app_data(x->ssl, x)) {
@@ -173,9 +196,35 @@ struct dtls_end *dtls_connect(struct dtls *d, uint32_t endpoint, const char *ide
 	BIO_set_data(b, x);
 	SSL_set_bio(x->ssl, b, b);
 	SSL_set_mtu(x->ssl, MTU);
+	return x;
+}
+
+struct dtls_end *dtls_connect(struct dtls *d, uint32_t endpoint, const char *identity,
+			      const uint8_t key[DTLS_KEY_SIZE])
+{
+	struct dtls_end *x = end_new(d, d->context, endpoint, identity, key);
+
+	if (!x)
+		return NULL;
 	SSL_set_connect_state(x->ssl);
 	go_on(x);
 	return x;
+}
+
+struct dtls_end *dtls_accept(struct dtls *d, uint32_t endpoint, const char *identity,
+			     const uint8_t key[DTLS_KEY_SIZE])
+{
+	struct dtls_end *x = end_new(d, d->called, endpoint, identity, key);
+
+	if (x)
+		SSL_set_accept_state(x->ssl);
+	return x;
+}
+
+/* A handshake record in the clear (epoch 0) with a ClientHello in it: RFC 6347 4.1, 4.3.2. */
+bool dtls_is_hello(struct slice d)
+{
+	return d.n > 13 && d.p[0] == 22 && d.p[3] == 0 && d.p[4] == 0 && d.p[13] == 1;
 }
 
 bool dtls_ready(const struct dtls_end *x)

@@ -16,6 +16,10 @@ void dtls_free(struct dtls *d);
 /* Begin the handshake. identity is copied, at most 64 bytes. */
 struct dtls_end *dtls_connect(struct dtls *d, uint32_t endpoint, const char *identity,
 			      const uint8_t key[DTLS_KEY_SIZE]);
+/* The server calls: the first datagram is to be fed next. */
+struct dtls_end *dtls_accept(struct dtls *d, uint32_t endpoint, const char *identity,
+			     const uint8_t key[DTLS_KEY_SIZE]);
+bool dtls_is_hello(struct slice datagram);
 /* Tells the server (close_notify). */
 void dtls_end_free(struct dtls_end *x);
 /* Before the handshake is done one message waits for its end; a later one replaces it. */

@@ -25,6 +25,7 @@
 
 struct slot {
 	uint8_t bytes[DATAGRAM];
+	struct sockaddr_in from;
 	union {
 		char control[CMSG_SPACE(sizeof(struct in_pktinfo))];
 		struct cmsghdr align;
@@ -122,6 +123,7 @@ static void lay_out(struct fan *f)
 		f->in[i].iov = (struct iovec){ f->in[i].bytes, DATAGRAM };
 		f->in_msg[i].msg_hdr.msg_iov = &f->in[i].iov;
 		f->in_msg[i].msg_hdr.msg_iovlen = 1;
+		f->in_msg[i].msg_hdr.msg_name = &f->in[i].from;
 		f->out[i].iov.iov_base = f->out[i].bytes;
 		f->out_msg[i].msg_hdr = (struct msghdr){
 			.msg_name = &f->server,
@@ -212,6 +214,30 @@ void fan_flush(struct fan *f)
 	f->queued = 0;
 }
 
+/* As a connected socket would: nobody else is heard. */
+static bool from_server(const struct fan *f, const struct sockaddr_in *from)
+{
+	const struct sockaddr_in *server = (const struct sockaddr_in *)&f->server;
+
+	return from->sin_addr.s_addr == server->sin_addr.s_addr &&
+	       from->sin_port == server->sin_port;
+}
+
+int fan_fd(const struct fan *f)
+{
+	return f->fd;
+}
+
+uint16_t fan_port(const struct fan *f)
+{
+	struct sockaddr_in at = { .sin_port = 0 };
+	socklen_t n = sizeof(at);
+
+	if (!f->shared || getsockname(f->fd, (struct sockaddr *)&at, &n) != 0)
+		return 0;
+	return ntohs(at.sin_port);
+}
+
 static bool endpoint_of(const struct fan *f, struct msghdr *m, uint32_t *out)
 {
 	for (struct cmsghdr *c = CMSG_FIRSTHDR(m); c; c = CMSG_NXTHDR(m, c)) {
@@ -234,10 +260,12 @@ static int take_batch(struct fan *f, fan_got got, void *ctx)
 	for (unsigned i = 0; i < BATCH; i++) {
 		f->in_msg[i].msg_hdr.msg_control = f->in[i].c.control;
 		f->in_msg[i].msg_hdr.msg_controllen = sizeof(f->in[i].c.control);
+		f->in_msg[i].msg_hdr.msg_namelen = sizeof(f->in[i].from);
 	}
 	n = recvmmsg(f->fd, f->in_msg, BATCH, MSG_DONTWAIT, NULL);
 	for (int i = 0; i < n; i++)
-		if (endpoint_of(f, &f->in_msg[i].msg_hdr, &endpoint))
+		if (from_server(f, &f->in[i].from) &&
+		    endpoint_of(f, &f->in_msg[i].msg_hdr, &endpoint))
 			got(ctx, endpoint, slice_of(f->in[i].bytes, f->in_msg[i].msg_len));
 	return n;
 }

@@ -17,6 +17,10 @@ typedef void (*fan_got)(void *ctx, uint32_t endpoint, struct slice datagram);
 
 int fan_open(const struct target *server, uint32_t endpoints, struct fan **out, struct err *e);
 void fan_close(struct fan *f);
+/* The port all endpoints share, 0: each has its own. */
+uint16_t fan_port(const struct fan *f);
+/* Readable when something came. */
+int fan_fd(const struct fan *f);
 /* Queued until fan_flush(); a datagram that cannot be sent is lost, as on any network. */
 void fan_send(struct fan *f, uint32_t endpoint, const void *p, size_t n);
 void fan_flush(struct fan *f);

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,17 +31,58 @@ static double draw(uint64_t v)
 	return (double)(fleet_mix(v) >> 11) / (double)(UINT64_C(1) << 53) * 100;
 }
 
+#define SALT_MODE 0x6d6f6465u
+#define SALT_DTLS 0x64746c73u
+
+enum mode fleet_mode(const struct options *o, uint32_t n)
+{
+	double d = draw(fleet_mix(o->seed ^ SALT_MODE) ^ n);
+	enum mode m = MODE_CLIENT;
+
+	if (o->mode)
+		return mode_parse(o->mode, &m) == 0 ? m : MODE_CLIENT;
+	if (d < o->negotiated_percent)
+		return MODE_NEGOTIATED;
+	return d < o->negotiated_percent + o->server_percent ? MODE_SERVER : MODE_CLIENT;
+}
+
+bool fleet_secure(const struct options *o, uint32_t n)
+{
+	if (strncmp(o->server ? o->server : "", "coaps", 5) == 0)
+		return true;
+	return draw(fleet_mix(o->seed ^ SALT_DTLS) ^ n) < o->dtls_percent;
+}
+
 enum behaviour fleet_behaviour(const struct options *o, uint32_t n)
 {
-	double d = draw(fleet_mix(o->seed) ^ n);
+	const double shares[BEHAVE_COUNT] = {
+		[BEHAVE_FAIL] = o->fail_percent,	   [BEHAVE_DEFER] = o->defer_percent,
+		[BEHAVE_SILENT] = o->silent_percent,	   [BEHAVE_REJECT] = o->reject_percent,
+		[BEHAVE_ROLL_BACK] = o->roll_back_percent,
+	};
+	double d = draw(fleet_mix(o->seed) ^ n), below = 0;
 
-	if (d < o->fail_percent)
-		return BEHAVE_FAIL;
-	if (d < o->fail_percent + o->defer_percent)
-		return BEHAVE_DEFER;
-	if (d < o->fail_percent + o->defer_percent + o->silent_percent)
-		return BEHAVE_SILENT;
+	for (int b = BEHAVE_FAIL; b < BEHAVE_COUNT; b++) {
+		below += shares[b];
+		if (d >= below)
+			continue;
+		/* in server mode nobody asks the device */
+		if (fleet_mode(o, n) == MODE_SERVER && (b == BEHAVE_DEFER || b == BEHAVE_REJECT))
+			return BEHAVE_WELL;
+		return (enum behaviour)b;
+	}
 	return BEHAVE_WELL;
+}
+
+const char *fleet_expected(const struct options *o, uint32_t n)
+{
+	static const char *const states[BEHAVE_COUNT] = {
+		[BEHAVE_WELL] = "succeeded",  [BEHAVE_FAIL] = "failed",
+		[BEHAVE_DEFER] = "succeeded", [BEHAVE_SILENT] = "timed-out",
+		[BEHAVE_REJECT] = "rejected", [BEHAVE_ROLL_BACK] = "rolled-back",
+	};
+
+	return states[fleet_behaviour(o, n)];
 }
 
 int fleet_id(const struct options *o, uint32_t n, char id[NAME_TEXT])
@@ -65,37 +107,110 @@ bool fleet_loses(struct fleet *f)
 	return f->o->loss_percent > 0 && draw(f->random) < f->o->loss_percent;
 }
 
+static void behave(struct agent_plan *p, enum behaviour b, const struct options *o)
+{
+	switch (b) {
+	case BEHAVE_FAIL:
+		p->fail_install = true;
+		break;
+	case BEHAVE_DEFER:
+		p->choice = CHOICE_DEFER;
+		p->defer_s = o->defer_s ? (int64_t)o->defer_s : 2;
+		break;
+	case BEHAVE_SILENT:
+		p->silent_after = "downloading";
+		break;
+	case BEHAVE_REJECT:
+		p->choice = CHOICE_REJECT;
+		break;
+	case BEHAVE_ROLL_BACK:
+		p->roll_back = true;
+		break;
+	case BEHAVE_WELL:
+	case BEHAVE_COUNT:
+		break;
+	}
+}
+
+/* One for each mode, behaviour and transport: what many devices share. */
 static int make_plans(struct fleet *f, struct err *e)
 {
-	struct agent_plan *p = &f->plans[BEHAVE_WELL];
+	struct agent_plan *first = &f->plans[MODE_UNSET][BEHAVE_WELL][0];
 
-	if (plan_make(f->o, p, e) != 0)
+	if (plan_make(f->o, first, e) != 0)
 		return -1;
-	p->until_done = !p->once;
-	p->unverified = p->n_anchors == 0;
-	p->observe = true;
-	for (int i = 1; i < BEHAVE_COUNT; i++)
-		f->plans[i] = *p;
-	f->plans[BEHAVE_FAIL].fail_install = true;
-	f->plans[BEHAVE_DEFER].choice = CHOICE_DEFER;
-	f->plans[BEHAVE_DEFER].defer_s = f->o->defer_s ? (int64_t)f->o->defer_s : 2;
-	f->plans[BEHAVE_SILENT].silent_after = "downloading";
+	first->until_done = !first->once;
+	first->unverified = first->n_anchors == 0;
+	first->observe = true;
+	for (int m = MODE_CLIENT; m < MODE_COUNT; m++)
+		for (int b = 0; b < BEHAVE_COUNT; b++)
+			for (int dtls = 0; dtls < 2; dtls++) {
+				struct agent_plan *p = &f->plans[m][b][dtls];
+
+				*p = *first;
+				p->mode = (enum mode)m;
+				if (m == MODE_CLIENT)
+					p->push = p->pull = false;
+				else if (f->nets[dtls].fan)
+					p->endpoint_port = fan_port(f->nets[dtls].fan);
+				p->endpoint_dtls = dtls;
+				if (m == MODE_SERVER && !p->pull)
+					p->push = true;
+				behave(p, (enum behaviour)b, f->o);
+			}
 	return 0;
+}
+
+static int open_net(struct fleet *f, bool dtls, struct err *e)
+{
+	struct net *net = &f->nets[dtls];
+	struct target to = f->carrier.server;
+
+	net->fleet = f;
+	if (dtls && strcmp(to.scheme, "coaps") != 0)
+		to.port = f->o->dtls_port ? (uint16_t)f->o->dtls_port : (uint16_t)(to.port + 1);
+	if (fan_open(&to, f->n, &net->fan, e) != 0)
+		return -1;
+	return !dtls || (net->dtls = dtls_new(net->fan, e)) ? 0 : -1;
+}
+
+static int open_nets(struct fleet *f, struct err *e)
+{
+	bool coaps = strcmp(f->carrier.server.scheme, "coaps") == 0;
+
+	if (strncmp(f->carrier.server.scheme, "coap", 4) != 0)
+		return err_set(e, ERR_INVALID, "a fleet speaks coap or coaps");
+	if (f->o->dtls_percent > 0 && f->carrier.psk_n == 0)
+		return err_set(e, ERR_INVALID, "--dtls needs --psk-file");
+	if (!coaps && open_net(f, false, e) != 0)
+		return -1;
+	return coaps || f->o->dtls_percent > 0 ? open_net(f, true, e) : 0;
+}
+
+static int write_expected(const struct fleet *f, struct err *e)
+{
+	char id[NAME_TEXT];
+	FILE *to = fopen(f->o->expect, "we");
+	int rc = to && fprintf(to, "id,state\n") > 0 ? 0 : -1;
+
+	for (uint32_t i = 0; i < f->n && rc == 0; i++)
+		if (fleet_id(f->o, i, id) != 0 ||
+		    fprintf(to, "%s,%s\n", id, fleet_expected(f->o, i)) < 0)
+			rc = -1;
+	if (to && fclose(to) != 0)
+		rc = -1;
+	return rc == 0 ? 0 : err_set(e, ERR_IO, "%s: %s", f->o->expect, strerror(errno));
 }
 
 static int prepare(struct fleet *f, struct err *e)
 {
 	f->n = f->running = (uint32_t)f->o->fleet;
+	f->oldest = f->newest = SIM_NONE;
 	f->sims = calloc(f->n, sizeof(*f->sims));
 	if (!f->sims || heap_init(&f->heap, f->n) != 0)
 		return err_set(e, ERR_NO_MEMORY, "%u devices", f->n);
-	if (make_plans(f, e) != 0 || carrier_options_make(f->o, &f->carrier, e) != 0)
-		return -1;
-	if (strncmp(f->carrier.server.scheme, "coap", 4) != 0)
-		return err_set(e, ERR_INVALID, "a fleet speaks coap or coaps");
-	if (fan_open(&f->carrier.server, f->n, &f->fan, e) != 0)
-		return -1;
-	if (strcmp(f->carrier.server.scheme, "coaps") == 0 && !(f->dtls = dtls_new(f->fan, e)))
+	if (carrier_options_make(f->o, &f->carrier, e) != 0 || open_nets(f, e) != 0 ||
+	    make_plans(f, e) != 0 || (f->o->expect && write_expected(f, e) != 0))
 		return -1;
 	if (f->o->log && !(f->log = fopen(f->o->log, "ae")))
 		return err_set(e, ERR_IO, "%s: %s", f->o->log, strerror(errno));
@@ -112,6 +227,26 @@ static int prepare(struct fleet *f, struct err *e)
 	return 0;
 }
 
+/* Wait at most ms for either net, then take what both have. */
+static int receive(struct fleet *f, int ms)
+{
+	struct pollfd p[2];
+	nfds_t n = 0;
+
+	for (int i = 0; i < 2; i++)
+		if (f->nets[i].fan) {
+			fan_flush(f->nets[i].fan);
+			p[n++] = (struct pollfd){ .fd = fan_fd(f->nets[i].fan), .events = POLLIN };
+		}
+	if (poll(p, n, ms) < 0 && errno != EINTR)
+		return -1;
+	f->now = clock_mono_ms();
+	for (int i = 0; i < 2; i++)
+		if (f->nets[i].fan && fan_receive(f->nets[i].fan, 0, sim_got, &f->nets[i]) != 0)
+			return -1;
+	return 0;
+}
+
 static int loop(struct fleet *f, int64_t until, struct err *e)
 {
 	uint32_t who;
@@ -122,7 +257,7 @@ static int loop(struct fleet *f, int64_t until, struct err *e)
 
 		if (heap_first(&f->heap, &who, &due) && due - f->now < wait)
 			wait = due > f->now ? due - f->now : 0;
-		if (fan_receive(f->fan, (int)wait, sim_got, f) != 0)
+		if (receive(f, (int)wait) != 0)
 			return err_set(e, ERR_IO, "receiving: %s", strerror(errno));
 		f->now = clock_mono_ms();
 		while (heap_first(&f->heap, &who, &due) && due <= f->now && !f->trouble.code)
@@ -183,6 +318,9 @@ static int print_summary(const struct fleet *f, int64_t ms, struct err *e)
 	put(&a, d, "digests_wrong", t.wrong);
 	put(&a, d, "lost", f->datagrams_lost);
 	put(&a, d, "retransmitted", f->retransmitted);
+	put(&a, d, "calls", f->calls);
+	put(&a, d, "sessions_open", f->sessions);
+	put(&a, d, "sessions_closed", f->sessions_closed);
 	put(&a, d, "seconds", (uint64_t)(ms + 999) / 1000);
 	put(&a, d, "milliseconds", (uint64_t)ms);
 	int rc = docfmt_encode(MEDIA_JSON, d, &out, e);
@@ -198,15 +336,21 @@ static void clean_up(struct fleet *f)
 	for (uint32_t i = 0; f->sims && i < f->n; i++)
 		sim_free(&f->sims[i]);
 	free(f->sims);
-	dtls_free(f->dtls);
-	fan_close(f->fan);
+	for (int i = 0; i < 2; i++) {
+		if (f->nets[i].fan)
+			fan_flush(f->nets[i].fan);
+		dtls_free(f->nets[i].dtls);
+		fan_close(f->nets[i].fan);
+	}
 	heap_free(&f->heap);
-	plan_free(&f->plans[BEHAVE_WELL]);
+	plan_free(&f->plans[MODE_UNSET][BEHAVE_WELL][0]);
 	if (f->log)
 		(void)fclose(f->log);
 	explicit_bzero(&f->carrier, sizeof(f->carrier));
 	arena_free(&f->mem);
+	arena_free(&f->call_mem);
 	buf_free(&f->body);
+	buf_free(&f->call_body);
 }
 
 static int enroll_line(const struct options *o, const struct carrier_options *c, uint32_t n,
@@ -217,7 +361,7 @@ static int enroll_line(const struct options *o, const struct carrier_options *c,
 
 	if (fleet_id(o, n, id) != 0)
 		return -1;
-	if (o->auth_none)
+	if (o->auth_none || (o->dtls_percent > 0 && !fleet_secure(o, n)))
 		return fprintf(to, "{\"id\":\"%s\",\"auth\":\"none\"}\n", id) < 0 ? -1 : 0;
 	if (fleet_key(c, id, key) != 0)
 		return -1;
@@ -274,13 +418,16 @@ static int run(struct fleet *f, struct err *e)
 		until = began + (int64_t)f->o->timeout_s * 1000;
 	if (loop(f, until, e) != 0)
 		return -1;
-	fan_flush(f->fan);
 	return print_summary(f, clock_mono_ms() - began, e);
 }
 
 int fleet_run(const struct options *o)
 {
-	struct fleet f = { .o = o, .mem = ARENA_INIT(1u << 20), .body = BUF_INIT(AGENT_BODY_MAX) };
+	struct fleet f = { .o = o,
+			   .mem = ARENA_INIT(1u << 20),
+			   .body = BUF_INIT(AGENT_BODY_MAX),
+			   .call_mem = ARENA_INIT(1u << 20),
+			   .call_body = BUF_INIT(MC_PACKET_MAX) };
 	struct err e = { 0 };
 	int rc = o->enroll_out ? enroll(o, &e) : run(&f, &e);
 

@@ -228,10 +228,17 @@ static bool http_wait(struct carrier *t, int64_t ms)
 	return false;
 }
 
+static bool http_watching(const struct carrier *t)
+{
+	(void)t;
+	return false;
+}
+
 const struct carrier_ops carrier_http = {
 	.open = http_open,
 	.request = http_request,
 	.wait = http_wait,
+	.watching = http_watching,
 	.close = http_close,
 	.media = MEDIA_JSON,
 	.piece_max = AGENT_PIECE_MAX,

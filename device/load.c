@@ -118,12 +118,12 @@ static void transmit(struct load *l, struct slot *s)
 
 	s->sent = l->now;
 	if (!end) {
-		fan_send(l->f.fan, s->endpoint, s->packet, s->n);
+		fan_send(l->f.nets[0].fan, s->endpoint, s->packet, s->n);
 		return;
 	}
 	fleet_id(l->f.o, s->device, id);
 	if (!*end && fleet_key(&l->f.carrier, id, key) == 0)
-		*end = dtls_connect(l->f.dtls, s->endpoint, id, key);
+		*end = dtls_connect(l->f.nets[0].dtls, s->endpoint, id, key);
 	if (*end) {
 		dtls_tick(*end);
 		dtls_send(*end, s->packet, s->n);
@@ -175,7 +175,7 @@ static void take_message(void *ctx, uint32_t endpoint, struct slice datagram)
 		return;
 	s = &l->slots[(uint32_t)m.token];
 	if (m.kind == MC_CON && mc_write_empty(ack, sizeof(ack), MC_ACK, m.mid) == 4 && !l->ends)
-		fan_send(l->f.fan, endpoint, ack, sizeof(ack));
+		fan_send(l->f.nets[0].fan, endpoint, ack, sizeof(ack));
 	else if (m.kind == MC_CON && l->ends && l->ends[endpoint])
 		dtls_send(l->ends[endpoint], ack, sizeof(ack));
 	if (!s->busy || s->serial != m.token >> 32 || s->endpoint != endpoint)
@@ -242,7 +242,7 @@ static int loop(struct load *l, struct err *e)
 	for (uint64_t i = 0; i < l->f.o->window; i++)
 		next_request(l, &l->slots[i]);
 	while (l->now < l->until || (l->now < last && busy(l))) {
-		if (fan_receive(l->f.fan, 10, got, l) != 0)
+		if (fan_receive(l->f.nets[0].fan, 10, got, l) != 0)
 			return err_set(e, ERR_IO, "receiving: %s", strerror(errno));
 		l->now = clock_mono_us();
 		if (l->now - swept > SWEEP_US) {
@@ -296,7 +296,7 @@ static int prepare(struct load *l, struct err *e)
 	if (!l->slots || !l->mids || !l->counters)
 		return err_set(e, ERR_NO_MEMORY, "load");
 	if (carrier_options_make(o, &f->carrier, e) != 0 || load_image(l, e) != 0 ||
-	    fan_open(&f->carrier.server, l->endpoints, &f->fan, e) != 0)
+	    fan_open(&f->carrier.server, l->endpoints, &f->nets[0].fan, e) != 0)
 		return -1;
 	if (strcmp(f->carrier.server.scheme, "coaps") == 0) {
 		if (l->endpoints < f->n)
@@ -305,7 +305,7 @@ static int prepare(struct load *l, struct err *e)
 		l->ends = calloc(l->endpoints, sizeof(struct dtls_end *));
 		if (!l->ends)
 			return err_set(e, ERR_NO_MEMORY, "sessions");
-		if (!(f->dtls = dtls_new(f->fan, e)))
+		if (!(f->nets[0].dtls = dtls_new(f->nets[0].fan, e)))
 			return -1;
 	}
 	if (o->log && !(f->log = fopen(o->log, "ae")))
@@ -363,10 +363,10 @@ static void clean_up(struct load *l)
 	free(l->slots);
 	free(l->mids);
 	free(l->counters);
-	if (l->f.fan)
-		fan_flush(l->f.fan);
-	dtls_free(l->f.dtls);
-	fan_close(l->f.fan);
+	if (l->f.nets[0].fan)
+		fan_flush(l->f.nets[0].fan);
+	dtls_free(l->f.nets[0].dtls);
+	fan_close(l->f.nets[0].fan);
 	buf_free(&l->image);
 	buf_free(&l->f.body);
 	arena_free(&l->f.mem);

@@ -150,11 +150,7 @@ size_t mc_write_empty(uint8_t *to, size_t cap, enum mc_kind k, uint16_t mid)
 
 /* ---- reading ---- */
 
-struct reader {
-	const uint8_t *p, *end;
-};
-
-static int take(struct reader *r, unsigned nib, size_t *out)
+static int take(struct mc_reader *r, unsigned nib, size_t *out)
 {
 	if (nib == 15 || (nib == 13 && r->end - r->p < 1) || (nib == 14 && r->end - r->p < 2))
 		return -1;
@@ -169,7 +165,7 @@ static int take(struct reader *r, unsigned nib, size_t *out)
 	return 0;
 }
 
-static int number_of(struct slice v, uint32_t *out)
+int mc_number(struct slice v, uint32_t *out)
 {
 	if (v.n > 4)
 		return -1;
@@ -206,52 +202,64 @@ static int read_option(struct mc_in *m, size_t number, struct slice v)
 		return v.n >= 1 && v.n <= 40 ? 0 : -1;
 	case OPTION_OBSERVE:
 		m->observe = true;
-		return number_of(v, &m->observe_value);
+		return mc_number(v, &m->observe_value);
 	case OPTION_FORMAT:
-		if (v.n > 2 || number_of(v, &n) != 0)
+		if (v.n > 2 || mc_number(v, &n) != 0)
 			return -1;
 		m->format = (int32_t)n;
 		return 0;
 	case OPTION_MAX_AGE:
-		if (number_of(v, &n) != 0)
+		if (mc_number(v, &n) != 0)
 			return -1;
 		m->max_age = n > INT32_MAX ? INT32_MAX : (int32_t)n;
 		return 0;
 	case OPTION_SIZE2:
 		m->has_size2 = true;
-		return number_of(v, &m->size2);
+		return mc_number(v, &m->size2);
 	case OPTION_BLOCK2:
-		return v.n > 3 || number_of(v, &n) != 0 ? -1 : read_block(m, n);
+		return v.n > 3 || mc_number(v, &n) != 0 ? -1 : read_block(m, n);
 	default:
 		return 0;
 	}
 }
 
-static int read_options(struct mc_in *m, struct reader *r)
+int mc_next_option(struct mc_reader *r, struct slice *v)
 {
-	size_t number = 0, delta, n;
+	size_t delta, n;
+	unsigned head;
 
-	while (r->p < r->end) {
-		unsigned head = *r->p++;
-
-		if (head == 0xff) {
-			m->payload = slice_of(r->p, (size_t)(r->end - r->p));
-			return m->payload.n > 0 ? 0 : -1;
-		}
-		if (take(r, head >> 4, &delta) != 0 || take(r, head & 15, &n) != 0 ||
-		    n > (size_t)(r->end - r->p))
-			return -1;
-		number += delta;
-		if (number > 65535 || read_option(m, number, slice_of(r->p, n)) != 0)
-			return -1;
-		r->p += n;
+	*v = slice_of(NULL, 0);
+	if (r->p == r->end)
+		return 0;
+	head = *r->p++;
+	if (head == 0xff) {
+		*v = slice_of(r->p, (size_t)(r->end - r->p));
+		return v->n > 0 ? 0 : -1;
 	}
-	return 0;
+	if (take(r, head >> 4, &delta) != 0 || take(r, head & 15, &n) != 0 ||
+	    n > (size_t)(r->end - r->p))
+		return -1;
+	r->number += delta;
+	*v = slice_of(r->p, n);
+	r->p += n;
+	return r->number <= 65535 ? 1 : -1;
+}
+
+static int read_options(struct mc_in *m, struct mc_reader *r)
+{
+	struct slice v;
+	int rc;
+
+	while ((rc = mc_next_option(r, &v)) == 1)
+		if (read_option(m, r->number, v) != 0)
+			return -1;
+	m->payload = v;
+	return rc;
 }
 
 int mc_read(struct mc_in *m, struct slice datagram)
 {
-	struct reader r = { .p = datagram.p, .end = datagram.p + datagram.n };
+	struct mc_reader r = { .p = datagram.p, .end = datagram.p + datagram.n };
 	unsigned tkl;
 
 	memset(m, 0, sizeof(*m));

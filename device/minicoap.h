@@ -7,8 +7,9 @@
 #include "device/agent.h"
 
 /*
- * CoAP for a client (RFC 7252, 7641, 7959, 9175) in a few hundred lines: requests
- * to bytes, bytes to answers. Pure. Fleets speak it over their own sockets.
+ * CoAP for a device (RFC 7252, 7641, 7959, 9175) in a few hundred lines: requests
+ * to bytes, bytes to answers, and the server's calls the other way round. Pure. Fleets
+ * speak it over their own sockets.
  */
 #define MC_PACKET_MAX 1280
 #define MC_TOKEN_MAX 8
@@ -49,6 +50,34 @@ struct mc_in {		/* an answer, or an empty message */
 	struct etag etag;
 	struct slice echo, payload;
 };
+
+/* ---- the server's calls (minicoap_serve.c) ---- */
+#define MC_TEXT 64
+struct mc_call {		/* a request to us */
+	enum mc_kind kind;
+	uint8_t code, tkl;
+	uint16_t mid;
+	uint8_t token[MC_TOKEN_MAX];
+	char path[MC_TEXT], query[MC_TEXT];
+	bool block1, more, bad_option;	/* bad_option: a critical one is not understood */
+	uint32_t num, size1;
+	uint8_t szx;
+	struct slice payload;
+};
+/* 0, or -1: no request, or malformed. The payload points into the datagram. */
+int mc_read_call(struct mc_call *m, struct slice datagram);
+/* What agent_called() answered. Bytes written, 0: nothing is to be sent. */
+size_t mc_write_answer(uint8_t *to, size_t cap, const struct mc_call *m,
+		       const struct agent_answer *r, struct slice body, uint16_t own_mid);
+void mc_to_call(struct agent_call *c, const struct mc_call *m);
+
+/* Walk over options. 1: one more, its number in r; 0: the end, *v the payload; -1: malformed. */
+struct mc_reader {
+	const uint8_t *p, *end;
+	size_t number;
+};
+int mc_next_option(struct mc_reader *r, struct slice *v);
+int mc_number(struct slice v, uint32_t *out);	/* -1: over four bytes */
 
 /* Bytes written, 0: it does not fit, or a path segment is over 255 bytes. */
 size_t mc_write(uint8_t *to, size_t cap, const struct mc_out *m);

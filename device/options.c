@@ -86,6 +86,19 @@ static const struct spec specs[] = {
 	  "what they do follows from it (default 1)" },
 	{ "fail", KIND_PERCENT, AT(fail_percent), 0, 0, "P%", "installations that fail" },
 	{ "silent", KIND_PERCENT, AT(silent_percent), 0, 0, "P%", "devices that fall silent" },
+	{ "reject-share", KIND_PERCENT, AT(reject_percent), 0, 0, "P%", "devices that say no" },
+	{ "roll-back-share", KIND_PERCENT, AT(roll_back_percent), 0, 0, "P%",
+	  "devices on which the old version boots again" },
+	{ "modes", KIND_TEXT, AT(modes), 0, 0, "LIST",
+	  "client=50,negotiated=30,server=20 percent" },
+	{ "dtls", KIND_PERCENT, AT(dtls_percent), 0, 0, "P%",
+	  "devices that speak coaps, with --server coap://" },
+	{ "dtls-port", KIND_NUMBER, AT(dtls_port), 1, 65535, "N",
+	  "where (default: the port after the server's)" },
+	{ "sessions", KIND_NUMBER, AT(sessions), 1, FLEET_MAX, "N",
+	  "DTLS sessions open at once (default 5000)" },
+	{ "expect", KIND_TEXT, AT(expect), 0, 0, "FILE",
+	  "write the state each device is to end in as CSV" },
 	{ "loss", KIND_PERCENT, AT(loss_percent), 0, 0, "P%", "datagrams lost, each way" },
 	{ "log", KIND_TEXT, AT(log), 0, 0, "FILE",
 	  "a line before each message and after its answer" },
@@ -242,6 +255,33 @@ static int settle_mode(struct options *o, struct err *e)
 	return 0;
 }
 
+/* "client=50,negotiated=30,server=20" */
+static int take_modes(struct options *o, struct err *e)
+{
+	double share[MODE_COUNT] = { 0 }, sum = 0;
+	char word[16], number[16];
+
+	for (const char *p = o->modes; *p; p += *p == ',') {
+		size_t n = strcspn(p, ","), at = strcspn(p, "=");
+		enum mode m;
+
+		if (at >= n || text_copy_slice(word, sizeof(word), slice_of(p, at)) != 0 ||
+		    text_copy_slice(number, sizeof(number), slice_of(p + at + 1, n - at - 1)) ||
+		    mode_parse(word, &m) != 0 || options_percent(number, &share[m]) != 0)
+			return err_set(e, ERR_INVALID,
+				       "--modes: client=50,negotiated=30,server=20");
+		p += n;
+	}
+	for (int m = MODE_CLIENT; m < MODE_COUNT; m++)
+		sum += share[m];
+	if (sum != 100 || o->mode)
+		return err_set(e, ERR_INVALID,
+			       "--modes: 100 percent together, and no --mode beside it");
+	o->negotiated_percent = share[MODE_NEGOTIATED];
+	o->server_percent = share[MODE_SERVER];
+	return 0;
+}
+
 static int settle(struct options *o, struct err *e)
 {
 	static const char *const loads[] = { "", "reports", "polls", "blocks" };
@@ -266,10 +306,11 @@ static int settle(struct options *o, struct err *e)
 		return err_set(e, ERR_INVALID, "--class needs --vendor");
 	if (o->block & (o->block - 1))
 		return err_set(e, ERR_INVALID, "--block takes 16, 32, 64 ... 1024");
-	if ((o->fail_percent + o->defer_percent + o->silent_percent) > 100)
-		return err_set(e, ERR_INVALID,
-			       "--fail, --defer and --silent are over 100%% together");
-	return 0;
+	if (o->fail_percent + o->defer_percent + o->silent_percent + o->reject_percent +
+		    o->roll_back_percent >
+	    100)
+		return err_set(e, ERR_INVALID, "the shares are over 100%% together");
+	return o->modes ? take_modes(o, e) : 0;
 }
 
 int options_parse(int argc, char **argv, struct options *o, struct err *e)

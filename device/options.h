@@ -31,7 +31,10 @@ struct options {
 	/* fleets and load */
 	uint64_t fleet, seed, window, seconds, addresses;
 	const char *prefix, *log, *enroll_out, *load, *image, *path;
-	double fail_percent, defer_percent, silent_percent, loss_percent;
+	double fail_percent, defer_percent, silent_percent, reject_percent, roll_back_percent;
+	double loss_percent, dtls_percent, negotiated_percent, server_percent;
+	const char *modes, *expect;
+	uint64_t dtls_port, sessions;
 	bool auth_none;
 	enum load_kind load_kind;
 	bool help, show_version;

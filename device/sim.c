@@ -50,6 +50,11 @@ static int first_component(struct sim *s, const struct options *o)
 	return agent_component(&s->agent, &c);
 }
 
+static const struct agent_plan *plan_of(const struct fleet *f, uint32_t n)
+{
+	return &f->plans[fleet_mode(f->o, n)][fleet_behaviour(f->o, n)][fleet_secure(f->o, n)];
+}
+
 int sim_init(struct fleet *f, uint32_t n, struct err *e)
 {
 	struct sim *s = &f->sims[n];
@@ -59,10 +64,12 @@ int sim_init(struct fleet *f, uint32_t n, struct err *e)
 	char id[NAME_TEXT];
 
 	s->fleet = f;
+	s->net = &f->nets[fleet_secure(f->o, n)];
 	s->n = n;
+	s->older = s->newer = SIM_NONE;
 	s->gathered = BUF_INIT(AGENT_MANIFEST_MAX * 2);
 	if (fleet_id(f->o, n, id) != 0 ||
-	    agent_init(&s->agent, &f->plans[fleet_behaviour(f->o, n)], &sink, id, f->boot + n,
+	    agent_init(&s->agent, plan_of(f, n), &sink, id, f->boot + n,
 		       (uint32_t)fleet_mix(f->o->seed + n), e) != 0 ||
 	    first_component(s, f->o) != 0)
 		return err_set(e, ERR_INVALID, "--prefix or --version is too long");
@@ -75,8 +82,7 @@ void sim_free(struct sim *s)
 {
 	agent_free(&s->agent);
 	sha256_free(s->hash);
-	dtls_end_free(s->dtls);
-	dtls_end_free(s->ended);
+	sim_net_free(s);
 	free(s->packet);
 	buf_free(&s->gathered);
 }
@@ -95,34 +101,16 @@ static void put_log(const struct sim *s, const char *what)
 		err_set(&s->fleet->trouble, ERR_IO, "--log cannot be written");
 }
 
-static bool secure(struct sim *s)
-{
-	struct fleet *f = s->fleet;
-	uint8_t key[DTLS_KEY_SIZE];
-
-	if (!f->dtls || s->dtls)
-		return true;
-	if (fleet_key(&f->carrier, s->agent.id, key) == 0)
-		s->dtls = dtls_connect(f->dtls, s->n, s->agent.id, key);
-	explicit_bzero(key, sizeof(key));
-	return s->dtls != NULL;
-}
-
 static void transmit(struct sim *s)
 {
 	struct fleet *f = s->fleet;
 	int64_t wait = (int64_t)ACK_TIMEOUT_MS << s->tries;
 
-	if (!secure(s))
+	if (!sim_secure(s))
 		err_set(&f->trouble, ERR_NO_MEMORY, "DTLS session");
 	else if (s->dtls)
 		dtls_tick(s->dtls);
-	if (fleet_loses(f))
-		f->datagrams_lost++;
-	else if (s->dtls)
-		dtls_send(s->dtls, s->packet, s->packet_n);
-	else
-		fan_send(f->fan, s->n, s->packet, s->packet_n);
+	sim_send(s, s->packet, s->packet_n);
 	heap_set(&f->heap, s->n, f->now + wait + (int64_t)(fleet_mix(f->random) % 1000));
 }
 
@@ -178,19 +166,10 @@ static void drop_packet(struct sim *s)
 	heap_remove(&s->fleet->heap, s->n);
 }
 
-/* It may be the session whose message is being read: it goes when that is over. */
-static void end_session(struct sim *s)
-{
-	dtls_end_free(s->ended);
-	s->ended = s->dtls;
-	s->dtls = NULL;
-}
-
 /* A reboot forgets the session too. */
 static void boot(struct sim *s)
 {
-	end_session(s);
-	s->watch = 0;
+	sim_end_session(s);
 	s->echo_n = 0;
 	agent_booted(&s->agent, s->agent.boot + s->fleet->n);
 }
@@ -232,13 +211,18 @@ static void answered(struct sim *s, const struct agent_reply *r)
 	if (r->status >= 200 && r->status < 300)
 		put_log(s, "acked");
 	if (r->status == 0)
-		end_session(s); /* a new one finds what is broken */
+		sim_end_session(s); /* a new one finds what is broken */
 	drop_packet(s);
 	arena_reset(&f->mem);
 	agent_reply(&s->agent, &f->mem, MEDIA_CBOR, r, f->now);
 	buf_reset(&s->gathered);
 	s->next_block = 0;
 	sim_step(s);
+}
+
+void sim_unanswered(struct sim *s)
+{
+	answered(s, &no_answer);
 }
 
 void sim_due(struct sim *s)
@@ -249,7 +233,7 @@ void sim_due(struct sim *s)
 		return;
 	}
 	if (s->tries >= RETRANSMIT_MAX || s->acked) {
-		answered(s, &no_answer);
+		sim_unanswered(s);
 		return;
 	}
 	s->tries++;
@@ -258,17 +242,6 @@ void sim_due(struct sim *s)
 }
 
 /* ---- what comes ---- */
-
-static void send_empty(struct sim *s, enum mc_kind k, uint16_t mid)
-{
-	uint8_t p[4];
-	size_t n = mc_write_empty(p, sizeof(p), k, mid);
-
-	if (s->dtls)
-		dtls_send(s->dtls, p, n);
-	else
-		fan_send(s->fleet->fan, s->n, p, n);
-}
 
 /* More blocks of a document: ask for the next. True when it is not whole yet. */
 static bool gather(struct sim *s, const struct mc_in *m)
@@ -286,7 +259,7 @@ static bool gather(struct sim *s, const struct mc_in *m)
 	return true;
 }
 
-static void take_answer(struct sim *s, const struct mc_in *m)
+void sim_answer(struct sim *s, const struct mc_in *m)
 {
 	struct agent_reply r;
 
@@ -307,46 +280,4 @@ static void take_answer(struct sim *s, const struct mc_in *m)
 	if (s->gathered.n > 0)
 		r.body = buf_slice(&s->gathered);
 	answered(s, &r);
-}
-
-static void take_message(void *ctx, uint32_t n, struct slice datagram)
-{
-	struct fleet *f = ctx;
-	struct sim *s = &f->sims[n];
-	struct mc_in m;
-
-	if (s->over || mc_read(&m, datagram) != 0)
-		return;
-	if (m.kind == MC_ACK && m.code == 0 && s->packet && m.mid == s->mid) {
-		s->acked = true;
-		heap_set(&f->heap, n, f->now + SEPARATE_MS);
-		return;
-	}
-	if (m.code >> 5 < 2)
-		return;
-	if (m.kind == MC_CON)
-		send_empty(s, MC_ACK, m.mid);
-	if (s->packet && m.has_token && m.token == s->token) {
-		take_answer(s, &m);
-	} else if (s->watch && m.has_token && m.token == s->watch && !s->packet) {
-		agent_notified(&s->agent);
-		sim_step(s);
-	}
-}
-
-void sim_got(void *ctx, uint32_t n, struct slice datagram)
-{
-	struct fleet *f = ctx;
-	struct sim *s = &f->sims[n];
-
-	if (fleet_loses(f)) {
-		f->datagrams_lost++;
-		return;
-	}
-	if (!f->dtls)
-		take_message(f, n, datagram);
-	else if (s->dtls && !dtls_feed(s->dtls, datagram, take_message, f) && s->packet)
-		answered(s, &no_answer);
-	dtls_end_free(s->ended);
-	s->ended = NULL;
 }

@@ -147,6 +147,8 @@ static int send_one(struct single *s, struct err *e)
 				    r.status, status_phrase(r.status));
 	}
 	agent_reply(&s->agent, &s->mem, s->ops->media, &r, clock_mono_ms());
+	/* a new session knows nothing of what the old one watched */
+	s->agent.observing = s->agent.observing && s->ops->watching(s->c);
 	return 0;
 }
 

@@ -231,6 +231,82 @@ START_TEST(agent_both_ways)
 }
 END_TEST
 
+/* ---- the server's calls ---- */
+
+static const struct {
+	const char *datagram; /* hex */
+	const char *path, *query;
+	int code;
+	bool block1, more, bad;
+	uint32_t num;
+	size_t payload;
+} calls[] = {
+	/* CON GET /fettle/status */
+	{ "4401123401020304b6666574746c6506737461747573", "/fettle/status", "", 1, false, false,
+	  false, 0, 0 },
+	/* CON PUT /fettle/image/0?update=3, Block1 2/1/1024, Size1 */
+	{ "4103000101b6666574746c6505696d6167650130487570646174653d33c12ed1142fffaabb",
+	  "/fettle/image/0", "update=3", 3, true, true, false, 2, 2 },
+	/* an unknown critical option (9) */
+	{ "400100019100", "", "", 1, false, false, true, 0, 0 },
+	{ "60000001", NULL, NULL, 0, false, false, false, 0, 0 }, /* empty */
+	{ "60450001", NULL, NULL, 0, false, false, false, 0, 0 }, /* an answer */
+	{ "4901000101020304050607", NULL, NULL, 0, false, false, false, 0, 0 }, /* token of 9 */
+	{ "40010001b6", NULL, NULL, 0, false, false, false, 0, 0 }, /* cut off */
+	{ "40010001ff", NULL, NULL, 0, false, false, false, 0, 0 }, /* a marker alone */
+	{ "40030001d10e07", NULL, NULL, 0, false, false, false, 0, 0 }, /* SZX 7 */
+	{ "40010001b3610062", NULL, NULL, 0, false, false, false, 0, 0 }, /* NUL in a path */
+};
+
+START_TEST(reading_calls)
+{
+	struct mc_call m;
+	int rc = mc_read_call(&m, hex(calls[_i].datagram));
+
+	ck_assert_int_eq(rc, calls[_i].path ? 0 : -1);
+	if (rc != 0)
+		return;
+	ck_assert_str_eq(m.path, calls[_i].path);
+	ck_assert_str_eq(m.query, calls[_i].query);
+	ck_assert_int_eq(m.code, calls[_i].code);
+	ck_assert_int_eq(m.block1, calls[_i].block1);
+	ck_assert_int_eq(m.more, calls[_i].more);
+	ck_assert_int_eq(m.bad_option, calls[_i].bad);
+	ck_assert_uint_eq(m.num, calls[_i].num);
+	ck_assert_uint_eq(m.payload.n, calls[_i].payload);
+}
+END_TEST
+
+START_TEST(answering_calls)
+{
+	struct mc_call m = { .kind = MC_CON, .tkl = 2, .token = { 7, 8 }, .mid = 0x1234 };
+	struct agent_answer r = { .status = 231, .max_age = -1 };
+	char text[2 * MC_PACKET_MAX + 1];
+	uint8_t bytes[MC_PACKET_MAX];
+
+	m.block1 = m.more = true;
+	m.num = 2;
+	m.szx = 6;
+	text_hex(text, bytes, mc_write_answer(bytes, sizeof(bytes), &m, &r, slice_str(""), 9));
+	ck_assert_str_eq(text, "625f12340708d10e2e");
+	r.status = 503;
+	r.max_age = 60;
+	text_hex(text, bytes, mc_write_answer(bytes, sizeof(bytes), &m, &r, slice_str("a"), 9));
+	ck_assert_str_eq(text, "62a312340708"
+			       "c13c"
+			       "213c"
+			       "ff61");
+	m.kind = MC_NON;
+	r = (struct agent_answer){ .status = 204, .max_age = -1 };
+	m.block1 = false;
+	text_hex(text, bytes, mc_write_answer(bytes, sizeof(bytes), &m, &r, slice_str(""), 9));
+	ck_assert_str_eq(text, "524400090708");
+	ck_assert_uint_eq(mc_write_answer(bytes, 5, &m, &r, slice_str(""), 9), 0);
+	r.status = 0;
+	ck_assert_uint_eq(mc_write_answer(bytes, sizeof(bytes), &m, &r, slice_str(""), 9), 0);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("device_minicoap");
@@ -244,6 +320,8 @@ int main(void)
 	tcase_add_loop_test(t, reading_malformed, 0, sizeof(malformed) / sizeof(malformed[0]));
 	tcase_add_test(t, words);
 	tcase_add_test(t, agent_both_ways);
+	tcase_add_loop_test(t, reading_calls, 0, sizeof(calls) / sizeof(calls[0]));
+	tcase_add_test(t, answering_calls);
 	suite_add_tcase(s, t);
 	srunner_run_all(r, CK_NORMAL);
 	failed = srunner_ntests_failed(r);

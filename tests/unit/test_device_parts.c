@@ -84,6 +84,39 @@ START_TEST(behaviours_follow_the_seed)
 }
 END_TEST
 
+START_TEST(modes_follow_the_seed)
+{
+	struct options o = { .server = "coap://h",
+			     .seed = 9,
+			     .dtls_percent = 50,
+			     .negotiated_percent = 30,
+			     .server_percent = 20,
+			     .defer_percent = 10,
+			     .reject_percent = 5,
+			     .roll_back_percent = 5 };
+	unsigned mode[MODE_COUNT] = { 0 }, secure = 0, both = 0;
+
+	for (uint32_t i = 0; i < 20000; i++) {
+		enum mode m = fleet_mode(&o, i);
+		const char *end = fleet_expected(&o, i);
+
+		mode[m]++;
+		secure += fleet_secure(&o, i);
+		both += m == MODE_SERVER && fleet_secure(&o, i);
+		ck_assert(m != MODE_SERVER || strcmp(end, "rejected") != 0);
+	}
+	ck_assert_uint_ge(mode[MODE_CLIENT], 9700);
+	ck_assert_uint_le(mode[MODE_CLIENT], 10300);
+	ck_assert_uint_ge(mode[MODE_SERVER], 3800);
+	ck_assert_uint_le(mode[MODE_SERVER], 4200);
+	ck_assert_uint_ge(secure, 9700);
+	ck_assert_uint_le(secure, 10300);
+	/* they do not hang together */
+	ck_assert_uint_ge(both, 1850);
+	ck_assert_uint_le(both, 2150);
+}
+END_TEST
+
 START_TEST(keys_differ_by_device)
 {
 	struct carrier_options c = { .psk = { 1, 2, 3 }, .psk_n = 3 };
@@ -157,7 +190,19 @@ static const char *const bad_lines[] = {
 	ONE "--poll 0",
 	ONE "--block 100",
 	ONE "--block 2048",
-	ONE "--mode server",
+	ONE "--mode shy",
+	ONE "--push",
+	ONE "--mode server --push --pull",
+	ONE "--service asleep",
+	ONE "--attribute hw",
+	ONE "--attribute =3",
+	"x --server https://h --id d --state s --mode server",
+	"x --server https://h --id d --state s --endpoint 99",
+	"x --server coap://h --fleet 5 --modes client=50,server=40",
+	"x --server coap://h --fleet 5 --modes client=50,shy=50",
+	"x --server coap://h --fleet 5 --modes client",
+	"x --server coap://h --fleet 5 --mode server --modes client=100",
+	"x --server coap://h --fleet 5 --reject-share 60% --silent 50%",
 	ONE "--once=1",
 	ONE "--reject --defer 5",
 	ONE "--class lamp",
@@ -214,6 +259,7 @@ int main(void)
 	tcase_add_test(t, heap_orders);
 	tcase_add_test(t, histogram_percentiles);
 	tcase_add_test(t, behaviours_follow_the_seed);
+	tcase_add_test(t, modes_follow_the_seed);
 	tcase_add_test(t, keys_differ_by_device);
 	tcase_add_loop_test(t, target, 0, sizeof(targets) / sizeof(targets[0]));
 	tcase_add_loop_test(t, options_refused, 0, sizeof(bad_lines) / sizeof(bad_lines[0]));
