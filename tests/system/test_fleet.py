@@ -18,8 +18,9 @@ DEVICES = 10000 if LONG else 300
 SESSIONS = 5000 if LONG else 100
 IMAGE = 256 << 10 if LONG else 8 << 10
 SECONDS = 3000 if LONG else 150
-MODES = "client=50,negotiated=30,server=20"
+MODES = "client=60,negotiated=40"
 POLICY = {
+    "contact_interval": 60 if LONG else 3,
     "min_rate": 1024 if LONG else 8192,
     "download_slack": 600 if LONG else 20,
     "offer_timeout": 600 if LONG else 30,
@@ -95,7 +96,7 @@ class Fleet(harness.Case):
         with open(expected) as f:
             want = {row["id"]: row["state"] for row in csv.DictReader(f)}
         self.assertEqual(len(want), DEVICES)
-        have = self.states()
+        have = {}
         wrong = lambda: {i: (want[i], have.get(i)) for i in want if have.get(i) != want[i]}
 
         def settled():
