@@ -81,7 +81,7 @@ void sim_answer(struct sim *s, const struct mc_in *m);
 void sim_unanswered(struct sim *s);		/* the request under way is given up */
 
 /* sim_net.c: datagrams, sessions, the server's calls */
-bool sim_secure(struct sim *s);			/* a session where one is needed; false: no memory */
+bool sim_secure(struct sim *s);			/* a session where needed; false: no memory */
 void sim_send(struct sim *s, const void *p, size_t n);
 /* Forget the session; it goes when the message that is being read is. */
 void sim_end_session(struct sim *s);
