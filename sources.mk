@@ -557,6 +557,7 @@ fuzz_programs = \
 	tests/fuzz/fuzz_cose \
 	tests/fuzz/fuzz_docfmt_cbor \
 	tests/fuzz/fuzz_dtls \
+	tests/fuzz/fuzz_dtls_call \
 	tests/fuzz/fuzz_filter \
 	tests/fuzz/fuzz_http_parse \
 	tests/fuzz/fuzz_ipc \
@@ -575,6 +576,7 @@ tests_fuzz_fuzz_config_LDADD = $(fuzz_common) $(daemon_libs)
 tests_fuzz_fuzz_cose_LDADD = $(fuzz_common) $(core_libs)
 tests_fuzz_fuzz_docfmt_cbor_LDADD = $(fuzz_common) $(core_libs)
 tests_fuzz_fuzz_dtls_LDADD = $(fuzz_common) $(daemon_libs)
+tests_fuzz_fuzz_dtls_call_LDADD = $(fuzz_common) $(daemon_libs)
 tests_fuzz_fuzz_filter_LDADD = $(fuzz_common) $(core_libs)
 tests_fuzz_fuzz_http_parse_LDADD = $(fuzz_common) $(daemon_libs)
 tests_fuzz_fuzz_ipc_LDADD = $(fuzz_common) $(core_libs)
