@@ -106,6 +106,7 @@ libfettle_la_SOURCES = \
 	src/service/svc_update.c \
 	src/service/svc_upload.c \
 	src/service/svc_wellknown.c \
+	src/service/svc_window.c \
 	src/store/batch.c \
 	src/store/cache.h \
 	src/store/columns.h \

@@ -44,7 +44,7 @@ void sysint_raise_nofile(void);
  * front: a list of what is allowed, everything else fails with EPERM or ends the process. To be
  *   called when all sockets are open and before the first byte from a network is read.
  * core, keys: no sockets, no exec, no ptrace; files only below dir where the kernel has Landlock
- *   (*landlocked says; write false: reading alone).
+ *   (*landlocked says; write false: reading alone; write true: and the time zones, to be read).
  */
 int sysint_sandbox_front(struct err *e);
 int sysint_sandbox_files(const char *dir, bool write, bool *landlocked, struct err *e);

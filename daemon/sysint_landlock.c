@@ -24,22 +24,35 @@
 #define REFER_RIGHT (1ULL << 13)
 #define TRUNCATE_RIGHT (1ULL << 14)
 
-static int restrict_to(int ruleset, const char *dir, uint64_t rights, struct err *e)
+/* Where the calendars' time zones are: read when a window first names one. */
+#define ZONES "/usr/share/zoneinfo"
+
+static int allow(int ruleset, const char *dir, uint64_t rights)
 {
 	struct landlock_path_beneath_attr below = { .allowed_access = rights };
-	int rc = -1;
 
 	below.parent_fd = open(dir, O_PATH | O_CLOEXEC | O_DIRECTORY);
 	if (below.parent_fd < 0)
-		return err_set(e, ERR_IO, "%s: %s", dir, strerror(errno));
-	if (syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &below, 0) != 0 ||
-	    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
-	    syscall(SYS_landlock_restrict_self, ruleset, 0) != 0)
-		err_set(e, ERR_INTERNAL, "sandbox: Landlock: %s", strerror(errno));
-	else
-		rc = 0;
+		return -1;
+	int rc =
+		(int)syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &below, 0);
+	int why = errno;
 	close(below.parent_fd);
+	errno = why;
 	return rc;
+}
+
+static int restrict_to(int ruleset, const char *dir, uint64_t rights, bool zones, struct err *e)
+{
+	if (allow(ruleset, dir, rights) != 0)
+		return err_set(e, ERR_IO, "sandbox: %s: %s", dir, strerror(errno));
+	/* without them there is UTC */
+	if (zones && allow(ruleset, ZONES, READ_RIGHTS) != 0 && errno != ENOENT)
+		return err_set(e, ERR_IO, "sandbox: %s: %s", ZONES, strerror(errno));
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
+	    syscall(SYS_landlock_restrict_self, ruleset, 0) != 0)
+		return err_set(e, ERR_INTERNAL, "sandbox: Landlock: %s", strerror(errno));
+	return 0;
 }
 
 /* 1 restricted, 0 the kernel has no Landlock, -1 error. */
@@ -64,7 +77,7 @@ static int landlock(const char *dir, bool write, struct err *e)
 	ruleset = (int)syscall(SYS_landlock_create_ruleset, &attr, sizeof(attr), 0);
 	if (ruleset < 0)
 		return err_set(e, ERR_INTERNAL, "sandbox: Landlock: %s", strerror(errno));
-	rc = restrict_to(ruleset, dir, rights, e);
+	rc = restrict_to(ruleset, dir, rights, write, e);
 	close(ruleset);
 	return rc == 0 ? 1 : -1;
 }

@@ -128,6 +128,32 @@ static int read_attributes(struct doc_reader *r, struct registration *g)
 	return 0;
 }
 
+/* Each in the short form, and no dearer than that: they come from anybody. */
+static int read_windows(struct doc_reader *r, struct registration *g)
+{
+	const struct doc *list = doc_opt_array(r, "windows");
+	struct window set[WINDOW_RANGES_MAX];
+	char text[WINDOW_SHORT_TEXT];
+	int at = 0;
+
+	g->has_windows = list != NULL;
+	for (const struct doc *d = list ? list->v.c.first : NULL; d; d = d->next, at++) {
+		if (d->type != DOC_TEXT || text_copy_slice(text, sizeof(text), d->v.s) != 0)
+			return err_set(r->e, ERR_INVALID, "windows[%d]: must be a short text", at);
+		memset(set, 0, sizeof(set));
+		int n = window_set_short(set, text, r->e);
+		if (n < 0)
+			return err_prefix(r->e, "windows[%d]", at);
+		for (int i = 0; i < n; i++) {
+			if (g->n_windows == WINDOWS_EACH)
+				return err_set(r->e, ERR_INVALID, "windows: more than %d ranges",
+					       WINDOWS_EACH);
+			g->windows[g->n_windows++] = set[i];
+		}
+	}
+	return r->failed ? -1 : 0;
+}
+
 static bool is_word(struct slice s)
 {
 	if (s.n == 0 || s.n > CAPABILITY_MAX)
@@ -181,14 +207,14 @@ int read_registration(const struct doc *body, struct registration *g, int64_t wa
 	doc_opt_text(&r, "parent", g->parent, sizeof(g->parent));
 	if (g->parent[0] && !device_id_valid(slice_str(g->parent)))
 		return err_set(e, ERR_INVALID, "parent: not a device id");
-	doc_opt_array(&r, "windows");
 	if (doc_opt_int(&r, "endpoint_port", 1, 65535, &port)) {
 		g->has_port = true;
 		g->port = (uint16_t)port;
 	}
 	if (read_components(&r, g->components, &g->n_components) != 0 ||
 	    read_status(&r, &g->status, &g->has_status, wall_ms) != 0 ||
-	    read_attributes(&r, g) != 0 || read_capabilities(&r, g) != 0)
+	    read_attributes(&r, g) != 0 || read_windows(&r, g) != 0 ||
+	    read_capabilities(&r, g) != 0)
 		return -1;
 	return doc_read_end(&r);
 }

@@ -52,6 +52,7 @@ struct service {
 	struct buf scratch;	/* encoders' */
 	struct published published;
 	struct seen seen;
+	struct window_book *windows;	/* NULL without memory: nothing is remembered */
 };
 
 /* ---- principal.c: who asks, decided by rows for each request ---- */
@@ -162,6 +163,8 @@ int taken_or(struct err *e, const char *what, const char *name);
 /* 1 when this device is inside the asker's scope (or there is none). */
 int scope_takes(const struct call *c, int64_t dev, struct err *e);
 int scope_needed(const struct call *c, struct err *e);	/* -1 ERR_FORBIDDEN when scoped */
+/* q ANDed with the asker's scope. */
+int scope_and(struct call *c, struct filter *q, const struct filter **out, struct err *e);
 /* A collection parameter q ANDed with the asker's scope; NULL when there is neither. */
 int scope_query(struct call *c, const struct filter **out, struct err *e);
 

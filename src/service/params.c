@@ -76,20 +76,10 @@ int scope_needed(const struct call *c, struct err *e)
 	return 0;
 }
 
-int scope_query(struct call *c, const struct filter **out, struct err *e)
+int scope_and(struct call *c, struct filter *q, const struct filter **out, struct err *e)
 {
-	char text[FILTER_TEXT];
-	struct filter *q = NULL, *both;
-	int rc = query_get(c->rq->query, "q", text, sizeof(text));
+	struct filter *both;
 
-	*out = c->scope;
-	if (rc < 0)
-		return err_set(e, ERR_INVALID, "q: longer than %d bytes, or broken escapes",
-			       FILTER_TEXT - 1);
-	if (rc == 0 || text[0] == '\0')
-		return 0;
-	if (filter_parse(text, c->tk.a, &q, e) != 0)
-		return err_prefix(e, "q");
 	*out = q;
 	if (!c->scope)
 		return 0;
@@ -101,4 +91,21 @@ int scope_query(struct call *c, const struct filter **out, struct err *e)
 	both->right = (struct filter *)(uintptr_t)c->scope; /* read only, as q's user sees it */
 	*out = both;
 	return 0;
+}
+
+int scope_query(struct call *c, const struct filter **out, struct err *e)
+{
+	char text[FILTER_TEXT];
+	struct filter *q = NULL;
+	int rc = query_get(c->rq->query, "q", text, sizeof(text));
+
+	*out = c->scope;
+	if (rc < 0)
+		return err_set(e, ERR_INVALID, "q: longer than %d bytes, or broken escapes",
+			       FILTER_TEXT - 1);
+	if (rc == 0 || text[0] == '\0')
+		return 0;
+	if (filter_parse(text, c->tk.a, &q, e) != 0)
+		return err_prefix(e, "q");
+	return scope_and(c, q, out, e);
 }

@@ -98,6 +98,17 @@ const struct route routes[] = {
 	  "put a device into it" },
 	{ METHOD_DELETE, API "/groups/<name>/devices/<id>", WHO_OPERATE, ROUTE_NO_BODY,
 	  svc_group_leave, "take a device out" },
+	{ METHOD_POST, API "/windows", WHO_OPERATE, ROUTE_DOC, svc_window_add,
+	  "add a window or a black-out" },
+	{ METHOD_GET, API "/windows", WHO_READ, ROUTE_NO_BODY, svc_window_list,
+	  "windows and black-outs" },
+	{ METHOD_GET, API "/windows/<id>", WHO_READ, ROUTE_NO_BODY, svc_window_show,
+	  "one of them" },
+	{ METHOD_DELETE, API "/windows/<id>", WHO_OPERATE, ROUTE_NO_BODY, svc_window_remove,
+	  "remove one" },
+	/* behind <id>: the later of two that fit is found first */
+	{ METHOD_GET, API "/windows/next", WHO_READ, ROUTE_NO_BODY, svc_window_next,
+	  "the next openings for devices" },
 
 	/* rollouts, updates, jobs */
 	{ METHOD_POST, API "/rollouts", WHO_OPERATE, ROUTE_DOC, svc_rollout_add,

@@ -22,6 +22,7 @@ int service_new(const struct service_options *o, struct service **out, struct er
 	sv->o = *o;
 	sv->scratch = BUF_INIT(SCRATCH_MAX);
 	sv->published.links = BUF_INIT(PUBLISHED_MAX);
+	sv->windows = window_book_new();
 	sv->started = clock_mono_ms();
 	for (unsigned i = 0; i < LANE_COUNT; i++)
 		sv->lanes[i].max = o->sessions_max;
@@ -41,6 +42,7 @@ void service_free(struct service *sv)
 	for (unsigned i = 0; i < LANE_COUNT; i++)
 		sessions_clear(&sv->lanes[i]);
 	route_index_free(sv->index);
+	window_book_free(sv->windows);
 	buf_free(&sv->scratch);
 	buf_free(&sv->published.links);
 	seen_free(&sv->seen);
@@ -106,6 +108,7 @@ void call_init(struct call *c, struct service *sv, enum lane lane, const struct 
 	c->oc = oc;
 	c->tk.st = sv->o.store;
 	c->tk.policy = &sv->policy;
+	c->tk.windows = sv->windows;
 	c->tk.now = *now;
 	c->tk.fx = oc ? oc->fx : NULL;
 	c->tk.a = a;
@@ -260,6 +263,7 @@ static struct tracker system_tracker(struct service *sv, const struct now *now, 
 {
 	return (struct tracker){ .st = sv->o.store,
 				 .policy = &sv->policy,
+				 .windows = sv->windows,
 				 .now = *now,
 				 .fx = fx,
 				 .a = a,

@@ -227,10 +227,27 @@ static int ask_again(struct tracker *tk, const struct device *d, int64_t *out, s
 }
 
 /* What holds of the device now: not told by an older boot's words that come late. */
+/* They may only narrow, so they need nobody's leave; a change of them may open or close at once. */
+static int keep_windows(struct tracker *tk, int64_t dev, const struct registration *r,
+			struct err *e)
+{
+	struct window own[WINDOWS_EACH];
+	bool changed;
+
+	if (!r->has_windows)
+		return 0;
+	memcpy(own, r->windows, sizeof(own));
+	for (int i = 0; i < r->n_windows; i++) {
+		own[i].created = tk->now.wall;
+		text_copy(own[i].by, sizeof(own[i].by), tk->who);
+	}
+	return store_window_report(tk->st, dev, own, r->n_windows, &changed, e);
+}
+
 static int keep_current(struct tracker *tk, struct device *d, const struct registration *r,
 			struct err *e)
 {
-	if (keep_attributes(tk, d->dev, r, e) < 0 ||
+	if (keep_attributes(tk, d->dev, r, e) < 0 || keep_windows(tk, d->dev, r, e) < 0 ||
 	    registry_components(tk, d, r->components, r->n_components, e) < 0)
 		return -1;
 	return installed_conclude(tk, d, r->boot, r->components, r->n_components,

@@ -100,6 +100,10 @@ struct registration {
 	struct device_live status;	/* service .. free_ram only */
 	struct { char name[NAME_TEXT]; struct filter_value v; } attributes[16];
 	int n_attributes;
+	/* its own, in the short form as parsed; said nothing of them: false */
+	bool has_windows;
+	int n_windows;
+	struct window windows[WINDOWS_EACH];
 };
 /*
  * dev 0 in d: first contact, allowed by the caller. *created says which. Contact interval in

@@ -65,6 +65,9 @@ static const char *const caller_names[CALLERS] = {
  * + may (and it is there)   u 401   f 403   4 404
  * ? may, and there may be nothing
  */
+#define WINDOW_OF(level, ref)                                      \
+	"{\"level\":\"" level "\",\"ref\":\"" ref "\",\"window\":" \
+	"\"daily 00:00-24:00 UTC\"}"
 #define ALL "++ +u++u ++++ uuuu ++ +++++ u+u"
 #define SEE "uu fuffu ++++ uuuu ++ ++f++ u+u"
 #define READ "uu fuffu +f++ uuuu ++ ++f++ u+u"
@@ -164,6 +167,17 @@ static const struct row rows[] = {
 	  OPERATE },
 	{ METHOD_DELETE, API "/groups/<name>/devices/<id>", API "/groups/g/devices/b", NULL,
 	  OPERATE_NOT_MINE },
+
+	{ METHOD_POST, API "/windows", API "/windows", WINDOW_OF("device", "a"), OPERATE },
+	{ METHOD_POST, API "/windows", API "/windows", WINDOW_OF("device", "b"), OPERATE_NOT_MINE },
+	{ METHOD_POST, API "/windows", API "/windows", WINDOW_OF("group", "g"), OPERATE_ALL },
+	{ METHOD_GET, API "/windows", API "/windows", NULL, READ },
+	{ METHOD_GET, API "/windows/<id>", API "/windows/1", NULL, READ },
+	{ METHOD_GET, API "/windows/<id>", API "/windows/2", NULL, READ_NOT_MINE },
+	{ METHOD_DELETE, API "/windows/<id>", API "/windows/1", NULL, OPERATE },
+	{ METHOD_DELETE, API "/windows/<id>", API "/windows/2", NULL, OPERATE_NOT_MINE },
+	{ METHOD_DELETE, API "/windows/<id>", API "/windows/3", NULL, OPERATE_ALL },
+	{ METHOD_GET, API "/windows/next", API "/windows/next", NULL, READ },
 
 	{ METHOD_POST, API "/rollouts", API "/rollouts", "{}", OPERATE },
 	{ METHOD_GET, API "/rollouts", API "/rollouts", NULL, READ },
@@ -284,6 +298,9 @@ static void setup(void)
 	make_operators();
 	make_tokens();
 	ck_assert_uint_eq(rig_post(&r, r.root, API "/groups", "{\"name\":\"g\"}"), 201);
+	ck_assert_uint_eq(rig_post(&r, r.root, API "/windows", WINDOW_OF("device", "a")), 201);
+	ck_assert_uint_eq(rig_post(&r, r.root, API "/windows", WINDOW_OF("device", "b")), 201);
+	ck_assert_uint_eq(rig_post(&r, r.root, API "/windows", WINDOW_OF("group", "g")), 201);
 	make_offer();
 	revoked_session = rig_psk(&r, "c");
 	ck_assert_uint_ne(revoked_session, 0);
