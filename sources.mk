@@ -101,6 +101,7 @@ libfettle_la_SOURCES = \
 	src/service/svc_policy.c \
 	src/service/svc_release.c \
 	src/service/svc_rollout.c \
+	src/service/svc_standing.c \
 	src/service/svc_status.c \
 	src/service/svc_token.c \
 	src/service/svc_update.c \
@@ -118,6 +119,7 @@ libfettle_la_SOURCES = \
 	src/store/schema_sql.h \
 	src/store/sql.c \
 	src/store/sql.h \
+	src/store/standing.h \
 	src/store/statements.c \
 	src/store/statements_calls.h \
 	src/store/statements_fleet.h \
@@ -146,6 +148,7 @@ libfettle_la_SOURCES = \
 	src/store/store_release.c \
 	src/store/store_rollout.c \
 	src/store/store_serve.c \
+	src/store/store_standing.c \
 	src/store/store_token.c \
 	src/store/store_update.c \
 	src/store/store_upload.c \
@@ -200,6 +203,7 @@ libfettle_la_SOURCES = \
 	src/tracker/rollout_spec.c \
 	src/tracker/rollout_verbs.c \
 	src/tracker/scheduler.c \
+	src/tracker/standing.c \
 	src/tracker/state.c \
 	src/tracker/state.h \
 	src/tracker/tracker.h \
@@ -310,7 +314,9 @@ libfettlecli_la_SOURCES = \
 	cli/cmd_firmware.c \
 	cli/cmd_import.c \
 	cli/cmd_local.c \
+	cli/cmd_policy.c \
 	cli/cmd_rollout.c \
+	cli/cmd_standing.c \
 	cli/commands.c \
 	cli/files.c \
 	cli/grammar.c \
@@ -651,6 +657,7 @@ system_files = \
 	tests/system/test_kill.py \
 	tests/system/test_restart.py \
 	tests/system/test_sandbox.py \
+	tests/system/test_standing.py \
 	tests/system/test_vectors.py \
 	tests/system/valgrind.supp
 

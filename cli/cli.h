@@ -127,6 +127,9 @@ const char *rest_path(struct ctx *c, struct err *e, const char *format, const ch
 const char *rest_path2(struct ctx *c, struct err *e, const char *format, const char *a,
 		       const char *b);
 
+/* What a rollout is made of besides its name and release, from the options. */
+int rollout_members(struct ctx *c, struct doc *body, struct err *e);
+
 /* cmd_*.c */
 typedef int command_fn(struct ctx *c, struct err *e);
 command_fn cmd_status, cmd_doctor, cmd_key_generate, cmd_key_show, cmd_key_public;
@@ -135,7 +138,7 @@ command_fn cmd_anchor_add, cmd_anchor_list, cmd_anchor_show, cmd_anchor_revoke;
 command_fn cmd_image_add, cmd_image_list, cmd_image_show, cmd_image_get, cmd_image_remove;
 command_fn cmd_release_add, cmd_release_list, cmd_release_show, cmd_release_approve,
 	cmd_release_publish, cmd_release_withdraw, cmd_release_set;
-command_fn cmd_device_add, cmd_device_list, cmd_device_show, cmd_device_set, cmd_device_why,
+command_fn cmd_device_add, cmd_device_list, cmd_device_show, cmd_device_set, cmd_device_why, cmd_device_approve,
 	cmd_device_history, cmd_device_remove, cmd_device_import;
 command_fn cmd_credential_add, cmd_credential_list, cmd_credential_revoke;
 command_fn cmd_group_add, cmd_group_list, cmd_group_remove, cmd_group_join, cmd_group_leave;
@@ -144,6 +147,8 @@ command_fn cmd_rollout_create, cmd_rollout_list, cmd_rollout_show, cmd_rollout_s
 command_fn cmd_update_list, cmd_update_show, cmd_job_list, cmd_job_show, cmd_job_cancel;
 command_fn cmd_token_create, cmd_token_list, cmd_token_revoke, cmd_operator_add, cmd_operator_list,
 	cmd_operator_remove, cmd_audit_list, cmd_audit_verify, cmd_policy_show, cmd_policy_set,
-	cmd_policy_check;
+	cmd_policy_check, cmd_policy_test;
+command_fn cmd_standing_add, cmd_standing_list, cmd_standing_show, cmd_standing_enable,
+	cmd_standing_disable, cmd_standing_remove;
 
 #endif

@@ -7,12 +7,9 @@
 #include "base/message.h"
 #include "base/text.h"
 #include "cli/cli.h"
-#include "codec/docfmt.h"
-#include "tracker/policy.h"
 
-/* The service itself, people and their tokens, the audit log, policy. */
+/* The service itself, people and their tokens, the audit log. */
 #define API "/api/v1"
-#define POLICY_MAX 65536
 
 int cmd_status(struct ctx *c, struct err *e)
 {
@@ -202,49 +199,4 @@ int cmd_audit_verify(struct ctx *c, struct err *e)
 		return err_set(e, ERR_VERIFY, "the chain is broken at row %s",
 			       write_value(&c->a, d, "first_bad"));
 	return EXIT_DONE;
-}
-
-/* ---- policy ---- */
-
-int cmd_policy_show(struct ctx *c, struct err *e)
-{
-	return rest_object(c, "GET", API "/policies/settings", NULL, e);
-}
-
-static const struct doc *read_policy(struct ctx *c, struct err *e)
-{
-	const struct doc *body = NULL;
-	struct buf in = BUF_INIT(0);
-
-	if (file_read(c->args[0], POLICY_MAX, &in, e) == 0 &&
-	    docfmt_decode(MEDIA_JSON, buf_slice(&in), &c->a, &body, e) < 0) {
-		err_prefix(e, "%s", c->args[0]);
-		body = NULL;
-	}
-	buf_free(&in);
-	return body;
-}
-
-int cmd_policy_set(struct ctx *c, struct err *e)
-{
-	const struct doc *body = read_policy(c, e);
-
-	return body ? rest_object(c, "PUT", API "/policies/settings", body, e) : -1;
-}
-
-/* What it would mean is shown whole, with what is compiled in where it says nothing. */
-int cmd_policy_check(struct ctx *c, struct err *e)
-{
-	const struct doc *body = read_policy(c, e);
-	struct doc *out = doc_map(&c->a, NULL, NULL);
-	struct policy p;
-
-	if (!body)
-		return -1;
-	policy_defaults(&p);
-	if (policy_apply(&p, body, e) < 0)
-		return err_prefix(e, "%s", c->args[0]);
-	if (policy_write(&p, &c->a, out) < 0)
-		return err_set(e, ERR_NO_MEMORY, "policy");
-	return write_object(c, out, e);
 }

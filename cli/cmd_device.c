@@ -171,6 +171,12 @@ int cmd_device_set(struct ctx *c, struct err *e)
 	return rest_object(c, "PATCH", rest_path(c, e, API "/devices/%s", c->args[0]), body, e);
 }
 
+int cmd_device_approve(struct ctx *c, struct err *e)
+{
+	return rest_object(c, "POST", rest_path(c, e, API "/devices/%s/approve", c->args[0]), NULL,
+			   e);
+}
+
 int cmd_device_remove(struct ctx *c, struct err *e)
 {
 	return rest_object(c, "DELETE", rest_path(c, e, API "/devices/%s", c->args[0]), NULL, e);

@@ -49,15 +49,14 @@ static int add_phase(struct ctx *c, struct doc *phases, const char *text, struct
 	return 0;
 }
 
-static int create_body(struct ctx *c, struct doc *body, struct err *e)
+int rollout_members(struct ctx *c, struct doc *body, struct err *e)
 {
 	static const char *const numbers[][2] = { { "budget", "budget" },
 						  { "in-flight", "in_flight" } };
-	const char *release = ctx_option(c, "release"), *target = ctx_option(c, "target");
+	const char *target = ctx_option(c, "target");
 
-	doc_add_text(&c->a, body, "name", c->args[0]);
-	doc_add_text(&c->a, body, "release", release);
-	doc_add_text(&c->a, body, "target", target);
+	if (target)
+		doc_add_text(&c->a, body, "target", target);
 	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
 		const char *v = ctx_option(c, numbers[i][0]);
 		int64_t n;
@@ -104,7 +103,9 @@ int cmd_rollout_create(struct ctx *c, struct err *e)
 	struct doc *body = doc_map(&c->a, NULL, NULL);
 	const struct doc *answer;
 
-	if (create_body(c, body, e) < 0)
+	doc_add_text(&c->a, body, "name", c->args[0]);
+	doc_add_text(&c->a, body, "release", ctx_option(c, "release"));
+	if (rollout_members(c, body, e) < 0)
 		return -1;
 	if (ctx_option(c, "dry-run"))
 		return rest_object(c, "POST", API "/rollouts?dry_run=1", body, e);

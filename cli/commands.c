@@ -116,6 +116,23 @@ static const struct option_spec rollout_create[] = {
 	{ "no-wait", OPTION_FLAG, NULL, "do not wait until it is planned" },
 	END,
 };
+static const struct option_spec standing_add[] = {
+	{ "target", OPTION_NEEDED, "FILTER", "to which devices of the release's class" },
+	{ "phase", OPTION_MULTI, "percent=10,success=90,soak=1h", "a phase" },
+	{ "budget", OPTION_VALUE, "N", "failed + in flight never exceed this" },
+	{ "in-flight", OPTION_VALUE, "W", "allow W in flight whatever failed" },
+	{ "urgency", OPTION_VALUE, "CLASS", "only releases of this class" },
+	{ "enable", OPTION_FLAG, NULL, "from now on (default: not yet)" },
+	END,
+};
+static const struct option_spec policy_test[] = {
+	{ "policy", OPTION_VALUE, "FILE", "judge by this policy (the manifest must be held)" },
+	END,
+};
+static const struct option_spec policy_check[] = {
+	{ "service", OPTION_FLAG, NULL, "ask the service, whose version may be another" },
+	END,
+};
 static const struct option_spec reason[] = {
 	{ "reason", OPTION_VALUE, "TEXT", "why, for the others" },
 	END,
@@ -210,6 +227,8 @@ const struct command commands[] = {
 	{ "device set <id> [<member=value>...]", cmd_device_set, device_set,
 	  "change what is assigned (mode=, parent=, disabled=yes ...)",
 	  "fettle device set lamp-1 parent=gw-2 disabled=no --tag lab", false },
+	{ "device approve <id>", cmd_device_approve, NULL, "let in one that came by itself",
+	  "fettle device approve lamp-1", false },
 	{ "device why <id>", cmd_device_why, NULL, "why it was or was not updated",
 	  "fettle device why lamp-1", false },
 	{ "device history <id>", cmd_device_history, NULL, "what happened to it",
@@ -248,6 +267,19 @@ const struct command commands[] = {
 	  "fettle rollout abort spring", false },
 	{ "rollout watch <rollout>", cmd_rollout_watch, NULL, "follow it to its end",
 	  "fettle rollout watch spring", false },
+	{ "rollout standing add <name>", cmd_standing_add, standing_add,
+	  "a rollout of each release that is approved",
+	  "fettle rollout standing add lamps --target 'model == lamp' --budget 5 --enable", false },
+	{ "rollout standing list", cmd_standing_list, NULL, "the standing rollouts",
+	  "fettle rollout standing list", false },
+	{ "rollout standing show <standing>", cmd_standing_show, NULL, "one standing rollout",
+	  "fettle rollout standing show lamps", false },
+	{ "rollout standing enable <standing>", cmd_standing_enable, NULL,
+	  "for releases approved from now on", "fettle rollout standing enable lamps", false },
+	{ "rollout standing disable <standing>", cmd_standing_disable, NULL,
+	  "no more; its rollouts go on", "fettle rollout standing disable lamps", false },
+	{ "rollout standing remove <standing>", cmd_standing_remove, NULL,
+	  "remove it; its rollouts stay", "fettle rollout standing remove lamps", false },
 	{ "update list", cmd_update_list, update_list, "updates of devices",
 	  "fettle update list --rollout spring", false },
 	{ "update show <id>", cmd_update_show, NULL, "one update", "fettle update show 12", false },
@@ -270,9 +302,12 @@ const struct command commands[] = {
 	{ "job cancel <id>", cmd_job_cancel, NULL, "stop it", "fettle job cancel 4", false },
 	{ "policy show", cmd_policy_show, NULL, "the policy in force", "fettle --json policy show",
 	  false },
-	{ "policy check <file>", cmd_policy_check, NULL,
+	{ "policy check <file>", cmd_policy_check, policy_check,
 	  "whether the service would take it, and what it would mean",
-	  "fettle policy check policy.json", true },
+	  "fettle policy check policy.json", false },
+	{ "policy test <manifest>", cmd_policy_test, policy_test,
+	  "which urgency a manifest gets, and what was tried for it",
+	  "fettle policy test lamp.suit", false },
 	{ "policy set <file>", cmd_policy_set, NULL, "put a policy in force",
 	  "fettle policy set policy.json", false },
 };

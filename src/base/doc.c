@@ -125,6 +125,32 @@ void doc_add_time(struct arena *a, struct doc *parent, const char *key, int64_t 
 	doc_add_text(a, parent, key, text);
 }
 
+static void copy_below(struct arena *a, struct doc *to, const struct doc *from)
+{
+	for (const struct doc *m = from->v.c.first; m; m = m->next) {
+		struct doc *d = doc_add(a, to, m->key, m->type);
+
+		if (!d)
+			return;
+		if (m->type == DOC_MAP || m->type == DOC_ARRAY)
+			copy_below(a, d, m);
+		else
+			d->v = m->v;
+	}
+}
+
+void doc_add_copy(struct arena *a, struct doc *parent, const char *key, const struct doc *d)
+{
+	struct doc *to = add_scalar(a, parent, key, d->type);
+
+	if (!to)
+		return;
+	if (d->type == DOC_MAP || d->type == DOC_ARRAY)
+		copy_below(a, to, d);
+	else
+		to->v = d->v;
+}
+
 const struct doc *doc_get(const struct doc *d, const char *key)
 {
 	if (!d || d->type != DOC_MAP)

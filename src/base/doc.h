@@ -52,6 +52,8 @@ void doc_add_bytes(struct arena *a, struct doc *parent, const char *key, struct 
 void doc_add_digest(struct arena *a, struct doc *parent, const char *key, const struct digest *d);
 /* RFC 3339 text; 0: null */
 void doc_add_time(struct arena *a, struct doc *parent, const char *key, int64_t wall_ms);
+/* A copy of d and all that is in it; texts and bytes stay where they are. */
+void doc_add_copy(struct arena *a, struct doc *parent, const char *key, const struct doc *d);
 /* True when the arena refused memory since its last reset: the document may lack members. */
 bool doc_failed(const struct arena *a);
 /* Low-level: append a node of the given type and return it (decoders use it). */

@@ -292,6 +292,21 @@ struct rollout {
 	uint64_t etag;
 };
 
+/* A template: makes a rollout of each release of its class that is approved (behaviour.md 4). */
+#define STANDING_SPEC_TEXT 8193
+struct standing {
+	int64_t id;
+	char name[NAME_TEXT];
+	bool enabled;
+	bool has_urgency;		/* false: releases of any class */
+	enum urgency urgency;
+	/* the members of POST /rollouts as JSON, without name and release */
+	char spec[STANDING_SPEC_TEXT];
+	char by[NAME_TEXT];
+	int64_t created;
+	uint64_t etag;
+};
+
 #define PHASES_MAX 16
 struct phase {
 	int64_t rollout, number;

@@ -329,14 +329,20 @@ static int flush_seen(struct service *sv, const struct now *now, int64_t until_u
 	return 0;
 }
 
+/* Jobs that are the service's: they read what operators wrote. */
+static const struct job_kind kinds[] = {
+	{ "device-import", svc_import_step },
+	{ "standing", svc_standing_step },
+};
+
 int service_jobs(struct service *sv, const struct now *now, struct arena *a, struct effects *fx,
 		 int64_t budget_us, struct err *e)
 {
 	struct tracker tk = system_tracker(sv, now, a, fx);
 	int64_t began = clock_mono_us();
 
-	tk.kinds = &import_job;
-	tk.n_kinds = 1;
+	tk.kinds = kinds;
+	tk.n_kinds = sizeof(kinds) / sizeof(kinds[0]);
 	tk.kinds_ctx = sv;
 	if (store_batch_begin(sv->o.store, e) != 0)
 		return -1;

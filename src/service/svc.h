@@ -40,6 +40,7 @@ int svc_devices_list(struct call *c, struct err *e);
 int svc_devices_import(struct call *c, struct err *e);
 int svc_devices_show(struct call *c, struct err *e);
 int svc_devices_edit(struct call *c, struct err *e);
+int svc_devices_approve(struct call *c, struct err *e);
 int svc_devices_remove(struct call *c, struct err *e);
 int svc_devices_history(struct call *c, struct err *e);
 int svc_devices_why(struct call *c, struct err *e);
@@ -63,6 +64,12 @@ int svc_rollout_start(struct call *c, struct err *e);
 int svc_rollout_pause(struct call *c, struct err *e);
 int svc_rollout_resume(struct call *c, struct err *e);
 int svc_rollout_abort(struct call *c, struct err *e);
+int svc_standing_add(struct call *c, struct err *e);
+int svc_standing_list(struct call *c, struct err *e);
+int svc_standing_show(struct call *c, struct err *e);
+int svc_standing_edit(struct call *c, struct err *e);
+int svc_standing_remove(struct call *c, struct err *e);
+enum step svc_standing_step(struct tracker *tk, struct job *j, struct err *e);
 int svc_update_list(struct call *c, struct err *e);
 int svc_update_show(struct call *c, struct err *e);
 int svc_job_list(struct call *c, struct err *e);
@@ -76,6 +83,8 @@ int svc_operator_list(struct call *c, struct err *e);
 int svc_operator_remove(struct call *c, struct err *e);
 int svc_policy_show(struct call *c, struct err *e);
 int svc_policy_set(struct call *c, struct err *e);
+int svc_policy_check(struct call *c, struct err *e);
+int svc_policy_test(struct call *c, struct err *e);
 int svc_audit_list(struct call *c, struct err *e);
 int svc_audit_verify(struct call *c, struct err *e);
 int svc_device_register(struct call *c, struct err *e);
@@ -128,7 +137,7 @@ int device_check(struct call *c, const struct doc *body, struct device *d, struc
 int device_insert(struct call *c, const struct doc *body, struct device *d, struct err *e);
 int device_note_added(struct call *c, const struct device *d, struct err *e);
 /* Jobs that are the service's, for jobs_slice; kinds_ctx is the service. */
-extern const struct job_kind import_job;
+enum step svc_import_step(struct tracker *tk, struct job *j, struct err *e);
 /* What an import's job found: "errors" in its document. */
 int doc_put_import(struct call *c, struct doc *d, const struct job *j, struct err *e);
 

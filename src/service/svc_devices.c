@@ -282,6 +282,25 @@ static int cancel_updates(struct call *c, struct err *e)
 	return n < 0 ? -1 : 0;
 }
 
+/* It may have updates from now on: rollouts take it as they take whoever joins late. */
+int svc_devices_approve(struct call *c, struct err *e)
+{
+	bool fresh;
+
+	if (check_version(c, &fresh, e) != 0)
+		return -1;
+	if (!c->device.held_back)
+		return reply_device(c, 200, e);
+	c->device.held_back = false;
+	c->device.changed = c->tk.now.wall;
+	if (store_device_put(c->tk.st, &c->device, e) != 0 ||
+	    found_or(store_device_by_dev(c->tk.st, c->device.dev, &c->device, e), e, "device") ||
+	    audit_note(&c->tk, "device.approve", c->device.id, e, "-") != 0 ||
+	    rollout_join_late(&c->tk, c->device.dev, e) != 0)
+		return -1;
+	return reply_device(c, 200, e);
+}
+
 int svc_devices_remove(struct call *c, struct err *e)
 {
 	bool fresh;

@@ -133,7 +133,7 @@ static int start(struct call *c, enum media m, int lines, struct err *e)
 
 	if (text_copy(in.scope, sizeof(in.scope), c->who.scope) != 0)
 		return err_set(e, ERR_INTERNAL, "scope longer than its bound");
-	if (job_start(&c->tk, import_job.kind, 0, &job, e) != 0)
+	if (job_start(&c->tk, "device-import", 0, &job, e) != 0)
 		return -1;
 	job.total = lines;
 	if (store_job_put(c->tk.st, &job, e) != 0 ||
@@ -286,7 +286,7 @@ static enum step ended(struct work *w)
 	return w->shown > 0 ? STEP_FAILED : STEP_DONE;
 }
 
-static enum step import_step(struct tracker *tk, struct job *j, struct err *e)
+enum step svc_import_step(struct tracker *tk, struct job *j, struct err *e)
 {
 	struct work *w = arena_alloc(tk->a, sizeof(*w));
 	struct err why = { 0 };
@@ -310,8 +310,6 @@ out:
 		*e = why;
 	return s;
 }
-
-const struct job_kind import_job = { "device-import", import_step };
 
 int doc_put_import(struct call *c, struct doc *d, const struct job *j, struct err *e)
 {

@@ -191,12 +191,22 @@ static int read_flag(struct call *c, const char *name, bool *v, struct err *e)
 	return doc_read_end(&r);
 }
 
+/* Approvers are asked where policy wants a second pair of eyes, and there operators are not. */
+static int may_approve(struct call *c, const struct release *r, struct err *e)
+{
+	if (c->tk.policy->release_approver)
+		return policy_check_approver(c->who.role, c->who.name, r->by, e);
+	if (c->who.role == ROLE_APPROVER)
+		return err_set(e, ERR_FORBIDDEN, "policy asks for no approver of releases");
+	return 0;
+}
+
 int svc_release_approve(struct call *c, struct err *e)
 {
 	struct release r;
 	bool fresh;
 
-	if (load(c, &r, &fresh, e) || release_approve(&c->tk, &r, e))
+	if (load(c, &r, &fresh, e) || may_approve(c, &r, e) || release_approve(&c->tk, &r, e))
 		return -1;
 	return reply_release(c, 200, &r, e);
 }

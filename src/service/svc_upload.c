@@ -218,7 +218,8 @@ static int seal_and_note(struct call *c, struct upload *u, struct image *i, stru
 	if (store_upload_seal(st, u, c->tk.now.wall, i, e) != 0)
 		goto undo;
 	digest_text(hex, &i->digest);
-	if (audit_note(&c->tk, "image.add", hex, e, "size=%" PRIu64, i->size) != 0)
+	if (audit_note(&c->tk, "image.add", hex, e, "size=%" PRIu64, i->size) != 0 ||
+	    standing_image_added(&c->tk, &i->digest, e) != 0)
 		goto undo;
 	return store_batch_commit(st, e);
 undo:

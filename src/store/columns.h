@@ -34,6 +34,7 @@
 #define PHASE_COLUMNS \
 	"rollout, number, percent, count, filter, success_percent, soak_s, timeout_s, total, done, " \
 	"failed, succeeded, opened, closed, expected, not_before, track_opened"
+#define STANDING_COLUMNS "id, name, enabled, urgency, spec, made_by, created, etag"
 #define UPDATE_COLUMNS \
 	"id, dev, rollout, release, phase, state, urgency, failure, attempt, deferrals, charged, " \
 	"reserved, manifest_fetched, late, progress, offer_boot, track_due, track_deadline, " \

@@ -129,6 +129,20 @@ X(ROLLOUT_DUE, MAIN,
 X(ROLLOUT_NEXT_DUE, MAIN,
   "SELECT track_due FROM rollouts WHERE track_due > 0 AND state = 'running' "
   "ORDER BY track_due LIMIT 1")
+X(STANDING_ADD, MAIN,
+  "INSERT INTO standing_rollouts (name, enabled, urgency, spec, made_by, created, etag) "
+  "VALUES ($1, $2, $3, $4, $5, $6, $7)")
+X(STANDING_GET, MAIN, "SELECT " STANDING_COLUMNS " FROM standing_rollouts WHERE id = $1")
+X(STANDING_BY_NAME, MAIN, "SELECT " STANDING_COLUMNS " FROM standing_rollouts WHERE name = $1")
+X(STANDING_LIST, MAIN,
+  "SELECT " STANDING_COLUMNS " FROM standing_rollouts WHERE id > $1 ORDER BY id LIMIT $2")
+X(STANDING_PUT, MAIN,
+  "UPDATE standing_rollouts SET enabled = $1, urgency = $2, spec = $3, etag = etag + 1 "
+  "WHERE id = $4")
+X(STANDING_REMOVE, MAIN, "DELETE FROM standing_rollouts WHERE id = $1")
+X(STANDING_NEXT, MAIN,
+  "SELECT " STANDING_COLUMNS " FROM standing_rollouts WHERE id > $1 AND enabled = 1 "
+  "AND (urgency IS NULL OR urgency = $2) ORDER BY id LIMIT 1")
 X(ROLLOUT_LIST, MAIN, "SELECT " ROLLOUT_COLUMNS " FROM rollouts WHERE id > $1 ORDER BY id LIMIT $2")
 X(ROLLOUT_BY_RELEASE, MAIN,
   "SELECT " ROLLOUT_COLUMNS " FROM rollouts WHERE release = $1 AND id > $2 ORDER BY id LIMIT $3")

@@ -11,6 +11,7 @@
 #include "base/filter.h"
 #include "base/model.h"
 #include "base/slice.h"
+#include "store/standing.h"
 
 /*
  * The store: the only SQL and the only <sqlite3.h>. Models in, models out. One

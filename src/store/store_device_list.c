@@ -196,7 +196,9 @@ static void plan_begin(struct query *x, struct store *st, const struct head *bef
 	if (phase_column(fs, f, e) != 0)
 		return;
 	x->n_before = fs->n_values;
-	buf_printf(&fs->text, " FROM devices d WHERE d.dev > $%d AND d.dev <= $%d AND ",
+	/* who was not let in yet is in no rollout */
+	buf_printf(&fs->text,
+		   " FROM devices d WHERE d.dev > $%d AND d.dev <= $%d AND d.held_back = 0 AND ",
 		   fs->param + 1, fs->param + 2);
 	fs->param += 2;
 	if (filter_sql_where(fs, f->target, e) != 0)

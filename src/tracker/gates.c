@@ -204,22 +204,22 @@ static int gate_service(struct look *g, char value[REASON_TEXT], struct err *e)
 	return service_lets(g->tk, g->d, g->live, g->u);
 }
 
+static int gate_enrolment(struct look *g, char value[REASON_TEXT], struct err *e)
+{
+	(void)e;
+	cause_format(value, REASON_TEXT, "%s", g->d->held_back ? HELD_BACK : "let in");
+	return g->d->held_back ? 0 : 1;
+}
+
 static const struct gate_row rows[] = {
-	{ "verification", gate_verification },
-	{ "floor", gate_floor },
-	{ "compatibility", gate_compatibility },
-	{ "flash", gate_flash },
-	{ "rollout", gate_rollout },
-	{ "phase", gate_phase },
-	{ "budget", gate_budget },
-	{ "black-out", gate_blackout },
-	{ "deferral", gate_deferral },
-	{ "window", gate_window },
-	{ "service", gate_service },
-	{ "links", gate_links },
-	{ "pace", gate_pace },
-	{ "order", gate_order },
-	{ "outage", gate_outage },
+	{ "enrolment", gate_enrolment }, { "verification", gate_verification },
+	{ "floor", gate_floor },	 { "compatibility", gate_compatibility },
+	{ "flash", gate_flash },	 { "rollout", gate_rollout },
+	{ "phase", gate_phase },	 { "budget", gate_budget },
+	{ "black-out", gate_blackout },	 { "deferral", gate_deferral },
+	{ "window", gate_window },	 { "service", gate_service },
+	{ "links", gate_links },	 { "pace", gate_pace },
+	{ "order", gate_order },	 { "outage", gate_outage },
 };
 
 int gates_pass(struct look *g, const char **name, char value[REASON_TEXT], struct err *e)

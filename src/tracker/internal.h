@@ -91,6 +91,7 @@ int spec_filters(struct tracker *tk, const struct rollout *r, struct plan_filter
 int pause_at_parse(const char *text, int64_t n[FAILURE_COUNT], struct err *e);
 
 /* ---- gates.c ---- */
+#define HELD_BACK "it came by itself, and nobody has let it in: fettle device approve"
 struct look {			/* what the gates of one update are judged by */
 	struct tracker *tk;
 	const struct device *d;
@@ -192,6 +193,7 @@ enum step rollout_stop_step(struct tracker *tk, struct job *j, struct err *e);
 enum step rollout_recall_step(struct tracker *tk, struct job *j, struct err *e);
 enum step rollout_retry_step(struct tracker *tk, struct job *j, struct err *e);
 enum step rollout_silent_step(struct tracker *tk, struct job *j, struct err *e);
+enum step release_policy_step(struct tracker *tk, struct job *j, struct err *e);
 enum step release_withdraw_step(struct tracker *tk, struct job *j, struct err *e);
 enum step anchor_revoke_step(struct tracker *tk, struct job *j, struct err *e);
 

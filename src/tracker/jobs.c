@@ -20,6 +20,7 @@ static const struct job_kind kinds[] = {
 	{ "rollout-recall", rollout_recall_step }, { "rollout-retry", rollout_retry_step },
 	{ "rollout-silent", rollout_silent_step }, { "release-withdraw", release_withdraw_step },
 	{ "anchor-revoke", anchor_revoke_step },   { "outage", outage_step },
+	{ "release-policy", release_policy_step },
 };
 
 static const struct job_kind *kind_in(const struct job_kind *k, size_t n, const char *word)

@@ -108,29 +108,32 @@ static void pin_uuid(struct pins *p, const char *what, struct uuid *assigned,
 	}
 }
 
-static void pin_mode(struct pins *p, enum mode reported)
+/* Fixed at registration. Who says nothing is as its class is, or asks by itself. */
+static void pin_mode(struct pins *p, const struct policy *policy, enum mode reported)
 {
 	struct device *d = p->d;
+	const struct policy_class *c = policy_class_of(policy, &d->class_id, d->model);
 
-	/* fixed at registration: who says nothing asks by itself */
 	if (d->mode == MODE_UNSET) {
-		d->mode = reported == MODE_UNSET ? MODE_CLIENT : reported;
+		d->mode = reported != MODE_UNSET ? reported : c ? c->mode : MODE_UNSET;
+		if (d->mode == MODE_UNSET)
+			d->mode = MODE_CLIENT;
 		p->changed = true;
 	} else if (reported != MODE_UNSET && reported != d->mode) {
 		hold(p, "mode", mode_word(reported));
 	}
 }
 
-static bool pin_all(struct device *d, const struct registration *r)
+static bool pin_all(const struct policy *policy, struct device *d, const struct registration *r)
 {
 	struct pins p = { .d = d };
 
-	pin_mode(&p, r->mode);
 	pin_uuid(&p, "vendor_id", &d->vendor_id, &r->vendor_id);
 	pin_uuid(&p, "class_id", &d->class_id, &r->class_id);
 	pin_text(&p, "manufacturer", d->manufacturer, r->manufacturer);
 	pin_text(&p, "model", d->model, r->model);
 	pin_text(&p, "parent", d->parent, r->parent);
+	pin_mode(&p, policy, r->mode); /* by then its class is known */
 	if (!d->registered) {
 		d->registered = true;
 		p.changed = true;
@@ -150,7 +153,7 @@ static bool pin_all(struct device *d, const struct registration *r)
 static int keep_device(struct tracker *tk, struct device *d, const struct registration *r,
 		       bool *created, struct err *e)
 {
-	bool changed = pin_all(d, r);
+	bool changed = pin_all(tk->policy, d, r);
 
 	*created = d->dev == 0;
 	if (!*created && !changed)
@@ -159,9 +162,11 @@ static int keep_device(struct tracker *tk, struct device *d, const struct regist
 	if (!*created)
 		return store_device_put(tk->st, d, e);
 	d->created = tk->now.wall;
+	d->held_back = tk->policy->first_contact == FIRST_HOLD;
 	if (store_device_add(tk->st, d, e) < 0)
 		return -1;
-	return audit_note(tk, "device.first-contact", d->id, e, "mode %s", mode_word(d->mode));
+	return audit_note(tk, "device.first-contact", d->id, e, "mode %s%s", mode_word(d->mode),
+			  d->held_back ? ", held back" : "");
 }
 
 static int keep_attributes(struct tracker *tk, int64_t dev, const struct registration *r,

@@ -242,6 +242,8 @@ int release_add(struct tracker *tk, const struct digest *manifest, const char *n
 	if (store_release_add(tk->st, &r, e) < 0)
 		return -1;
 	*out = r;
-	return audit_note(tk, "release.add", r.name, e, "sequence %" PRIu64 ", urgency %s by %s",
-			  r.sequence, urgency_word(r.urgency), r.urgency_by);
+	if (audit_note(tk, "release.add", r.name, e, "sequence %" PRIu64 ", urgency %s by %s",
+		       r.sequence, urgency_word(r.urgency), r.urgency_by) < 0)
+		return -1;
+	return standing_release_added(tk, &r, e);
 }

@@ -159,7 +159,9 @@ int release_approve(struct tracker *tk, struct release *r, struct err *e)
 	if (store_release_put(tk->st, r, e) < 0 || add_routes(tk, r, e) < 0 ||
 	    prepare_objects(tk, r, e) < 0)
 		return -1;
-	return audit_note(tk, "release.approve", r->name, e, "sequence %" PRIu64, r->sequence);
+	if (audit_note(tk, "release.approve", r->name, e, "sequence %" PRIu64, r->sequence) < 0)
+		return -1;
+	return standing_release_approved(tk, r, e);
 }
 
 int release_publish(struct tracker *tk, struct release *r, bool on, struct err *e)

@@ -63,9 +63,13 @@ static int join(struct tracker *tk, const struct rollout *r, int64_t dev, struct
 
 int rollout_join_late(struct tracker *tk, int64_t dev, struct err *e)
 {
+	struct device d;
 	struct rollout r;
 	int64_t after = 0;
 
+	int found = store_device_by_dev(tk->st, dev, &d, e);
+	if (found <= 0 || d.held_back)
+		return found < 0 ? -1 : 0;
 	for (int i = 0; i < ACTIVE_MAX; i++) {
 		int n = store_rollout_active(tk->st, after, 1, &r, e);
 

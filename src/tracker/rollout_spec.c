@@ -143,6 +143,13 @@ int spec_check(struct tracker *tk, const struct rollout_spec *s, struct plan_fil
 	return try_filters(tk, f, e) < 0 ? -1 : 0;
 }
 
+int rollout_check_spec(struct tracker *tk, const struct rollout_spec *s, struct err *e)
+{
+	struct plan_filters f;
+
+	return spec_check(tk, s, &f, e);
+}
+
 /*
  * Canary first: who carries the tag comes before the others, where nothing else is said. A
  * fleet that has no canaries has one phase.

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /* SPDX-FileCopyrightText: The Fettle authors */
+#include <inttypes.h>
 #include <string.h>
 
 #include "base/text.h"
@@ -7,11 +8,33 @@
 
 /* What an operator may do to a rollout besides starting and holding it. */
 
+/* What forbids it is its reason; it stays ready, for a person to start. */
+static int start_by_itself(struct tracker *tk, struct rollout *r, struct err *e)
+{
+	struct err why = { .code = ERR_NONE };
+
+	if (rollout_start(tk, r, &why) == 0)
+		return 0;
+	if (why.code >= ERR_BUSY) {
+		*e = why;
+		return -1;
+	}
+	return rollout_set_state(tk, r, ROLLOUT_READY, why.text, e);
+}
+
 int rollout_planned(struct tracker *tk, struct rollout *r, struct err *e)
 {
+	char reason[REASON_TEXT];
+
+	if (policy_wants_approver(tk->policy, r->total)) {
+		cause_format(reason, sizeof(reason),
+			     "%" PRId64 " devices, an approver is needed above %" PRId64, r->total,
+			     tk->policy->approve_above);
+		return rollout_set_state(tk, r, ROLLOUT_AWAITING_APPROVAL, reason, e);
+	}
 	if (rollout_set_state(tk, r, ROLLOUT_READY, "", e) < 0)
 		return -1;
-	return r->auto_start ? rollout_start(tk, r, e) : 0;
+	return r->auto_start ? start_by_itself(tk, r, e) : 0;
 }
 
 int rollout_approve(struct tracker *tk, struct rollout *r, struct err *e)
@@ -21,7 +44,7 @@ int rollout_approve(struct tracker *tk, struct rollout *r, struct err *e)
 	cause_copy(r->approved_by, sizeof(r->approved_by), tk->who);
 	if (rollout_set_state(tk, r, ROLLOUT_READY, "", e) < 0)
 		return -1;
-	return r->auto_start ? rollout_start(tk, r, e) : 0;
+	return r->auto_start ? start_by_itself(tk, r, e) : 0;
 }
 
 int rollout_deny(struct tracker *tk, struct rollout *r, const char *reason, struct job *job,

@@ -256,6 +256,8 @@ struct rollout_spec {
 	bool auto_start;
 	int64_t standing;		/* made by this standing rollout, 0: by a person */
 };
+/* Could it be created? Its release is not looked at. */
+int rollout_check_spec(struct tracker *tk, const struct rollout_spec *s, struct err *e);
 /* Makes the row and the job that plans the updates. */
 int rollout_create(struct tracker *tk, const struct rollout_spec *s, struct rollout *out,
 		   struct job *job, struct err *e);
@@ -303,6 +305,26 @@ struct rollout_plan {
 int rollout_dry_run(struct tracker *tk, const struct rollout_spec *s, struct rollout_plan *out,
 		    struct err *e);
 
+/*
+ * ---- standing rollouts (standing.c): policy's hand, audited as "policy" ----
+ */
+
+/* r was approved: a job makes its rollouts, where a standing rollout may be for it. */
+int standing_release_approved(struct tracker *tk, const struct release *r, struct err *e);
+/* Policy approves r by itself? A job sees to it, when policy names any key at all. */
+int standing_release_added(struct tracker *tk, const struct release *r, struct err *e);
+/* A further image of theirs came: the same for the releases that wait for it. */
+int standing_image_added(struct tracker *tk, const struct digest *image, struct err *e);
+/*
+ * What t makes of r: s, read from t's members, gets name, release and r's device class into its
+ * target. 1, 0: t cannot mean devices of r's class; -1 ERR_TOO_LARGE, ERR_INVALID.
+ */
+int standing_complete(struct tracker *tk, const struct standing *t, const struct release *r,
+		      struct rollout_spec *s, struct err *e);
+/* t's members, without name and release. */
+typedef int (*standing_reader)(struct tracker *tk, const struct standing *t,
+			       struct rollout_spec *s, struct err *e);
+
 /* ---- time (scheduler.c) and long work (jobs.c) ---- */
 
 /*
@@ -322,6 +344,8 @@ struct job_kind {
 	const char *kind;
 	enum step (*step)(struct tracker *tk, struct job *j, struct err *e);
 };
+/* The job "standing": ref is the release; one standing rollout a step. */
+enum step standing_step(struct tracker *tk, struct job *j, standing_reader read, struct err *e);
 int job_start(struct tracker *tk, const char *kind, int64_t ref, struct job *out, struct err *e);
 /*
  * One slice of the oldest running job, <= budget_us by the clock. In a batch, outside handlers.

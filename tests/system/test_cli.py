@@ -94,7 +94,8 @@ class Sentences(harness.unittest.TestCase):
         script = os.path.join(harness.SOURCE, "etc/bash-completion/fettle")
         for typed, want in (
                 (["dev"], ["device"]),
-                (["rollout", ""], ["create", "list", "show", "start", "pause", "resume", "abort", "watch"]),
+                (["rollout", ""], ["create", "list", "show", "start", "pause", "resume", "abort", "watch",
+                                   "standing"]),
                 (["device", "credential", "r"], ["revoke"]),
                 (["rollout", "create", "x", "--ta"], ["--target"]),
                 (["--socket", "/x", "rel"], ["release"]),
@@ -712,9 +713,12 @@ class Operating(harness.Case):
         self.assertIn(self.daemon.socket, done.stderr)
 
     def test_every_command_is_tested(self):
-        """A new sentence needs a line in this file."""
-        with open(os.path.realpath(__file__)) as f:
-            text = re.sub(r'",\s+"', '", "', f.read())
+        """A new sentence needs a line in this file, or in one beside it."""
+        text, here = "", os.path.dirname(os.path.realpath(__file__))
+        for name in sorted(os.listdir(here)):
+            if name.startswith("test_") and name.endswith(".py"):
+                with open(os.path.join(here, name)) as f:
+                    text += re.sub(r'",\s+"', '", "', f.read())
         for pattern in sentences():
             words = re.sub(r" *[<\[].*", "", pattern).split()
             self.assertTrue('"%s"' % '", "'.join(words) in text, "no test runs 'fettle %s'" % pattern)

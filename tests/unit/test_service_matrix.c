@@ -142,6 +142,9 @@ static const struct row rows[] = {
 	{ METHOD_PATCH, API "/devices/<id>", API "/devices/b", "{}", OPERATE_NOT_MINE },
 	{ METHOD_DELETE, API "/devices/<id>", API "/devices/a", NULL, OPERATE },
 	{ METHOD_DELETE, API "/devices/<id>", API "/devices/b", NULL, OPERATE_NOT_MINE },
+	{ METHOD_POST, API "/devices/<id>/approve", API "/devices/a/approve", NULL, OPERATE },
+	{ METHOD_POST, API "/devices/<id>/approve", API "/devices/b/approve", NULL,
+	  OPERATE_NOT_MINE },
 	{ METHOD_GET, API "/devices/<id>/history", API "/devices/a/history", NULL, READ },
 	{ METHOD_GET, API "/devices/<id>/history", API "/devices/b/history", NULL, READ_NOT_MINE },
 	{ METHOD_GET, API "/devices/<id>/why", API "/devices/a/why", NULL, READ },
@@ -190,6 +193,13 @@ static const struct row rows[] = {
 	  OPERATE_NOT_MINE },
 	{ METHOD_POST, API "/rollouts/<id>/abort", API "/rollouts/1/abort", NULL,
 	  OPERATE_NOT_MINE },
+	{ METHOD_POST, API "/standing-rollouts", API "/standing-rollouts", "{}", OPERATE_ALL },
+	{ METHOD_GET, API "/standing-rollouts", API "/standing-rollouts", NULL, READ },
+	{ METHOD_GET, API "/standing-rollouts/<id>", API "/standing-rollouts/auto", NULL, READ },
+	{ METHOD_PATCH, API "/standing-rollouts/<id>", API "/standing-rollouts/auto", "{}",
+	  OPERATE_ALL },
+	{ METHOD_DELETE, API "/standing-rollouts/<id>", API "/standing-rollouts/1", NULL,
+	  OPERATE_ALL },
 	{ METHOD_GET, API "/updates", API "/updates", NULL, READ },
 	{ METHOD_GET, API "/updates/<id>", API "/updates/1", NULL, READ },
 	{ METHOD_GET, API "/jobs", API "/jobs", NULL, SEE },
@@ -204,6 +214,8 @@ static const struct row rows[] = {
 	{ METHOD_DELETE, API "/operators/<uid>", API "/operators/1003", NULL, ADMIN },
 	{ METHOD_GET, API "/policies/settings", API "/policies/settings", NULL, READ },
 	{ METHOD_PUT, API "/policies/settings", API "/policies/settings", "{}", OPERATE_ALL },
+	{ METHOD_POST, API "/policies/check", API "/policies/check", "{}", SEE },
+	{ METHOD_POST, API "/policies/test", API "/policies/test", "{}", SEE },
 	{ METHOD_GET, API "/audit", API "/audit", NULL, READ_ALL },
 	{ METHOD_GET, API "/audit/verify", API "/audit/verify", NULL, READ_ALL },
 
@@ -302,6 +314,9 @@ static void setup(void)
 	ck_assert_uint_eq(rig_post(&r, r.root, API "/windows", WINDOW_OF("device", "b")), 201);
 	ck_assert_uint_eq(rig_post(&r, r.root, API "/windows", WINDOW_OF("group", "g")), 201);
 	make_offer();
+	ck_assert_uint_eq(rig_post(&r, r.root, API "/standing-rollouts",
+				   "{\"name\":\"auto\",\"rollout\":{\"target\":\"all\"}}"),
+			  201);
 	revoked_session = rig_psk(&r, "c");
 	ck_assert_uint_ne(revoked_session, 0);
 	ck_assert_uint_eq(rig_ask(&r, &(struct ask){ .session = r.root,
