@@ -168,9 +168,8 @@ class Standing(harness.Case):
         self.assertIn("fettle device approve", self.daemon.fettle("device", "why", name))
         self.assertIn("held_back            no\n", self.daemon.fettle("device", "approve", name))
         self.assertFalse(self.daemon.json("device", "approve", name)["held_back"])
-        self.assertIn("none is planned", self.daemon.fettle("device", "why", name))
-        self.daemon.fettle("rollout", "create", "two", "--release", "lamp-5.0", "--target", "all", "--budget", "1")
-        self.daemon.fettle("rollout", "start", "two")
+        self.assertIn("enrolment        let in", self.daemon.fettle("device", "why", name))
+        self.daemon.fettle("rollout", "start", "one")
         output, _ = process.communicate(timeout=90 * harness.PATIENCE)
         self.assertEqual(process.returncode, 0, output + self.daemon.tail())
         verbs = [a["verb"] for a in self.daemon.json("audit", "list")["items"] if a["object"] == name]
