@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: ISC
 # SPDX-FileCopyrightText: The Fettle authors
 """Who a DTLS session is: by handshake, by ticket, after revocation, with a wrong key."""
+import json
 import time
 
 import coap
@@ -202,6 +203,31 @@ class Dtls(harness.Case):
             self.assertEqual(self.code(answer), "2.05")
             self.assertEqual(answer.payload, got.setdefault(n, answer.payload))
         self.assertEqual(b"".join(got[n] for n in range(count)), image)
+
+    def test_an_answer_in_blocks(self):
+        """Slowly fetched in small blocks it is one answer, though the time in it goes on."""
+        s = self.session().handshake()
+        text = (coap.ACCEPT, coap.uint(50))
+        path, first, whole = "/device/meter/update", None, b""
+        for n in range(200):
+            answer = s.get(path, [text, (coap.BLOCK2, coap.block(n, 0, 0))])
+            self.assertEqual(self.code(answer), "2.05")
+            first = first or answer
+            self.assertEqual(answer.option(coap.ETAG), first.option(coap.ETAG))
+            whole += answer.payload
+            if not answer.uint_option(coap.BLOCK2) & 8:
+                break
+            time.sleep(1.1)
+        said = json.loads(whole)
+        self.assertEqual(len(whole), first.uint_option(coap.SIZE2))
+        # another second's answer has another tag, and is no news to who has the first
+        later = s.get(path, [text])
+        self.assertGreater(json.loads(later.payload)["now"], said["now"])
+        self.assertNotEqual(later.option(coap.ETAG), first.option(coap.ETAG))
+        for tag in (first, later):
+            answer = s.get(path, [(coap.ETAG, tag.option(coap.ETAG))])
+            self.assertEqual((self.code(answer), answer.payload), ("2.03", b""))
+            self.assertEqual(answer.option(coap.ETAG), tag.option(coap.ETAG))
 
 
 if __name__ == "__main__":
