@@ -74,6 +74,7 @@ static int handle(struct child_link *l, const struct parent_msg *m, int fd, stru
 		forget(l);
 		break;
 	case PM_STOP:
+		ev->arg = m->value < UINT32_MAX ? (uint32_t)m->value : UINT32_MAX;
 		rc = event(ev, CHILD_STOP);
 		break;
 	case PM_PEER:

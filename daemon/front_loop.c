@@ -36,6 +36,7 @@ struct loop {
 	bool open; /* the network is listened to */
 	int64_t open_by;
 	int64_t stop_by; /* 0: not told to */
+	int64_t bodies_by; /* then: and bodies that move are waited for so long */
 	bool ended;
 	int status;
 };
@@ -62,11 +63,14 @@ static void dump(const struct loop *lp)
  * What the askers of this moment still want comes to the next process where its sockets live
  * longer than this one (systemd's), and no later answer is owed to the others.
  */
-static void begin_stop(struct loop *lp)
+static void begin_stop(struct loop *lp, unsigned bodies_ms)
 {
+	int64_t now = clock_mono_ms();
+
 	if (lp->stop_by)
 		return;
-	lp->stop_by = clock_mono_ms() + STOP_MS;
+	lp->stop_by = now + STOP_MS;
+	lp->bodies_by = now + bodies_ms;
 	for (unsigned i = lp->n_http; i < lp->n_network; i++)
 		(void)event_del(lp->events[i]);
 	lp->coap_due = false;
@@ -77,7 +81,7 @@ static void parent_event(struct loop *lp, const struct child_event *ev)
 {
 	switch (ev->type) {
 	case CHILD_STOP:
-		begin_stop(lp);
+		begin_stop(lp, ev->arg);
 		break;
 	case CHILD_PEER:
 		if (lp->coap)
@@ -166,9 +170,10 @@ static bool stopped(const struct loop *lp)
 {
 	int64_t now = clock_mono_ms();
 
-	return lp->ended ||
-	       (lp->stop_by && (now >= lp->stop_by ||
-				(front_idle(lp->front) && !http_server_busy(lp->http, now))));
+	if (lp->ended || !lp->stop_by)
+		return lp->ended;
+	return now >= lp->stop_by || (front_idle(lp->front) &&
+				      (now >= lp->bodies_by || !http_server_busy(lp->http, now)));
 }
 
 /*

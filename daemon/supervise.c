@@ -51,8 +51,8 @@ static void stop(struct supervisor *s, int status)
 	enter(s, PHASE_STOPPING);
 	(void)sysint_notify("STOPPING=1");
 	log_notice("stopping");
-	supervise_stop_child(&s->child[PROCESS_FRONT]);
-	supervise_stop_child(&s->child[PROCESS_CONTROL]);
+	supervise_stop_child(&s->child[PROCESS_FRONT], STOP_BODIES_MS);
+	supervise_stop_child(&s->child[PROCESS_CONTROL], STOP_BODIES_MS);
 }
 
 /* Fronts first, so that the batch under way is answered; then the core, which checkpoints. */
@@ -72,9 +72,9 @@ static void stop_tick(struct supervisor *s, int64_t now)
 	}
 	if (front->state != RUN_DOWN || control->state != RUN_DOWN)
 		return;
-	supervise_stop_child(keys);
+	supervise_stop_child(keys, 0);
 	if (keys->state == RUN_DOWN)
-		supervise_stop_child(core);
+		supervise_stop_child(core, 0);
 	if (keys->state == RUN_DOWN && core->state == RUN_DOWN)
 		enter(s, PHASE_OVER);
 }

@@ -35,7 +35,7 @@ enum parent_msg_type {
 	PM_CONFIG, /* fd: a memfd to prepare; answer PM_PREPARED */
 	PM_SWITCH, /* the prepared configuration is in force */
 	PM_FORGET, /* the prepared configuration is not: somebody refused */
-	PM_STOP, /* finish what is under way and exit 0 */
+	PM_STOP, /* finish what is under way and exit 0; value: ms for bodies that move */
 	PM_PEER, /* fd: core: a new front's (arg: its lane); keys and front: the other */
 	PM_DUMP, /* write the state to the log */
 	/* child -> parent */

@@ -15,6 +15,7 @@
 #define SILENT_MS 30000 /* a child that answers no ping for that long is killed */
 #define START_MS 60000 /* a child that is not ready by then is killed */
 #define STOP_FRONTS_MS 2500 /* SIGTERM: the fronts are killed then, */
+#define STOP_BODIES_MS 2000 /* so long they wait for downloads and uploads that move */
 #define STOP_ALL_MS 4500 /* and the rest then */
 #define PREPARE_MS 5000 /* SIGHUP: answers later than that are a refusal */
 #define REPLACE_MS 10000 /* SIGHUP: READY again then, whatever the new fronts do */
@@ -69,7 +70,8 @@ struct supervisor {
 
 /* Start c's process: 0, or -1 (logged). Joins it to its peers. */
 int supervise_spawn(struct supervisor *s, struct child *c);
-void supervise_stop_child(struct child *c); /* tell it to finish */
+/* Tell it to finish; a front: bodies that move within this time, too. */
+void supervise_stop_child(struct child *c, unsigned bodies_ms);
 bool supervise_all_up(const struct supervisor *s);
 
 void reload_begin(struct supervisor *s); /* SIGHUP */

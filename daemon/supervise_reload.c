@@ -180,9 +180,12 @@ static void switch_over(struct supervisor *s)
 		over(s);
 		return;
 	}
-	/* its sandbox opens nothing: a front learns of these by being replaced */
-	supervise_stop_child(&s->child[PROCESS_FRONT]);
-	supervise_stop_child(&s->child[PROCESS_CONTROL]);
+	/*
+	 * Its sandbox opens nothing: a front learns of these by being replaced. Nobody listens
+	 * meanwhile, so that one download must not keep all others out.
+	 */
+	supervise_stop_child(&s->child[PROCESS_FRONT], 0);
+	supervise_stop_child(&s->child[PROCESS_CONTROL], 0);
 	r->state = RELOAD_REPLACING;
 	r->deadline = clock_mono_ms() + REPLACE_MS;
 }

@@ -186,12 +186,12 @@ int supervise_spawn(struct supervisor *s, struct child *c)
 	return 0;
 }
 
-void supervise_stop_child(struct child *c)
+void supervise_stop_child(struct child *c, unsigned bodies_ms)
 {
 	if (c->state != RUN_UP && c->state != RUN_STARTING)
 		return;
 	c->state = RUN_STOPPING;
 	c->since = clock_mono_ms();
 	/* one that takes no message is killed when its time is over */
-	(void)parent_msg_send(c->fd, PM_STOP, 0, 0, -1);
+	(void)parent_msg_send(c->fd, PM_STOP, 0, bodies_ms, -1);
 }
