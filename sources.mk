@@ -480,6 +480,7 @@ unit_tests = \
 	tests/unit/test_store_window \
 	tests/unit/test_store_work \
 	tests/unit/test_tracker_corners \
+	tests/unit/test_tracker_facts \
 	tests/unit/test_tracker_filter \
 	tests/unit/test_tracker_policy \
 	tests/unit/test_tracker_registry \
@@ -543,6 +544,7 @@ tests_unit_test_store_open_LDADD = $(test_common) $(core_libs)
 tests_unit_test_store_window_LDADD = $(test_common) $(core_libs)
 tests_unit_test_store_work_LDADD = $(test_common) $(core_libs)
 tests_unit_test_tracker_corners_LDADD = $(test_common) $(core_libs)
+tests_unit_test_tracker_facts_LDADD = $(test_common) $(core_libs)
 tests_unit_test_tracker_filter_LDADD = $(test_common) $(core_libs)
 tests_unit_test_tracker_policy_LDADD = $(test_common) $(core_libs)
 tests_unit_test_tracker_registry_LDADD = $(test_common) $(core_libs)

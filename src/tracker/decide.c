@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /* SPDX-FileCopyrightText: The Fettle authors */
 #include <inttypes.h>
+#include <string.h>
 
 #include "tracker/calls.h"
 #include "tracker/internal.h"
@@ -32,42 +33,65 @@ static void describe(const struct tracker *tk, const struct device *d, const str
 	out->state = u->state;
 	/* what is pushed to it need not be fetched */
 	out->fetch = update_state_in_flight(u->state) && !call_pushes(d, u->state);
-	if (u->state == UPDATE_DEFERRED)
+	if (u->state == UPDATE_DEFERRED && u->not_before != 0)
 		out->granted_s = seconds_until(u->track_due, tk->now.track);
 }
 
-/* What was put off may begin after all: not beside another, nor when it was taken back. */
-static int check_begin(struct tracker *tk, const struct update *u, struct err *e)
+/* What no wait opens: the answer is no, not later. */
+static bool for_good(const char *gate)
 {
-	struct release r;
-	struct update now;
-	int found = store_update_open(tk->st, u->dev, &now, e);
+	static const char *const names[] = { "verification", "floor", "compatibility" };
 
-	if (found > 0 && now.id != u->id && update_state_in_flight(now.state))
-		return err_set(e, ERR_CONFLICT, "update %" PRId64 " runs: one at a time", now.id);
-	if (found >= 0)
-		found = store_release_get(tk->st, u->release, &r, e);
-	if (found <= 0)
-		return found < 0 ? -1 : err_set(e, ERR_CONFLICT, "its release is gone");
-	return release_offerable(tk, &r, e) ? 0 : err_prefix(e, "release %s", r.name);
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (strcmp(gate, names[i]) == 0)
+			return true;
+	return false;
 }
 
-static int accept(struct tracker *tk, const struct device *d, struct update *u, const char *cause,
-		  struct err *e)
+/*
+ * What was put off may begin after all: not beside another, and through the same gates as an
+ * offer. The deferral is the device's own to end.
+ */
+static int check_begin(struct tracker *tk, const struct device *d, const struct device_live *live,
+		       const struct update *u, struct err *e)
+{
+	struct update now, at_once = *u;
+	struct look g = { .tk = tk, .d = d, .live = live, .u = &at_once };
+	char value[REASON_TEXT];
+	const char *name;
+	int found = store_update_open(tk->st, u->dev, &now, e);
+
+	at_once.not_before = 0;
+	if (found > 0 && now.id != u->id && update_state_in_flight(now.state))
+		return err_set(e, ERR_CONFLICT, "update %" PRId64 " runs: one at a time", now.id);
+	if (found < 0 || gates_load(&g, e) < 0)
+		return -1;
+	int open = gates_pass(&g, &name, value, e);
+	if (open != 0)
+		return open < 0 ? -1 : 0;
+	return err_set(e, for_good(name) ? ERR_CONFLICT : ERR_BUSY, "%s: %s", name, value);
+}
+
+/* A deferred one gave its slot back: it takes another, and its way is that of an offer. */
+static int begin(struct tracker *tk, const struct device *d, const struct device_live *live,
+		 struct update *u, const char *cause, struct err *e)
 {
 	char why[REASON_TEXT];
 
-	if (u->state == UPDATE_DEFERRED) {
-		if (check_begin(tk, u, e) < 0)
-			return -1;
-		/* it gave its slot back when it deferred */
-		int got = slot_take(tk, d, u, why, e);
-		if (got <= 0)
-			return got < 0 ? -1 : err_set(e, ERR_BUSY, "not at the moment: %s", why);
-		u->not_before = u->not_after = 0;
-		if (update_apply(tk, u, EVENT_OFFER, FAILURE_NONE, cause, e) < 0)
-			return -1;
-	}
+	if (check_begin(tk, d, live, u, e) < 0)
+		return -1;
+	int got = slot_take(tk, d, u, why, e);
+	if (got <= 0)
+		return got < 0 ? -1 : err_set(e, ERR_BUSY, "not at the moment: %s", why);
+	u->not_before = u->not_after = 0;
+	return update_apply(tk, u, EVENT_OFFER, FAILURE_NONE, cause, e);
+}
+
+static int accept(struct tracker *tk, const struct device *d, const struct device_live *live,
+		  struct update *u, const char *cause, struct err *e)
+{
+	if (u->state == UPDATE_DEFERRED && begin(tk, d, live, u, cause, e) < 0)
+		return -1;
 	if (update_apply(tk, u, EVENT_ACCEPTED, FAILURE_NONE, cause, e) < 0)
 		return -1;
 	return call_pushes(d, u->state) ? call_want(tk, d, CALL_PUSH, e) : 0;
@@ -97,8 +121,9 @@ static int defer(struct tracker *tk, struct update *u, const struct decision *c,
 	return update_apply(tk, u, EVENT_DEFERRED, FAILURE_NONE, words, e);
 }
 
-static int decide(struct tracker *tk, const struct device *d, struct update *u,
-		  const struct decision *c, struct decision_answer *out, struct err *e)
+static int decide(struct tracker *tk, const struct device *d, const struct device_live *live,
+		  struct update *u, const struct decision *c, struct decision_answer *out,
+		  struct err *e)
 {
 	static const char *const words[] = { "accepted", "deferred", "rejected" };
 	char cause[REASON_TEXT];
@@ -107,7 +132,7 @@ static int decide(struct tracker *tk, const struct device *d, struct update *u,
 		     c->reason[0] ? ": " : "", c->reason);
 	switch (c->kind) {
 	case DECISION_ACCEPT:
-		return accept(tk, d, u, cause, e);
+		return accept(tk, d, live, u, cause, e);
 	case DECISION_DEFER:
 		return defer(tk, u, c, cause, out, e);
 	case DECISION_REJECT:
@@ -149,7 +174,7 @@ int offer_decide(struct tracker *tk, const struct device *d, const struct decisi
 		live.last_seen = tk->now.wall;
 		if (u.offer_boot == 0)
 			u.offer_boot = c->boot;
-		if (check_open(&u, e) < 0 || decide(tk, d, &u, c, out, e) < 0 ||
+		if (check_open(&u, e) < 0 || decide(tk, d, &live, &u, c, out, e) < 0 ||
 		    store_live_put(tk->st, &live, e) < 0)
 			return -1;
 	}

@@ -132,7 +132,8 @@ int phase_moved(struct tracker *tk, int64_t rollout, int64_t number, int total, 
 	v.p.done += done;
 	v.p.failed += failed;
 	v.p.succeeded += succeeded;
-	if (!v.last && number == r.phase && v.p.closed == 0 && all_done(&v, &r))
+	/* one that is not open yet cannot be over, whatever its devices did by themselves */
+	if (!v.last && number == r.phase && v.p.opened > 0 && v.p.closed == 0 && all_done(&v, &r))
 		return phase_ended(tk, &r, &v.p, e);
 	return store_phase_put(tk->st, &v.p, e);
 }

@@ -181,7 +181,9 @@ static int apply_word(struct tracker *tk, struct update *u, const struct report 
 			 : ev == EVENT_ROLLED_BACK ? FAILURE_BOOT
 						   : FAILURE_NONE;
 	/* the boot it installs in: success must come from another one */
-	if (ev >= EVENT_ACCEPTED && ev <= EVENT_REBOOTING && !r->keyless)
+	bool works = (ev >= EVENT_ACCEPTED && ev <= EVENT_REBOOTING) ||
+		     (ev == EVENT_INSTALLED && u->state == UPDATE_PLANNED);
+	if (works && !r->keyless)
 		u->offer_boot = r->boot;
 	u->progress = percent(r, u);
 	describe(r, f, cause);

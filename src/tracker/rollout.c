@@ -92,6 +92,15 @@ static int run(struct tracker *tk, struct rollout *r, struct err *e)
 	return job_start(tk, "rollout-notify", r->id, &job, e);
 }
 
+/* Devices fail by themselves, too: before a start, and while it is paused. */
+static int check_budget(const struct rollout *r, struct err *e)
+{
+	if (r->failed < r->budget || r->ended == r->total)
+		return 0;
+	return err_set(e, ERR_CONFLICT, "rollout %s: the budget of %" PRId64 " failures is used up",
+		       r->name, r->budget);
+}
+
 int rollout_start(struct tracker *tk, struct rollout *r, struct err *e)
 {
 	struct release rel;
@@ -105,7 +114,7 @@ int rollout_start(struct tracker *tk, struct rollout *r, struct err *e)
 		return found < 0 ? -1 : err_set(e, ERR_CONFLICT, "its release is gone");
 	if (!release_offerable(tk, &rel, e))
 		return err_prefix(e, "release %s", rel.name);
-	if (phase_open(tk, r, e) < 0)
+	if ((r->failed > 0 && check_budget(r, e) < 0) || phase_open(tk, r, e) < 0)
 		return -1;
 	r->started = tk->now.wall;
 	return run(tk, r, e);
@@ -122,11 +131,7 @@ int rollout_resume(struct tracker *tk, struct rollout *r, struct err *e)
 {
 	if (r->state != ROLLOUT_PAUSED)
 		return rollout_refused(r, "resumed", e);
-	if (r->failed >= r->budget && r->ended < r->total)
-		return err_set(e, ERR_CONFLICT,
-			       "rollout %s: the budget of %" PRId64 " failures is used up", r->name,
-			       r->budget);
-	return run(tk, r, e);
+	return check_budget(r, e) < 0 ? -1 : run(tk, r, e);
 }
 
 int rollout_abort(struct tracker *tk, struct rollout *r, const char *reason, struct job *job,
