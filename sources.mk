@@ -556,8 +556,21 @@ tests_unit_test_tracker_update_LDADD = $(test_common) $(core_libs)
 tests_unit_test_tracker_window_LDADD = $(test_common) $(core_libs)
 tests_unit_test_tracker_window_gate_LDADD = $(test_common) $(core_libs)
 
-sim_tests =
+sim_helper_sources = \
+	tests/sim/fleet.c \
+	tests/sim/oracle.c \
+	tests/sim/oracle.h \
+	tests/sim/oracle_move.c \
+	tests/sim/oracle_rollout.c \
+	tests/sim/people.c \
+	tests/sim/server.c \
+	tests/sim/sim.c \
+	tests/sim/sim.h
 
+sim_tests = \
+	tests/sim/test_fleet
+
+tests_sim_test_fleet_LDADD = $(sim_common) $(core_libs)
 
 fuzz_programs = \
 	tests/fuzz/fuzz_cbor \

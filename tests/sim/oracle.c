@@ -1,0 +1,582 @@
+/* SPDX-License-Identifier: ISC */
+/* SPDX-FileCopyrightText: The Fettle authors */
+#include "oracle.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define PAGE 64
+
+int oracle_init(struct oracle *o)
+{
+	o->now = calloc(1, sizeof(*o->now));
+	o->durable = calloc(1, sizeof(*o->durable));
+	return o->now && o->durable ? 0 : -1;
+}
+
+void oracle_free(struct oracle *o)
+{
+	free(o->now);
+	free(o->durable);
+}
+
+void oracle_copy(struct o_model *to, const struct o_model *from)
+{
+	size_t n = offsetof(struct o_model, update) +
+		   (size_t)from->n_updates * sizeof(from->update[0]);
+
+	memcpy(to, from, n);
+}
+
+void oracle_commit(struct oracle *o)
+{
+	oracle_copy(o->durable, o->now);
+}
+
+void oracle_abandon(struct oracle *o)
+{
+	oracle_copy(o->now, o->durable);
+}
+
+void oracle_trace(struct oracle *o, const char *fmt, ...)
+{
+	char *line = o->trace[o->traced++ % O_TRACE];
+	int64_t s = o->track / 1000;
+	int n = snprintf(line, sizeof(o->trace[0]),
+			 "%6ld %3" PRId64 "d %02" PRId64 ":%02" PRId64 ":%02" PRId64 " ", o->step,
+			 s / 86400, s / 3600 % 24, s / 60 % 60, s % 60);
+	va_list ap;
+
+	va_start(ap, fmt);
+	if (n > 0 && (size_t)n < sizeof(o->trace[0]))
+		vsnprintf(line + n, sizeof(o->trace[0]) - (size_t)n, fmt, ap);
+	va_end(ap);
+}
+
+/* The first thing that is wrong counts: what follows may follow from it. */
+void oracle_fail(struct oracle *o, const char *fmt, ...)
+{
+	va_list ap;
+
+	if (o->failed)
+		return;
+	o->failed = true;
+	va_start(ap, fmt);
+	vsnprintf(o->verdict, sizeof(o->verdict), fmt, ap);
+	va_end(ap);
+}
+
+struct o_update *oracle_update(struct oracle *o, int64_t id)
+{
+	for (int i = o->now->n_updates - 1; i >= 0; i--)
+		if (o->now->update[i].id == id)
+			return &o->now->update[i];
+	return NULL;
+}
+
+bool oracle_flies(enum update_state s)
+{
+	return s == UPDATE_OFFERED || s == UPDATE_ACCEPTED || s == UPDATE_DOWNLOADING ||
+	       s == UPDATE_DOWNLOADED || s == UPDATE_INSTALLING || s == UPDATE_REBOOTING ||
+	       s == UPDATE_CONFIRMING;
+}
+
+bool oracle_ended(enum update_state s)
+{
+	return s != UPDATE_PLANNED && s != UPDATE_DEFERRED && !oracle_flies(s);
+}
+
+int oracle_runs(const struct component *c, const struct o_release *r)
+{
+	if (c->has_digest)
+		return memcmp(c->digest.b, r->image.b, DIGEST_SIZE) == 0;
+	if (c->has_sequence)
+		return c->sequence == r->sequence;
+	if (c->version[0])
+		return strcmp(c->version, r->version) == 0;
+	return -1;
+}
+
+/* ---- what was said before: the last four boots, each with what it said ---- */
+
+static struct o_boot *find_boot(struct o_device *d, uint64_t boot)
+{
+	for (int i = 0; i < d->n_boots; i++)
+		if (d->boots[i].boot == boot)
+			return &d->boots[i];
+	return NULL;
+}
+
+static bool has_key(const struct said *s)
+{
+	return s->what == HAPPENS_REGISTER || s->what == HAPPENS_DECIDE ||
+	       s->what == HAPPENS_REPORT;
+}
+
+static int judge_key(struct oracle *o, const struct said *s)
+{
+	if (!has_key(s))
+		return KEY_NONE;
+	const struct o_boot *b = find_boot(&o->now->device[s->dev], s->boot);
+	if (!b)
+		return KEY_NEW;
+	for (int i = 0; i < b->n; i++)
+		if (b->seen[i] == s->counter)
+			return KEY_SEEN;
+	return s->counter + O_COUNTERS <= b->high ? KEY_REFUSED : KEY_NEW;
+}
+
+static void keep_key(struct o_device *d, const struct said *s)
+{
+	struct o_boot *b = find_boot(d, s->boot);
+	int n = 0;
+
+	if (!b) {
+		if (d->n_boots < O_BOOTS)
+			d->n_boots++;
+		memmove(&d->boots[1], &d->boots[0], (size_t)(d->n_boots - 1) * sizeof(d->boots[0]));
+		b = &d->boots[0];
+		memset(b, 0, sizeof(*b));
+		b->boot = s->boot;
+	}
+	if (s->counter > b->high)
+		b->high = s->counter;
+	for (int i = 0; i < b->n; i++)
+		if (b->seen[i] + O_COUNTERS > b->high)
+			b->seen[n++] = b->seen[i];
+	b->seen[n++] = s->counter;
+	b->n = n;
+}
+
+static void keep_words(struct oracle *o, const struct said *s)
+{
+	struct o_device *d = &o->now->device[s->dev];
+
+	keep_key(d, s);
+	d->heard = o->track;
+	if (s->what == HAPPENS_DECIDE || !s->has_component || d->boots[0].boot != s->boot)
+		return;
+	d->has_component = true;
+	d->component = s->component;
+	if (!s->component.has_sequence)
+		return;
+	if (!d->has_floor || s->component.sequence > d->floor)
+		d->floor = s->component.sequence;
+	d->has_floor = true;
+}
+
+/* ---- one happening ---- */
+
+void oracle_before(struct oracle *o, const struct said *s, int64_t track, int64_t wall)
+{
+	o->said = *s;
+	o->track = track;
+	o->wall = wall;
+	o->offers = 0;
+	o->superseded = false;
+	o->put_off = 0;
+	memset(o->touched, 0, sizeof(o->touched));
+	memset(o->exceeded, 0, sizeof(o->exceeded));
+	o->key = judge_key(o, s);
+	o->n_duplicates += o->key == KEY_SEEN;
+	o->n_refused += o->key == KEY_REFUSED;
+}
+
+static int device_of(const struct oracle *o, int64_t row)
+{
+	for (int i = 0; i < o->now->n_devices; i++)
+		if (o->now->device[i].row == row)
+			return i;
+	return -1;
+}
+
+static int rollout_of(const struct oracle *o, int64_t id)
+{
+	for (int i = 0; i < o->now->n_rollouts; i++)
+		if (o->now->rollout[i].id == id)
+			return i;
+	return -1;
+}
+
+/* A plan: one for each device that the target takes, of a rollout that is being created. */
+static void plan(struct oracle *o, const struct update *row)
+{
+	struct o_model *m = o->now;
+	int dev = device_of(o, row->dev), ro = rollout_of(o, row->rollout);
+
+	if (dev < 0 || ro < 0 || m->n_updates == O_UPDATES) {
+		oracle_fail(o,
+			    "update %" PRId64 " of device row %" PRId64 ", rollout %" PRId64
+			    " is of nobody",
+			    row->id, row->dev, row->rollout);
+		return;
+	}
+	const struct o_rollout *r = &m->rollout[ro];
+	if (r->class_ >= 0 && r->class_ != m->device[dev].class_)
+		oracle_fail(o, "update %" PRId64 ": the target does not take device %d", row->id,
+			    dev);
+	for (int i = 0; i < m->n_updates; i++)
+		if (m->update[i].dev == dev && m->update[i].rollout == ro)
+			oracle_fail(o, "device %d has two updates of rollout %d", dev, ro);
+	if (row->state != UPDATE_PLANNED || row->reserved || row->charged)
+		oracle_fail(o, "update %" PRId64 " is not planned at first", row->id);
+	m->update[m->n_updates++] = (struct o_update){ .id = row->id,
+						       .dev = dev,
+						       .rollout = ro,
+						       .release = r->release,
+						       .state = UPDATE_PLANNED,
+						       .attempt = 1,
+						       .urgency = row->urgency,
+						       .entered = o->track };
+	o->touched[ro] = true;
+}
+
+static void learn_updates(struct oracle *o)
+{
+	struct update page[PAGE];
+	struct err e = { 0 };
+	int n;
+
+	do {
+		n = store_update_list(o->st, 0, 0, o->now->last_update, PAGE, page, &e);
+		for (int i = 0; i < n && !o->failed; i++) {
+			plan(o, &page[i]);
+			o->now->last_update = page[i].id;
+		}
+	} while (n == PAGE && !o->failed);
+	if (n < 0)
+		oracle_fail(o, "updates cannot be read: %s", e.text);
+}
+
+/* What is stored of it says the same as the model. */
+static void check_row(struct oracle *o, struct o_update *u)
+{
+	struct update row;
+	struct err e = { 0 };
+
+	if (store_update_get(o->st, u->id, &row, &e) != 1) {
+		oracle_fail(o, "update %" PRId64 " cannot be read: %s", u->id, e.text);
+		return;
+	}
+	if (row.state != u->state || row.attempt != u->attempt || row.deferrals != u->deferrals)
+		oracle_fail(o,
+			    "update %" PRId64 " is %s, attempt %d, put off %d times; stored: "
+			    "%s, %u, %u",
+			    u->id, update_state_word(u->state), u->attempt, u->deferrals,
+			    update_state_word(row.state), row.attempt, row.deferrals);
+	if (row.charged != u->charged || row.reserved != oracle_flies(u->state))
+		oracle_fail(o, "update %" PRId64 " (%s) is charged %d, reserved %d; stored: %d, %d",
+			    u->id, update_state_word(u->state), u->charged, oracle_flies(u->state),
+			    row.charged, row.reserved);
+	if (row.phase != u->phase)
+		oracle_fail(o, "update %" PRId64 " joined in phase %" PRId64 ", stored: %" PRId64,
+			    u->id, u->phase, row.phase);
+}
+
+/* Who takes an older one's place takes over its urgency where that is higher. True: one did. */
+static bool follow_urgency(struct oracle *o, int dev)
+{
+	bool changed = false;
+
+	for (int i = 0; i < o->now->n_updates; i++) {
+		struct o_update *u = &o->now->update[i];
+		struct update row;
+
+		if (u->dev != dev || oracle_ended(u->state) ||
+		    store_update_get(o->st, u->id, &row, NULL) != 1)
+			continue;
+		if (row.urgency > u->urgency)
+			oracle_fail(o, "update %" PRId64 " became less urgent", u->id);
+		changed |= u->urgency != row.urgency;
+		u->urgency = row.urgency;
+	}
+	return changed;
+}
+
+static void follow_history(struct oracle *o)
+{
+	struct history page[PAGE];
+	struct err e = { 0 };
+	int n;
+
+	do {
+		n = store_history_list(o->st, 0, 0, o->now->last_history, PAGE, page, &e);
+		for (int i = 0; i < n && !o->failed; i++) {
+			struct o_update *u = oracle_update(o, page[i].update);
+			o->now->last_history = page[i].id;
+			if (u)
+				oracle_move(o, u, &page[i]);
+			else
+				oracle_fail(o, "update %" PRId64 " moved before it was planned",
+					    page[i].update);
+		}
+	} while (n == PAGE && !o->failed);
+	if (n < 0)
+		oracle_fail(o, "history cannot be read: %s", e.text);
+}
+
+static bool flag(const struct doc *d, const char *key)
+{
+	const struct doc *v = doc_get(d, key);
+
+	return v && v->type == DOC_BOOL && v->v.b;
+}
+
+static int64_t number(const struct doc *d, const char *key)
+{
+	const struct doc *v = doc_get(d, key);
+
+	return v && v->type == DOC_INT ? v->v.i : 0;
+}
+
+/* The same number for something else, about an update that is not the device's. */
+static bool strange(struct oracle *o)
+{
+	const struct o_update *u = oracle_update(o, o->said.update);
+
+	return o->said.update != 0 && (!u || u->dev != o->said.dev);
+}
+
+/* A repeat is answered like the first time and changes nothing; a replay is refused. */
+static void check_key(struct oracle *o, const struct heard *h, int64_t history)
+{
+	bool good = h->status < 300, moved = o->now->last_history != history;
+	bool told = o->said.what != HAPPENS_REGISTER && good;
+
+	if (o->key == KEY_SEEN && ((!good && !strange(o)) || moved))
+		oracle_fail(o, "a repeat was answered %u%s", h->status, moved ? " and moved" : "");
+	if (o->key == KEY_SEEN && told && !flag(h->doc, "duplicate"))
+		oracle_fail(o, "a repeat was taken for new");
+	if (o->key == KEY_NEW && told && flag(h->doc, "duplicate"))
+		oracle_fail(o, "new words were taken for a repeat: they are lost");
+	if (o->key == KEY_REFUSED && (good || moved))
+		oracle_fail(o, "words from below the window were acknowledged");
+	if (h->status >= 400 && moved)
+		oracle_fail(o, "refused with %u, and yet it moved something", h->status);
+}
+
+static struct o_update *flying_of(struct oracle *o, int dev, int *n)
+{
+	struct o_update *found = NULL;
+
+	*n = 0;
+	for (int i = 0; i < o->now->n_updates; i++) {
+		struct o_update *u = &o->now->update[i];
+		if (u->dev == dev && oracle_flies(u->state)) {
+			found = u;
+			(*n)++;
+		}
+	}
+	return found;
+}
+
+/* The answer tells what the rows say: the offer that was made, or the same one again. */
+static void check_offer(struct oracle *o, const struct heard *h)
+{
+	int64_t id = number(h->doc, "update");
+	struct o_update *u = id ? oracle_update(o, id) : NULL;
+	struct digest d;
+	int n;
+
+	if (o->offers > 0 && (!u || u->id != o->offered))
+		oracle_fail(o, "update %d was offered, %" PRId64 " was told", o->offered, id);
+	if (!id)
+		return;
+	if (!u || u->dev != o->said.dev || !oracle_flies(u->state)) {
+		oracle_fail(o, "device %d was told of update %" PRId64 ", which is %s", o->said.dev,
+			    id, u ? update_state_word(u->state) : "none");
+		return;
+	}
+	const struct o_release *r = &o->now->release[u->release];
+	const struct doc *digest = doc_get(h->doc, "manifest_digest");
+	if (!digest || digest_parse(&d, digest->v.s) != 0 || !digest_eq(&d, &r->manifest))
+		oracle_fail(o, "update %" PRId64 " was told with another manifest", id);
+	if (doc_get(h->doc, "manifest"))
+		u->fetched = true;
+	if (u->state < UPDATE_INSTALLING && (r->withdrawn || o->now->anchor[r->anchor].revoked))
+		oracle_fail(o, "update %" PRId64 " was told again after its release was taken back",
+			    id);
+	flying_of(o, o->said.dev, &n);
+	if (o->offers > 0 && n > 1)
+		oracle_fail(o, "device %d has %d updates that run", o->said.dev, n);
+	if (number(h->doc, "ask_again") <= 0)
+		oracle_fail(o, "device %d was not told when to ask again", o->said.dev);
+}
+
+static void check_manifest(struct oracle *o, const struct heard *h)
+{
+	bool good = false;
+
+	if (h->status != 200)
+		return;
+	for (int i = 0; i < o->now->n_updates; i++) {
+		struct o_update *u = &o->now->update[i];
+		const struct o_release *r = &o->now->release[u->release];
+		if (u->dev != o->said.dev || !oracle_flies(u->state) || u->release != o->said.ref)
+			continue;
+		u->fetched = good = true;
+		if (u->state < UPDATE_INSTALLING &&
+		    (r->withdrawn || o->now->anchor[r->anchor].revoked))
+			oracle_fail(o, "device %d got a manifest that was taken back", o->said.dev);
+	}
+	if (!good)
+		oracle_fail(o, "device %d got a manifest that it was not offered", o->said.dev);
+}
+
+/* A promise: as asked where the limits allow it, else the latest they allow, and said so. */
+static void check_grant(struct oracle *o, const struct heard *h)
+{
+	struct o_update *u = oracle_update(o, o->said.update);
+	int64_t granted = number(h->doc, "granted");
+
+	if (o->key != KEY_NEW || h->status != 200 || strcmp(o->said.word, "defer") != 0 || !u)
+		return;
+	if (o->put_off == u->id && granted * 1000 != u->earliest - o->track)
+		oracle_fail(o,
+			    "update %" PRId64 " was granted %" PRId64 " s, %" PRId64
+			    " s by its rules",
+			    u->id, granted, (u->earliest - o->track) / 1000);
+	if (u->state != UPDATE_DEFERRED && granted != 0)
+		oracle_fail(o, "update %" PRId64 " is %s, and time was granted", u->id,
+			    update_state_word(u->state));
+}
+
+/* What goes on between the rows of a device and what it was told. */
+static void check_answer(struct oracle *o, const struct heard *h)
+{
+	switch (o->said.what) {
+	case HAPPENS_POLL:
+		if (h->status == 200)
+			check_offer(o, h);
+		break;
+	case HAPPENS_MANIFEST:
+		check_manifest(o, h);
+		break;
+	case HAPPENS_DECIDE:
+		check_grant(o, h);
+		break;
+	case HAPPENS_REGISTER:
+	case HAPPENS_REPORT:
+	case HAPPENS_LOOK:
+	case HAPPENS_PASS:
+	case HAPPENS_JOB:
+	case HAPPENS_COMMAND:
+	case HAPPENS_CRASH:
+	case HAPPENING_COUNT:
+		break;
+	}
+}
+
+static bool of_all(enum happening h)
+{
+	return h == HAPPENS_PASS || h == HAPPENS_JOB || h == HAPPENS_COMMAND;
+}
+
+void oracle_after(struct oracle *o, const struct heard *h)
+{
+	int64_t history = o->now->last_history;
+
+	/* a slot that is not free now is no answer to anything but "I begin now" */
+	if (h->status >= 500 && (h->status != 503 || o->said.what != HAPPENS_DECIDE))
+		oracle_fail(o, "answered %u", h->status);
+	if (of_all(o->said.what) || o->said.what == HAPPENS_REGISTER)
+		learn_updates(o);
+	/* the words first: what follows from them is judged with them */
+	if (o->key == KEY_NEW && h->status < 300)
+		keep_words(o, &o->said);
+	bool hastened = o->said.what == HAPPENS_POLL && follow_urgency(o, o->said.dev);
+	if (o->said.what == HAPPENS_POLL || o->said.what == HAPPENS_DECIDE)
+		oracle_phases(o, o->said.dev);
+	follow_history(o);
+	if (hastened && !o->superseded)
+		oracle_fail(o, "device %d: an urgency changed for nothing", o->said.dev);
+	check_key(o, h, history);
+	check_answer(o, h);
+	if (of_all(o->said.what))
+		memset(o->touched, 1, sizeof(o->touched));
+	oracle_rollouts(o);
+	for (int i = 0; i < o->now->n_updates && !o->failed; i++)
+		if (o->now->update[i].entered == o->track && o->said.dev == o->now->update[i].dev)
+			check_row(o, &o->now->update[i]);
+}
+
+/* ---- now and then, and after each crash: everything ---- */
+
+static void check_device(struct oracle *o, int i)
+{
+	const struct o_device *d = &o->now->device[i];
+	struct device row;
+	struct device_live live;
+
+	if (store_device_by_dev(o->st, d->row, &row, NULL) != 1 ||
+	    store_live_get(o->st, d->row, &live, NULL) < 0) {
+		oracle_fail(o, "device %d is gone", i);
+		return;
+	}
+	if (row.has_floor != d->has_floor || (d->has_floor && row.floor_sequence != d->floor))
+		oracle_fail(o, "device %d has floor %" PRIu64 ", stored: %" PRIu64, i, d->floor,
+			    row.floor_sequence);
+	if (row.mode != d->mode)
+		oracle_fail(o, "device %d is in another mode", i);
+	if (live.n_boots != d->n_boots)
+		oracle_fail(o, "device %d spoke in %d boots, stored: %u", i, d->n_boots,
+			    live.n_boots);
+	for (int k = 0; k < d->n_boots && k < live.n_boots; k++)
+		if (live.boots[k].boot != d->boots[k].boot ||
+		    live.boots[k].high != d->boots[k].high)
+			oracle_fail(o, "device %d: its boots are another", i);
+}
+
+void oracle_audit(struct oracle *o)
+{
+	o->n_audits++;
+	learn_updates(o);
+	for (int i = 0; i < o->now->n_updates && !o->failed; i++)
+		check_row(o, &o->now->update[i]);
+	for (int i = 0; i < o->now->n_devices && !o->failed; i++)
+		check_device(o, i);
+	memset(o->touched, 1, sizeof(o->touched));
+	oracle_rollouts(o);
+}
+
+bool oracle_holds(struct oracle *o, const struct o_model *m)
+{
+	int n = m->n_updates;
+
+	oracle_copy(o->now, m);
+	oracle_copy(o->durable, m);
+	o->failed = false;
+	o->said = (struct said){ .what = HAPPENS_CRASH, .dev = -1 };
+	follow_history(o); /* any row behind the last one known is one too many */
+	oracle_audit(o);
+	return !o->failed && o->now->n_updates == n;
+}
+
+/* Each update's chain from its first row to its last leads through states one by one. */
+void oracle_history(struct oracle *o)
+{
+	struct history h[PAGE * 4];
+
+	for (int i = 0; i < o->now->n_updates && !o->failed; i++) {
+		const struct o_update *u = &o->now->update[i];
+		enum update_state s = UPDATE_PLANNED;
+		int64_t after = 0;
+		int n;
+
+		do {
+			n = store_history_list(o->st, 0, u->id, after, PAGE * 4, h, NULL);
+			for (int k = 0; k < n; k++) {
+				if (h[k].from != s)
+					oracle_fail(o, "update %" PRId64 ": its history is torn",
+						    u->id);
+				s = h[k].to;
+				after = h[k].id;
+			}
+		} while (n == PAGE * 4);
+		if (n < 0 || s != u->state)
+			oracle_fail(o, "update %" PRId64 ": its history ends otherwise", u->id);
+	}
+}

@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: ISC */
+/* SPDX-FileCopyrightText: The Fettle authors */
+#ifndef FETTLE_TESTS_SIM_ORACLE_H
+#define FETTLE_TESTS_SIM_ORACLE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/doc.h"
+#include "base/model.h"
+#include "store/store.h"
+
+/*
+ * A second model of the promises, on purpose a naive one: plain arrays, loops over all
+ * of it, nothing shared with src/tracker. It is told of everything that happens to the server,
+ * reads the answer and the rows that came of it, and says what must not have been so.
+ * It forbids; what the server might have done as well it does not ask for.
+ */
+#define O_DEVICES 48
+#define O_UPDATES 2048
+#define O_ROLLOUTS 96
+#define O_RELEASES 96
+#define O_ANCHORS 32
+#define O_PHASES 4
+#define O_BOOTS 4
+#define O_COUNTERS 64
+
+enum happening {
+	HAPPENS_REGISTER, HAPPENS_POLL, HAPPENS_LOOK, HAPPENS_MANIFEST, HAPPENS_DECIDE,
+	HAPPENS_REPORT, HAPPENS_PASS, HAPPENS_JOB, HAPPENS_COMMAND, HAPPENS_CRASH,
+	HAPPENING_COUNT,
+};
+enum command {
+	COMMAND_NONE, COMMAND_ANCHOR, COMMAND_RELEASE, COMMAND_APPROVE, COMMAND_WITHDRAW,
+	COMMAND_FLOOR, COMMAND_REVOKE, COMMAND_ROLLOUT, COMMAND_START, COMMAND_PAUSE,
+	COMMAND_RESUME, COMMAND_ABORT, COMMAND_OTHER,
+};
+
+/* One thing that happens, as its author means it. */
+struct said {
+	enum happening what;
+	int dev;			/* index in the fleet, -1: of no device */
+	uint64_t boot, counter;
+	int64_t update;			/* named by a decision or report, 0: none */
+	char word[24];			/* of a report; accept, defer or reject */
+	char failure[16];
+	int64_t until_s;
+	bool has_component;
+	struct component component;
+	enum command command;
+	int ref;			/* index of what a command is about */
+};
+struct heard {
+	unsigned status;
+	const struct doc *doc;		/* NULL: no body, or none that was understood */
+};
+
+/* What the seed decided and the server was told. */
+struct o_class {
+	int64_t deadline_s, defer_max_s, backoff_min_s, backoff_max_s, contact_s;
+	int defer_count, retries;
+	bool idle_only;
+};
+struct o_rules {
+	struct o_class class_[URGENCY_COUNT];
+	int64_t contact_s, offer_s, decide_s, download_s, install_s, reboot_s, confirm_s;
+};
+
+struct o_release {
+	int64_t id;
+	int class_, anchor;		/* which of the fleet's classes; index of its signer */
+	uint64_t sequence;
+	char version[16];
+	enum urgency urgency;
+	struct digest manifest, image;
+	bool approved, withdrawn;
+};
+struct o_anchor {
+	int64_t id;
+	int vendor;
+	bool revoked;
+};
+struct o_phase {
+	int64_t count, percent, success, soak_s, timeout_s;
+	int64_t opened, closed;		/* tracker time, 0: not yet */
+};
+struct o_rollout {
+	int64_t id;
+	int release;
+	int class_;			/* its target: -1 all, else one class */
+	int64_t budget, window;		/* budget -1: everyone */
+	int n_phases;
+	struct o_phase phase[O_PHASES];
+	/* as last seen */
+	enum rollout_state state;
+	int64_t at_phase, started;	/* started: tracker time */
+};
+struct o_update {
+	int64_t id;
+	int dev, rollout, release;
+	enum update_state state;
+	int attempt, deferrals;
+	int64_t phase;
+	enum urgency urgency;
+	bool charged, fetched, joined, flew;	/* flew: was once past planned and put off */
+	bool waits;			/* until earliest: put off, or between attempts */
+	int64_t earliest, entered, deadline;
+	uint64_t word_boot;		/* in which it last told of progress */
+};
+struct o_boot {
+	uint64_t boot, high;
+	int n;
+	uint64_t seen[O_COUNTERS];	/* those not too far below the highest */
+};
+struct o_device {
+	int64_t row;
+	int class_;
+	enum mode mode;
+	int n_boots;
+	struct o_boot boots[O_BOOTS];	/* newest first */
+	bool has_component;
+	struct component component;	/* as the current boot told last */
+	bool has_floor;
+	uint64_t floor;
+	int64_t heard;			/* tracker time of the last words that were kept */
+	bool idle;
+};
+
+struct o_model {
+	int n_devices, n_updates, n_rollouts, n_releases, n_anchors;
+	int64_t last_history, last_update;
+	struct o_device device[O_DEVICES];
+	uint64_t class_floor[8];
+	struct o_anchor anchor[O_ANCHORS];
+	struct o_release release[O_RELEASES];
+	struct o_rollout rollout[O_ROLLOUTS];
+	struct o_update update[O_UPDATES];	/* last: only those in use are copied */
+};
+
+#define O_TRACE 24
+struct oracle {
+	struct o_model *now, *durable;	/* with the batch, and without it */
+	struct o_rules rules;
+	struct store *st;
+	int64_t track, wall;
+	bool clock_stepped;		/* wall time has jumped: what hangs on it is not judged */
+	long step;
+	struct said said;
+	int offers;			/* made by what happens now */
+	int offered;			/* the update of the last of them */
+	bool touched[O_ROLLOUTS], exceeded[O_ROLLOUTS];
+	bool superseded;
+	int64_t put_off;		/* the update that was granted time */
+	enum { KEY_NONE, KEY_NEW, KEY_SEEN, KEY_REFUSED } key;
+	char trace[O_TRACE][200];
+	unsigned traced;
+	bool failed;
+	char verdict[400];
+	/* how much of everything was seen: a simulation in which nothing happens proves nothing */
+	long seen[UPDATE_STATE_COUNT], n_duplicates, n_refused, n_audits, n_late;
+};
+
+int oracle_init(struct oracle *o);
+void oracle_free(struct oracle *o);
+/* The batch is durable; or it never was. */
+void oracle_commit(struct oracle *o);
+void oracle_abandon(struct oracle *o);
+/* Before it happens, and after. Rows are read inside the open batch. */
+void oracle_before(struct oracle *o, const struct said *s, int64_t track, int64_t wall);
+void oracle_after(struct oracle *o, const struct heard *h);
+/* All rows against all of the model. */
+void oracle_audit(struct oracle *o);
+/* The same without judging: does the store hold this model? For a store opened after a kill. */
+bool oracle_holds(struct oracle *o, const struct o_model *m);
+/* At the end: the whole history again from its chains. */
+void oracle_history(struct oracle *o);
+void oracle_trace(struct oracle *o, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void oracle_fail(struct oracle *o, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void oracle_copy(struct o_model *to, const struct o_model *from);
+
+/* Between its files. */
+struct o_update *oracle_update(struct oracle *o, int64_t id);
+bool oracle_flies(enum update_state s);
+bool oracle_ended(enum update_state s);
+void oracle_move(struct oracle *o, struct o_update *u, const struct history *h);
+void oracle_offer(struct oracle *o, struct o_update *u);
+void oracle_counts(const struct oracle *o, int rollout, int64_t *failed, int64_t *flying);
+/* Is what was said of components this release? 1, 0, -1: says nothing of it */
+int oracle_runs(const struct component *c, const struct o_release *r);
+void oracle_rollouts(struct oracle *o);
+void oracle_phases(struct oracle *o, int dev);
+
+#endif

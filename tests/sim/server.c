@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: ISC */
+/* SPDX-FileCopyrightText: The Fettle authors */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE /* nftw */
+#endif
+#include <ftw.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "codec/docfmt.h"
+#include "sim.h"
+#include "tracker/hash.h"
+
+#define CONTROL (UINT64_C(1) << 32)
+#define LONG_US 60000000 /* slices end by work, not by this machine's clock: runs repeat */
+
+uint64_t dice_next(struct dice *d)
+{
+	uint64_t x = d->s += UINT64_C(0x9e3779b97f4a7c15);
+
+	x = (x ^ x >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+	x = (x ^ x >> 27) * UINT64_C(0x94d049bb133111eb);
+	return x ^ x >> 31;
+}
+
+uint64_t dice_below(struct dice *d, uint64_t n)
+{
+	return n > 1 ? dice_next(d) % n : 0;
+}
+
+int64_t dice_range(struct dice *d, int64_t from, int64_t to)
+{
+	return from + (int64_t)dice_below(d, (uint64_t)(to - from) + 1);
+}
+
+bool dice_chance(struct dice *d, unsigned per_mille)
+{
+	return dice_below(d, 1000) < per_mille;
+}
+
+static int start(struct server *sr, struct err *e)
+{
+	struct store_options so = { .dir = sr->dir, .cache_bytes = 1 << 20 };
+
+	sr->in_batch = false;
+	memset(sr->admitted, 0, sizeof(sr->admitted));
+	effects_clear(sr->fx);
+	sr->jobs = true;
+	sr->next_pass = sr->now.track;
+	if (store_open(&so, &sr->st, e) != 0)
+		return -1;
+	store_set_hash(sr->st, &tracker_hash);
+	struct service_options o = { .store = sr->st,
+				     .own_uid = 77,
+				     .quota_staged = 1 << 20,
+				     .image_max = 1 << 20,
+				     .sessions_max = 2 * FLEET_MAX,
+				     .version = "0",
+				     .openapi = "{}" };
+	return service_new(&o, &sr->sv, e);
+}
+
+int server_open(struct server *sr, const char *dir, struct err *e)
+{
+	sr->a = ARENA_INIT(8u << 20);
+	sr->fx = calloc(1, sizeof(*sr->fx));
+	if (!sr->fx)
+		return err_set(e, ERR_NO_MEMORY, "no memory");
+	sr->oc.fx = sr->fx;
+	if (dir) {
+		text_copy(sr->dir, sizeof(sr->dir), dir);
+	} else {
+		const char *at = getenv("FETTLE_SIM_DIR");
+		text_format(sr->dir, sizeof(sr->dir), "%s/fettle-sim-XXXXXX",
+			    at && at[0] ? at : "/tmp");
+		if (!mkdtemp(sr->dir))
+			return err_set(e, ERR_IO, "%s cannot be made", sr->dir);
+	}
+	return start(sr, e);
+}
+
+void server_close(struct server *sr)
+{
+	if (sr->in_batch && sr->st)
+		store_batch_abandon(sr->st);
+	service_free(sr->sv);
+	store_close(sr->st);
+	arena_free(&sr->a);
+	free(sr->fx);
+}
+
+static int remove_one(const char *path, const struct stat *s, int type, struct FTW *f)
+{
+	(void)s;
+	(void)type;
+	(void)f;
+	return remove(path);
+}
+
+void server_remove(struct server *sr)
+{
+	if (sr->dir[0])
+		nftw(sr->dir, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+}
+
+int server_crash(struct server *sr, struct err *e)
+{
+	if (sr->in_batch)
+		store_batch_abandon(sr->st);
+	service_free(sr->sv);
+	store_close(sr->st);
+	sr->sv = NULL;
+	sr->st = NULL;
+	return start(sr, e);
+}
+
+int server_begin(struct server *sr)
+{
+	if (sr->in_batch)
+		return 0;
+	if (store_batch_begin(sr->st, NULL) != 0)
+		return -1;
+	effects_clear(sr->fx);
+	sr->in_batch = true;
+	return 0;
+}
+
+int server_commit(struct server *sr)
+{
+	if (!sr->in_batch)
+		return 0;
+	sr->in_batch = false;
+	return store_batch_commit(sr->st, NULL);
+}
+
+static uint64_t handle_of(int dev)
+{
+	return dev < 0 ? CONTROL + 1 : (uint64_t)dev + 1;
+}
+
+static enum lane lane_of(int dev)
+{
+	return dev < 0 ? LANE_CONTROL : LANE_NETWORK;
+}
+
+static bool admit(struct server *sr, int dev)
+{
+	struct evidence ev = { .kind = dev < 0 ? EVIDENCE_LOCAL : EVIDENCE_PLAIN,
+			       .transport = dev < 0 ? TRANSPORT_UNIX : TRANSPORT_HTTP,
+			       .port = (uint16_t)(40000 + dev + 1),
+			       .ip = { [10] = 0xff, [11] = 0xff, [12] = 127, [15] = 1 } };
+
+	if (!sr->admitted[dev + 1])
+		sr->admitted[dev + 1] =
+			service_admit(sr->sv, lane_of(dev), handle_of(dev), &ev, &sr->now) == 1;
+	return sr->admitted[dev + 1];
+}
+
+static void decode(struct server *sr)
+{
+	enum media m = sr->rs.media;
+
+	sr->doc = NULL;
+	if (sr->rs.body.n > 0 && (m == MEDIA_JSON || m == MEDIA_PROBLEM_JSON) &&
+	    docfmt_decode(m, sr->rs.body, &sr->a, &sr->doc, NULL) != 0)
+		sr->doc = NULL;
+}
+
+int server_ask(struct server *sr, const struct ask_of *a)
+{
+	struct request rq = { .id = 1,
+			      .session = handle_of(a->dev),
+			      .method = a->method,
+			      .path = slice_str(a->path),
+			      .observe = a->observe,
+			      .want_body = true,
+			      .content_format = MEDIA_NONE,
+			      .accept = MEDIA_NONE };
+	bool keep = false;
+
+	if (a->json) {
+		rq.body = slice_str(a->json);
+		rq.content_format = MEDIA_JSON;
+	} else if (a->body.n > 0) {
+		rq.body = a->body;
+		rq.content_format = a->media;
+	}
+	if (!admit(sr, a->dev))
+		return -1;
+	arena_reset(&sr->a);
+	store_handler_begin(sr->st);
+	service_request(sr->sv, lane_of(a->dev), &rq, &sr->now, &sr->a, &sr->rs, &sr->oc, &keep);
+	if (store_handler_end(sr->st, keep, NULL) != 0)
+		return -1;
+	if (sr->rs.close)
+		sr->admitted[a->dev + 1] = false;
+	decode(sr);
+	return sr->rs.status;
+}
+
+int server_pass(struct server *sr, struct err *e)
+{
+	int64_t next = 0;
+
+	arena_reset(&sr->a);
+	effects_clear(sr->fx);
+	int n = service_schedule(sr->sv, &sr->now, &sr->a, sr->fx, 1000, LONG_US, &next, e);
+	sr->next_pass = next > 0 ? next : SIM_NEVER;
+	return n;
+}
+
+int server_job(struct server *sr, struct err *e)
+{
+	arena_reset(&sr->a);
+	effects_clear(sr->fx);
+	int more = service_jobs(sr->sv, &sr->now, &sr->a, sr->fx, LONG_US, e);
+	sr->jobs = more > 0;
+	return more;
+}

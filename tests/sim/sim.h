@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: ISC */
+/* SPDX-FileCopyrightText: The Fettle authors */
+#ifndef FETTLE_TESTS_SIM_SIM_H
+#define FETTLE_TESTS_SIM_SIM_H
+
+#include "codec/crypto.h"
+#include "oracle.h"
+#include "service/service.h"
+
+/*
+ * A fleet, its operators and one server on a clock that jumps to whatever comes next.
+ * Everything follows from the seed. The server is the real service on a real store; what
+ * it is told and what it answers passes the oracle.
+ */
+#define FLEET_MAX O_DEVICES
+#define CLASSES 4			/* two vendors with two models each */
+#define VENDORS 2
+#define SIM_NEVER INT64_MAX
+#define SIM_BODY 512
+#define REPLAYS 8
+
+struct dice { uint64_t s; };
+uint64_t dice_next(struct dice *d);
+/* [0, n) */
+uint64_t dice_below(struct dice *d, uint64_t n);
+int64_t dice_range(struct dice *d, int64_t from, int64_t to);
+/* once in so many per mille */
+bool dice_chance(struct dice *d, unsigned per_mille);
+
+/* ---- the server, and how it dies ---- */
+
+struct server {
+	char dir[64];
+	struct store *st;
+	struct service *sv;
+	struct now now;
+	struct arena a;
+	struct effects *fx;
+	struct outcome oc;
+	struct response rs;
+	const struct doc *doc;		/* of the last answer */
+	bool in_batch, admitted[FLEET_MAX + 1];
+	bool jobs;			/* some may wait */
+	int64_t next_pass;		/* tracker time, SIM_NEVER: nothing is due */
+};
+
+struct ask_of {
+	int dev;			/* -1: root on the control lane */
+	enum method method;
+	const char *path, *json;
+	struct slice body;
+	enum media media;
+	bool observe;
+};
+
+int server_open(struct server *sr, const char *dir, struct err *e);
+void server_close(struct server *sr);
+void server_remove(struct server *sr);	/* and its folder */
+/* What was not committed is gone, and who was connected too. */
+int server_crash(struct server *sr, struct err *e);
+int server_begin(struct server *sr);
+int server_commit(struct server *sr);
+/* One handler in the open batch; the answer's status, -1: the batch is broken. */
+int server_ask(struct server *sr, const struct ask_of *a);
+int server_pass(struct server *sr, struct err *e);
+int server_job(struct server *sr, struct err *e);
+
+/* ---- the fleet ---- */
+
+enum stage {
+	STAGE_NEW, STAGE_IDLE, STAGE_DECIDE, STAGE_FETCH, STAGE_DOWNLOADING, STAGE_DOWNLOADED,
+	STAGE_INSTALLING, STAGE_REBOOTING, STAGE_BOOTED, STAGE_TELL, STAGE_COUNT,
+};
+
+struct message {
+	struct said said;
+	enum method method;
+	char path[128], json[SIM_BODY];
+	int tries;
+};
+
+struct habits {				/* per mille */
+	unsigned lose_request, lose_answer, defer, reject, accept, fail, roll_back, silent, lie,
+		replay, skip, hasty, crash, wake;
+};
+
+struct virtual_device {
+	char id[24];
+	int class_, parent;
+	enum mode mode;
+	bool observes;
+	enum { TELLS_VERSION, TELLS_SEQUENCE, TELLS_DIGEST } tells;
+	enum stage stage;
+	uint64_t boot, counter;
+	int64_t next_at, contact_s;
+	int runs;			/* index of its release, -1: the factory's */
+	int64_t update;			/* offered to it, 0 none */
+	int wants;			/* its release */
+	bool has_manifest, ends_well;
+	bool waiting;			/* out has not been answered yet */
+	struct message out;
+	struct message said[REPLAYS];	/* earlier ones, to be said again */
+	unsigned n_said;
+};
+
+/* ---- all of it ---- */
+
+struct sim_options {
+	uint64_t seed;
+	long events;
+	const char *dir;		/* of the store: NULL makes one */
+	bool verbose;
+	bool crashes;
+};
+
+struct pending {
+	int dev;
+	struct message m;
+	unsigned status;
+	int64_t update, ask_again, granted;
+	int release;			/* told of in an offer, -1 */
+	bool manifest, fetch, look;
+};
+#define PENDING_MAX 8
+
+struct sim {
+	struct sim_options opt;
+	struct dice dice;
+	struct habits habits;
+	struct server server;
+	struct oracle oracle;
+	int n_devices;
+	struct virtual_device device[FLEET_MAX];
+	struct key *key[O_ANCHORS];
+	int anchor_of[VENDORS];		/* in force, -1 none */
+	uint64_t sequence[CLASSES];
+	struct uuid vendor_id[VENDORS], class_id[CLASSES];
+	int64_t clock_at;
+	long people_from;		/* events after which somebody asks for something */
+	int64_t distrusted_until;
+	struct pending pending[PENDING_MAX];
+	int n_pending;
+	struct o_rollout made;		/* is asked for */
+	long step;
+	char error[256];		/* the simulation itself could not go on */
+};
+
+extern const char *const sim_vendors[VENDORS];
+extern const char *const sim_models[CLASSES];
+
+/* 0 good, -1: oracle.verdict or error says why. */
+int sim_open(struct sim *s, const struct sim_options *o);
+int sim_run(struct sim *s);
+void sim_close(struct sim *s);
+void sim_report(const struct sim *s, const char *program);
+/* Something passes the server under the eyes of the oracle; -1 the run is over. */
+int sim_happen(struct sim *s, const struct said *said, const struct ask_of *a, struct heard *h);
+
+/* fleet.c */
+void fleet_make(struct sim *s);
+int fleet_enrol(struct sim *s);
+int fleet_act(struct sim *s, int dev);
+void fleet_hear(struct sim *s, const struct pending *p);
+void fleet_lost(struct sim *s, int dev);
+void fleet_effects(struct sim *s);
+
+/* people.c */
+int people_begin(struct sim *s);
+int people_act(struct sim *s);
+void people_heard(struct sim *s, const struct said *said, const struct heard *h);
+
+#endif

@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: ISC */
+/* SPDX-FileCopyrightText: The Fettle authors */
+
+/*
+ * Many seeds, each a fleet's life on a clock of its own. FETTLE_SEED=N repeats one;
+ * FETTLE_SEEDS and FETTLE_EVENTS say how many and how long; FETTLE_LONG=yes runs 10,000.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/slice.h"
+#include "base/text.h"
+#include "sim.h"
+
+/* Builds with instruments are many times slower, and look for other faults. */
+#ifdef FETTLE_UNHARDENED
+#define SEEDS 8
+#else
+#define SEEDS 100
+#endif
+
+struct tally {
+	long events, seen[UPDATE_STATE_COUNT], duplicates, refused, audits, late;
+	int64_t days;
+	long runs, failed;
+};
+
+static long number(const char *name, long otherwise)
+{
+	const char *v = getenv(name);
+	int64_t n;
+
+	return v && v[0] && text_i64(slice_str(v), &n) == 0 && n > 0 ? (long)n : otherwise;
+}
+
+static void count(struct tally *t, const struct sim *s)
+{
+	const struct oracle *o = &s->oracle;
+
+	t->runs++;
+	t->events += s->step;
+	t->days += s->server.now.track / 86400000;
+	t->duplicates += o->n_duplicates;
+	t->refused += o->n_refused;
+	t->audits += o->n_audits;
+	t->late += o->n_late;
+	for (int i = 0; i < UPDATE_STATE_COUNT; i++)
+		t->seen[i] += o->seen[i];
+}
+
+static int run(uint64_t seed, long events, struct tally *t)
+{
+	struct sim *s = calloc(1, sizeof(*s));
+	struct sim_options o = { .seed = seed, .events = events, .crashes = true };
+
+	if (!s)
+		return -1;
+	int rc = sim_open(s, &o) == 0 ? sim_run(s) : -1;
+	if (rc != 0)
+		sim_report(s, "tests/sim/test_fleet");
+	count(t, s);
+	t->failed += rc != 0;
+	sim_close(s);
+	free(s);
+	return rc;
+}
+
+static void some(uint64_t first, uint64_t last, uint64_t step, long events, struct tally *t)
+{
+	for (uint64_t seed = first; seed <= last && t->failed == 0; seed += step)
+		run(seed, events, t);
+}
+
+static void print(const struct tally *t)
+{
+	printf("%ld runs, %ld events, %" PRId64 " days; %ld repeats, %ld refused, %ld audits, "
+	       "%ld late\n",
+	       t->runs, t->events, t->days, t->duplicates, t->refused, t->audits, t->late);
+	for (int i = 0; i < UPDATE_STATE_COUNT; i++)
+		printf("%s %ld%s", update_state_word((enum update_state)i), t->seen[i],
+		       i == UPDATE_STATE_COUNT - 1 ? "\n" : ", ");
+}
+
+static void sum(struct tally *t, const struct tally *more)
+{
+	t->runs += more->runs;
+	t->events += more->events;
+	t->days += more->days;
+	t->duplicates += more->duplicates;
+	t->refused += more->refused;
+	t->audits += more->audits;
+	t->late += more->late;
+	t->failed += more->failed;
+	for (int i = 0; i < UPDATE_STATE_COUNT; i++)
+		t->seen[i] += more->seen[i];
+}
+
+/* Every processor takes its share; what a worker dies of fails the test. */
+static int share(long seeds, long events)
+{
+	long cpus = sysconf(_SC_NPROCESSORS_ONLN), bad = 0;
+	int workers = cpus < 1 ? 1 : cpus > 16 ? 16 : (int)cpus;
+	struct tally *t = mmap(NULL, 16 * sizeof(*t), PROT_READ | PROT_WRITE,
+			       MAP_SHARED | MAP_ANONYMOUS, -1, 0),
+		     all = { 0 };
+
+	if (t == MAP_FAILED)
+		return -1;
+	for (int i = 0; i < workers; i++) {
+		if (fork() == 0) {
+			some((uint64_t)i + 1, (uint64_t)seeds, (uint64_t)workers, events, &t[i]);
+			_exit(t[i].failed ? 1 : 0);
+		}
+	}
+	for (int i = 0; i < workers; i++) {
+		int status;
+		bad += wait(&status) < 0 || status != 0;
+	}
+	for (int i = 0; i < workers; i++)
+		sum(&all, &t[i]);
+	print(&all);
+	/* whatever a fleet can come to, some of them came to */
+	for (int i = UPDATE_PLANNED; i < UPDATE_EXPIRED && seeds >= 20 && !bad; i++) {
+		if (all.seen[i] == 0) {
+			printf("no update was ever %s\n", update_state_word((enum update_state)i));
+			bad++;
+		}
+	}
+	return bad ? -1 : 0;
+}
+
+int main(void)
+{
+	const char *one = getenv("FETTLE_SEED"), *length = getenv("FETTLE_LONG");
+	long seeds = length && strcmp(length, "yes") == 0 ? 10000 : SEEDS;
+	long events = number("FETTLE_EVENTS", 10000);
+	struct tally t = { 0 };
+
+	log_set_level(LOG_ERROR_);
+	if (access("/dev/shm", W_OK) == 0)
+		setenv("FETTLE_SIM_DIR", "/dev/shm", 0);
+	if (one && one[0]) {
+		run((uint64_t)number("FETTLE_SEED", 1), events, &t);
+		print(&t);
+		return t.failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	}
+	return share(number("FETTLE_SEEDS", seeds), events) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
