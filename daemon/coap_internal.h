@@ -124,6 +124,7 @@ struct coap_peer {
 	struct confirmable *confirmables;
 	struct push *pushes; /* calls of ours: the first is under way */
 	unsigned n_pushes;
+	bool deaf; /* it let the last call go by, and said nothing since */
 	bool heard; /* the last separate response to one had this mid */
 	uint16_t heard_mid;
 };

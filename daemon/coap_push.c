@@ -190,7 +190,8 @@ static struct coap_peer *peer_for(struct coap_server *cs, const struct ipc_send 
 	struct coap_peer *p = s->session ? peer_of_session(cs, s->session) : NULL;
 
 	*why = 0;
-	if (p)
+	/* a session may be left behind by a device that started anew */
+	if (p && (!p->deaf || s->port == 0))
 		return p;
 	memcpy(a.ip, s->ip, sizeof(a.ip));
 	if (!reachable(&a))
@@ -300,12 +301,13 @@ void push_answered(struct coap_peer *p, const struct wire_msg *m)
 		return;
 	}
 	confirmable_forget(p, c->mid);
+	p->deaf = false;
 	if (m->type == WIRE_CON) {
 		p->heard = true;
 		p->heard_mid = m->mid;
 		peer_send_empty(p, WIRE_ACK, m->mid);
 	}
-	if (push_flow_answer(&c->flow, m) == PUSH_DONE)
+	if (push_flow_answer(&c->flow, m) == FLOW_DONE)
 		push_end(c, c->flow.status);
 	else
 		(void)transmit(c);
@@ -318,6 +320,7 @@ void push_settled(struct coap_peer *p, uint16_t mid, bool ok)
 
 	if (!c || !c->begun || c->mid != mid)
 		return;
+	p->deaf = !ok;
 	if (ok) {
 		c->until = p->cs->now + ANSWER_MS;
 		return;

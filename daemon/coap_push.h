@@ -28,7 +28,7 @@ struct push_flow {
 	uint8_t answer[IPC_SENT_BODY_MAX];
 };
 
-enum push_step { PUSH_AGAIN, PUSH_DONE };
+enum flow_step { FLOW_AGAIN, FLOW_DONE };
 
 /*
  * offset: where to begin. False: it is no multiple of 1024 or beyond size, or blocks have no
@@ -41,8 +41,8 @@ struct push_part {
 	struct wire_block block1, block2;
 };
 struct push_part push_flow_next(struct push_flow *f);
-/* m: an answer to the request under way. PUSH_DONE: status, format and answer are final. */
-enum push_step push_flow_answer(struct push_flow *f, const struct wire_msg *m);
+/* m: an answer to the request under way. FLOW_DONE: status, format and answer are final. */
+enum flow_step push_flow_answer(struct push_flow *f, const struct wire_msg *m);
 
 /* A call under way or waiting (coap_push.c). */
 struct push {

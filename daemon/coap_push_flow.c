@@ -58,16 +58,16 @@ struct push_part push_flow_next(struct push_flow *f)
 	return p;
 }
 
-static enum push_step done(struct push_flow *f, uint16_t status)
+static enum flow_step done(struct push_flow *f, uint16_t status)
 {
 	f->status = status;
 	if (status == 413 || status == 502)
 		f->answer_n = 0;
-	return PUSH_DONE;
+	return FLOW_DONE;
 }
 
 /* A block acknowledged; its number may be told in the smaller size that is asked for with it. */
-static enum push_step go_on(struct push_flow *f, const struct wire_block *b)
+static enum flow_step go_on(struct push_flow *f, const struct wire_block *b)
 {
 	if (b->set && b->num != number_of(f->offset, f->szx) &&
 	    (b->szx > f->szx || b->num != number_of(f->offset, b->szx)))
@@ -75,7 +75,7 @@ static enum push_step go_on(struct push_flow *f, const struct wire_block *b)
 	f->offset += f->n;
 	if (b->set && b->szx < f->szx)
 		f->szx = b->szx;
-	return can_number(f, f->szx) ? PUSH_AGAIN : done(f, 413);
+	return can_number(f, f->szx) ? FLOW_AGAIN : done(f, 413);
 }
 
 static bool take_echo(struct push_flow *f, const struct wire_msg *m)
@@ -99,7 +99,7 @@ static bool take_smaller(struct push_flow *f, const struct wire_msg *m)
 }
 
 /* The answer's body, or the part of it that was asked for. */
-static enum push_step take_body(struct push_flow *f, const struct wire_msg *m)
+static enum flow_step take_body(struct push_flow *f, const struct wire_msg *m)
 {
 	const struct wire_block *b = &m->block2;
 	size_t at = f->answer_n;
@@ -117,22 +117,22 @@ static enum push_step take_body(struct push_flow *f, const struct wire_msg *m)
 		return done(f, 502);
 	f->fetching = true;
 	f->next = (struct wire_block){ .set = true, .szx = b->szx, .num = b->num + 1 };
-	return PUSH_AGAIN;
+	return FLOW_AGAIN;
 }
 
-static enum push_step take_more(struct push_flow *f, const struct wire_msg *m)
+static enum flow_step take_more(struct push_flow *f, const struct wire_msg *m)
 {
 	return m->block2.set && m->code == f->code ? take_body(f, m) : done(f, 502);
 }
 
-enum push_step push_flow_answer(struct push_flow *f, const struct wire_msg *m)
+enum flow_step push_flow_answer(struct push_flow *f, const struct wire_msg *m)
 {
 	bool more = f->offset + f->n < f->size;
 
 	if (m->fault != WIRE_FINE)
 		return done(f, 502);
 	if (take_echo(f, m))
-		return PUSH_AGAIN;
+		return FLOW_AGAIN;
 	if (f->fetching)
 		return take_more(f, m);
 	if (m->code == CONTINUE)
@@ -141,7 +141,7 @@ enum push_step push_flow_answer(struct push_flow *f, const struct wire_msg *m)
 	if (more && WIRE_CLASS(m->code) == 2 && m->block1.set)
 		return go_on(f, &m->block1);
 	if (take_smaller(f, m))
-		return PUSH_AGAIN;
+		return FLOW_AGAIN;
 	if (!more && WIRE_CLASS(m->code) == 2)
 		f->offset += f->n;
 	f->code = m->code;

@@ -178,6 +178,7 @@ void request_handle(struct coap_peer *p, const struct wire_msg *m)
 	enum method method;
 	struct exchange *x;
 
+	p->deaf = false;
 	if (m->fault != WIRE_FINE) {
 		refuse(p, m, (uint8_t)m->fault, -1);
 		return;

@@ -82,7 +82,7 @@ enum entry_type { ENTRY_ADMIT = 1, ENTRY_REQUEST = 2, ENTRY_CLOSED = 3, ENTRY_SE
 #define IPC_SEND_TAG 32
 struct ipc_send {
 	uint8_t tag[IPC_SEND_TAG];
-	/* where: this session of the device while it is open, else the address */
+	/* where: this session of the device while it is open and hears us, else the address */
 	uint64_t session;		/* 0: none */
 	uint8_t ip[16];
 	uint16_t port;			/* 0: no address */

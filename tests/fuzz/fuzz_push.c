@@ -58,7 +58,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		check(&f, &p);
 		if (gate_judge(&m, d, 40000) != GATE_RESPONSE)
 			continue;
-		if (push_flow_answer(&f, &m) == PUSH_DONE) {
+		if (push_flow_answer(&f, &m) == FLOW_DONE) {
 			must(f.status >= 200 && f.status <= 599);
 			must(f.offset <= f.size && f.answer_n <= IPC_SENT_BODY_MAX);
 			return 0;

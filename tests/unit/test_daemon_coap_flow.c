@@ -18,7 +18,7 @@ static uint8_t bytes[4096];
 	}
 static const struct wire_block absent;
 
-static enum push_step answered(uint8_t code, struct wire_block b1, struct wire_block b2, size_t n)
+static enum flow_step answered(uint8_t code, struct wire_block b1, struct wire_block b2, size_t n)
 {
 	wire_msg_init(&msg);
 	msg.code = code;
@@ -51,7 +51,7 @@ START_TEST(small_body)
 	ck_assert(push_flow_init(&flow, 10, 0, false));
 	p = next(10);
 	ck_assert(!p.block1.set && !p.block2.set);
-	ck_assert_int_eq(answered(CHANGED, absent, absent, 7), PUSH_DONE);
+	ck_assert_int_eq(answered(CHANGED, absent, absent, 7), FLOW_DONE);
 	ck_assert_uint_eq(flow.status, 200);
 	ck_assert_uint_eq(flow.offset, 10);
 	ck_assert_uint_eq(flow.answer_n, 7);
@@ -66,13 +66,13 @@ START_TEST(blocks)
 	p = next(1024);
 	ck_assert(p.block1.set && p.block1.more && p.block1.num == 0 && p.block1.szx == 6);
 	ck_assert(p.size1);
-	ck_assert_int_eq(answered(CONTINUE, B(true, 6, 0), absent, 0), PUSH_AGAIN);
+	ck_assert_int_eq(answered(CONTINUE, B(true, 6, 0), absent, 0), FLOW_AGAIN);
 	p = next(1024);
 	ck_assert(p.block1.more && p.block1.num == 1 && !p.size1);
-	ck_assert_int_eq(answered(CONTINUE, absent, absent, 0), PUSH_AGAIN);
+	ck_assert_int_eq(answered(CONTINUE, absent, absent, 0), FLOW_AGAIN);
 	p = next(452);
 	ck_assert(!p.block1.more && p.block1.num == 2);
-	ck_assert_int_eq(answered(WIRE_CODE(2, 1), B(false, 6, 2), absent, 0), PUSH_DONE);
+	ck_assert_int_eq(answered(WIRE_CODE(2, 1), B(false, 6, 2), absent, 0), FLOW_DONE);
 	ck_assert_uint_eq(flow.status, 201);
 	ck_assert_uint_eq(flow.offset, 2500);
 }
@@ -85,7 +85,7 @@ START_TEST(goes_on_at_an_offset)
 	begin(5000, 3072);
 	p = next(1024);
 	ck_assert(p.block1.num == 3 && p.size1);
-	ck_assert_int_eq(answered(CONTINUE, B(true, 6, 3), absent, 0), PUSH_AGAIN);
+	ck_assert_int_eq(answered(CONTINUE, B(true, 6, 3), absent, 0), FLOW_AGAIN);
 	/* all of it is there: what is said about it is asked with nothing */
 	begin(4096, 4096);
 	p = next(0);
@@ -104,26 +104,26 @@ START_TEST(smaller_blocks)
 
 	begin(5000, 1024);
 	next(1024);
-	ck_assert_int_eq(answered(CONTINUE, B(true, 4, 1), absent, 0), PUSH_AGAIN);
+	ck_assert_int_eq(answered(CONTINUE, B(true, 4, 1), absent, 0), FLOW_AGAIN);
 	ck_assert_uint_eq(flow.offset, 2048);
 	p = next(256);
 	ck_assert(p.block1.num == 8 && p.block1.szx == 4 && p.block1.more);
 	/* its number in its own measure */
-	ck_assert_int_eq(answered(CONTINUE, B(true, 2, 32), absent, 0), PUSH_AGAIN);
+	ck_assert_int_eq(answered(CONTINUE, B(true, 2, 32), absent, 0), FLOW_AGAIN);
 	ck_assert_uint_eq(flow.offset, 2304);
 	p = next(64);
 	ck_assert(p.block1.num == 36);
 	/* larger ones are not for it to ask */
-	ck_assert_int_eq(answered(CONTINUE, B(true, 6, 36), absent, 0), PUSH_AGAIN);
+	ck_assert_int_eq(answered(CONTINUE, B(true, 6, 36), absent, 0), FLOW_AGAIN);
 	next(64);
 	/* another number is not the answer to this block */
-	ck_assert_int_eq(answered(CONTINUE, B(true, 2, 36), absent, 0), PUSH_DONE);
+	ck_assert_int_eq(answered(CONTINUE, B(true, 2, 36), absent, 0), FLOW_DONE);
 	ck_assert_uint_eq(flow.status, 502);
 	ck_assert_uint_eq(flow.offset, 2368);
 	/* blocks so small that they run out of numbers */
 	begin(UINT64_C(1) << 28, 0);
 	next(1024);
-	ck_assert_int_eq(answered(CONTINUE, B(true, 0, 0), absent, 0), PUSH_DONE);
+	ck_assert_int_eq(answered(CONTINUE, B(true, 0, 0), absent, 0), FLOW_DONE);
 	ck_assert_uint_eq(flow.status, 413);
 }
 END_TEST
@@ -132,16 +132,16 @@ START_TEST(too_large)
 {
 	begin(5000, 0);
 	next(1024);
-	ck_assert_int_eq(answered(WIRE_CODE(4, 13), B(false, 5, 0), absent, 0), PUSH_AGAIN);
+	ck_assert_int_eq(answered(WIRE_CODE(4, 13), B(false, 5, 0), absent, 0), FLOW_AGAIN);
 	ck_assert_uint_eq(flow.offset, 0);
 	ck_assert(next(512).size1);
 	/* no smaller than before: it is meant */
-	ck_assert_int_eq(answered(WIRE_CODE(4, 13), B(false, 5, 0), absent, 0), PUSH_DONE);
+	ck_assert_int_eq(answered(WIRE_CODE(4, 13), B(false, 5, 0), absent, 0), FLOW_DONE);
 	ck_assert_uint_eq(flow.status, 413);
 	/* what came without blocks comes in blocks */
 	ck_assert(push_flow_init(&flow, 600, 0, false));
 	next(600);
-	ck_assert_int_eq(answered(WIRE_CODE(4, 13), B(false, 3, 0), absent, 0), PUSH_AGAIN);
+	ck_assert_int_eq(answered(WIRE_CODE(4, 13), B(false, 3, 0), absent, 0), FLOW_AGAIN);
 	ck_assert(next(128).block1.more);
 }
 END_TEST
@@ -160,20 +160,20 @@ START_TEST(refusals)
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		begin(5000, 2048);
 		next(1024);
-		ck_assert_int_eq(answered(rows[i].code, absent, absent, 3), PUSH_DONE);
+		ck_assert_int_eq(answered(rows[i].code, absent, absent, 3), FLOW_DONE);
 		ck_assert_uint_eq(flow.status, rows[i].status);
 		ck_assert_uint_eq(flow.offset, 2048);
 	}
 	begin(100, 0);
 	next(100);
-	ck_assert_int_eq(answered(CONTINUE, B(false, 6, 0), absent, 0), PUSH_DONE);
+	ck_assert_int_eq(answered(CONTINUE, B(false, 6, 0), absent, 0), FLOW_DONE);
 	ck_assert_uint_eq(flow.status, 502);
 	begin(100, 0);
 	next(100);
 	wire_msg_init(&msg);
 	msg.code = CHANGED;
 	msg.fault = WIRE_BAD_OPTION;
-	ck_assert_int_eq(push_flow_answer(&flow, &msg), PUSH_DONE);
+	ck_assert_int_eq(push_flow_answer(&flow, &msg), FLOW_DONE);
 	ck_assert_uint_eq(flow.status, 502);
 }
 END_TEST
@@ -183,9 +183,9 @@ START_TEST(stateless_device)
 {
 	begin(2000, 0);
 	next(1024);
-	ck_assert_int_eq(answered(CHANGED, B(false, 6, 0), absent, 0), PUSH_AGAIN);
+	ck_assert_int_eq(answered(CHANGED, B(false, 6, 0), absent, 0), FLOW_AGAIN);
 	next(976);
-	ck_assert_int_eq(answered(CHANGED, B(false, 6, 1), absent, 0), PUSH_DONE);
+	ck_assert_int_eq(answered(CHANGED, B(false, 6, 1), absent, 0), FLOW_DONE);
 	ck_assert_uint_eq(flow.status, 200);
 	ck_assert_uint_eq(flow.offset, 2000);
 }
@@ -199,10 +199,10 @@ START_TEST(long_answer)
 		bytes[i] = (uint8_t)i;
 	ck_assert(push_flow_init(&flow, 0, 0, false));
 	next(0);
-	ck_assert_int_eq(answered(WIRE_CODE(2, 5), absent, B(true, 4, 0), 256), PUSH_AGAIN);
+	ck_assert_int_eq(answered(WIRE_CODE(2, 5), absent, B(true, 4, 0), 256), FLOW_AGAIN);
 	p = next(0);
 	ck_assert(p.block2.set && p.block2.num == 1 && p.block2.szx == 4 && !p.block1.set);
-	ck_assert_int_eq(answered(WIRE_CODE(2, 5), absent, B(false, 4, 1), 100), PUSH_DONE);
+	ck_assert_int_eq(answered(WIRE_CODE(2, 5), absent, B(false, 4, 1), 100), FLOW_DONE);
 	ck_assert_uint_eq(flow.status, 200);
 	ck_assert_uint_eq(flow.answer_n, 356);
 	ck_assert(flow.answer[255] == 255 && flow.answer[256] == 0);
@@ -228,21 +228,21 @@ START_TEST(long_answers_that_lie)
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		ck_assert(push_flow_init(&flow, 0, 0, false));
 		next(0);
-		ck_assert_int_eq(answered(WIRE_CODE(2, 5), absent, B(true, 4, 0), 256), PUSH_AGAIN);
+		ck_assert_int_eq(answered(WIRE_CODE(2, 5), absent, B(true, 4, 0), 256), FLOW_AGAIN);
 		next(0);
 		ck_assert_int_eq(answered(rows[i].code, absent, rows[i].second, rows[i].n),
-				 PUSH_DONE);
+				 FLOW_DONE);
 		ck_assert_msg(flow.status == rows[i].status, "row %zu: %u", i, flow.status);
 		ck_assert_uint_eq(flow.answer_n, 0);
 	}
 	ck_assert(push_flow_init(&flow, 0, 0, false));
 	next(0);
 	ck_assert_int_eq(answered(WIRE_CODE(2, 5), absent, absent, IPC_SENT_BODY_MAX + 1),
-			 PUSH_DONE);
+			 FLOW_DONE);
 	ck_assert_uint_eq(flow.status, 413);
 	ck_assert(push_flow_init(&flow, 0, 0, false));
 	next(0);
-	ck_assert_int_eq(answered(WIRE_CODE(2, 5), absent, B(true, 6, 3), 1024), PUSH_DONE);
+	ck_assert_int_eq(answered(WIRE_CODE(2, 5), absent, B(true, 6, 3), 1024), FLOW_DONE);
 	ck_assert_uint_eq(flow.status, 502);
 }
 END_TEST
@@ -256,7 +256,7 @@ START_TEST(echo)
 		wire_msg_init(&msg);
 		msg.code = WIRE_CODE(4, 1);
 		msg.echo = slice_str("prove it");
-		ck_assert_int_eq(push_flow_answer(&flow, &msg), i == 0 ? PUSH_AGAIN : PUSH_DONE);
+		ck_assert_int_eq(push_flow_answer(&flow, &msg), i == 0 ? FLOW_AGAIN : FLOW_DONE);
 		ck_assert_uint_eq(flow.echo_n, 8);
 		ck_assert_uint_eq(flow.offset, 0);
 	}
