@@ -14,7 +14,7 @@
  *	  "priority": { ... }, "rules": [ ... ], "classes": [ ... ], "auto_approve": [ ... ] }
  * One row a member; reading, writing and the list of known names all follow it.
  */
-enum kind { KIND_SECONDS, KIND_BOOL, KIND_RATE, KIND_COUNT };
+enum kind { KIND_NUMBER, KIND_BOOL, KIND_COUNT };
 
 struct member {
 	const char *name;
@@ -23,9 +23,9 @@ struct member {
 	int64_t min, max;
 };
 
-#define SECONDS(name, type, field, min)                                            \
-	{                                                                          \
-		name, KIND_SECONDS, offsetof(type, field), min, POLICY_SECONDS_MAX \
+#define SECONDS(name, type, field, min)                                           \
+	{                                                                         \
+		name, KIND_NUMBER, offsetof(type, field), min, POLICY_SECONDS_MAX \
 	}
 
 static const struct member settings[] = {
@@ -38,7 +38,7 @@ static const struct member settings[] = {
 	SECONDS("install_expected", struct policy, install_expected_s, 0),
 	SECONDS("reboot_timeout", struct policy, reboot_timeout_s, 1),
 	SECONDS("confirm_timeout", struct policy, confirm_timeout_s, 1),
-	{ "min_rate", KIND_RATE, offsetof(struct policy, min_rate), 1, INT64_MAX },
+	{ "min_rate", KIND_NUMBER, offsetof(struct policy, min_rate), 1, INT64_MAX },
 	{ "allow_external", KIND_BOOL, offsetof(struct policy, allow_external), 0, 0 },
 	{ "release_approver", KIND_BOOL, offsetof(struct policy, release_approver), 0, 0 },
 };
@@ -74,19 +74,12 @@ static void read_member(struct doc_reader *r, const struct member *m, void *base
 	void *at = (char *)base + m->at;
 	int64_t v;
 
-	switch (m->kind) {
-	case KIND_SECONDS:
-	case KIND_RATE:
-		doc_opt_int(r, m->name, m->min, m->max, at);
-		break;
-	case KIND_COUNT:
-		if (doc_opt_int(r, m->name, m->min, m->max, &v))
-			*(int *)at = (int)v;
-		break;
-	case KIND_BOOL:
+	if (m->kind == KIND_BOOL)
 		doc_opt_bool(r, m->name, at);
-		break;
-	}
+	else if (m->kind == KIND_NUMBER)
+		doc_opt_int(r, m->name, m->min, m->max, at);
+	else if (doc_opt_int(r, m->name, m->min, m->max, &v))
+		*(int *)at = (int)v;
 }
 
 /* The names of the rows, then n_more others, then NULL. */
@@ -219,18 +212,12 @@ static void write_members(struct arena *a, struct doc *out, const struct member 
 	for (size_t i = 0; i < n; i++) {
 		const void *at = (const char *)base + m[i].at;
 
-		switch (m[i].kind) {
-		case KIND_SECONDS:
-		case KIND_RATE:
-			doc_add_int(a, out, m[i].name, *(const int64_t *)at);
-			break;
-		case KIND_COUNT:
-			doc_add_int(a, out, m[i].name, *(const int *)at);
-			break;
-		case KIND_BOOL:
+		if (m[i].kind == KIND_BOOL)
 			doc_add_bool(a, out, m[i].name, *(const bool *)at);
-			break;
-		}
+		else if (m[i].kind == KIND_NUMBER)
+			doc_add_int(a, out, m[i].name, *(const int64_t *)at);
+		else
+			doc_add_int(a, out, m[i].name, *(const int *)at);
 	}
 }
 

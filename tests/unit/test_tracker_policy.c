@@ -107,6 +107,7 @@ START_TEST(test_timeouts)
 		if (s == UPDATE_PLANNED || s == UPDATE_DEFERRED || s >= UPDATE_SUCCEEDED)
 			ck_assert_int_eq(
 				policy_timeout_ms(&p, (enum update_state)s, URGENCY_HIGH, 5), 0);
+	ck_assert_int_eq(policy_timeout_ms(&p, (enum update_state)99, URGENCY_HIGH, 5), 0);
 	p.min_rate = 0;
 	ck_assert_int_eq(policy_timeout_ms(&p, UPDATE_DOWNLOADING, URGENCY_HIGH, 7), 67 * 1000);
 }
