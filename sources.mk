@@ -483,12 +483,15 @@ unit_tests = \
 	tests/unit/test_tracker_facts \
 	tests/unit/test_tracker_filter \
 	tests/unit/test_tracker_policy \
+	tests/unit/test_tracker_policy_doc \
 	tests/unit/test_tracker_registry \
 	tests/unit/test_tracker_release \
 	tests/unit/test_tracker_rollout \
 	tests/unit/test_tracker_scale \
+	tests/unit/test_tracker_standing \
 	tests/unit/test_tracker_state \
 	tests/unit/test_tracker_update \
+	tests/unit/test_tracker_urgency \
 	tests/unit/test_tracker_window \
 	tests/unit/test_tracker_window_gate
 
@@ -547,12 +550,15 @@ tests_unit_test_tracker_corners_LDADD = $(test_common) $(core_libs)
 tests_unit_test_tracker_facts_LDADD = $(test_common) $(core_libs)
 tests_unit_test_tracker_filter_LDADD = $(test_common) $(core_libs)
 tests_unit_test_tracker_policy_LDADD = $(test_common) $(core_libs)
+tests_unit_test_tracker_policy_doc_LDADD = $(test_common) $(core_libs)
 tests_unit_test_tracker_registry_LDADD = $(test_common) $(core_libs)
 tests_unit_test_tracker_release_LDADD = $(test_common) $(core_libs)
 tests_unit_test_tracker_rollout_LDADD = $(test_common) $(core_libs)
 tests_unit_test_tracker_scale_LDADD = $(test_common) $(core_libs)
+tests_unit_test_tracker_standing_LDADD = $(test_common) $(core_libs)
 tests_unit_test_tracker_state_LDADD = $(test_common) $(core_libs)
 tests_unit_test_tracker_update_LDADD = $(test_common) $(core_libs)
+tests_unit_test_tracker_urgency_LDADD = $(test_common) $(core_libs)
 tests_unit_test_tracker_window_LDADD = $(test_common) $(core_libs)
 tests_unit_test_tracker_window_gate_LDADD = $(test_common) $(core_libs)
 
@@ -586,6 +592,7 @@ fuzz_programs = \
 	tests/fuzz/fuzz_json \
 	tests/fuzz/fuzz_key \
 	tests/fuzz/fuzz_minicoap \
+	tests/fuzz/fuzz_policy \
 	tests/fuzz/fuzz_push \
 	tests/fuzz/fuzz_request \
 	tests/fuzz/fuzz_suit \
@@ -605,6 +612,7 @@ tests_fuzz_fuzz_ipc_LDADD = $(fuzz_common) $(core_libs)
 tests_fuzz_fuzz_json_LDADD = $(fuzz_common) $(core_libs)
 tests_fuzz_fuzz_key_LDADD = $(fuzz_common) $(core_libs)
 tests_fuzz_fuzz_minicoap_LDADD = $(fuzz_common) $(device_libs)
+tests_fuzz_fuzz_policy_LDADD = $(fuzz_common) $(core_libs)
 tests_fuzz_fuzz_push_LDADD = $(fuzz_common) $(daemon_libs)
 tests_fuzz_fuzz_request_LDADD = $(fuzz_common) $(core_libs)
 tests_fuzz_fuzz_suit_LDADD = $(fuzz_common) $(core_libs)
