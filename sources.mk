@@ -82,6 +82,7 @@ libfettle_la_SOURCES = \
 	src/service/secret.h \
 	src/service/seen.c \
 	src/service/seen.h \
+	src/service/sending.c \
 	src/service/service.c \
 	src/service/service.h \
 	src/service/session.c \
@@ -265,6 +266,7 @@ libfettled_la_SOURCES = \
 	daemon/core_loop.h \
 	daemon/core_objects.c \
 	daemon/core_objects.h \
+	daemon/core_send.c \
 	daemon/core_start.c \
 	daemon/core_upload.c \
 	daemon/core_work.c \

@@ -39,6 +39,8 @@ static int check_entry(const struct core_lane *l, const struct ipc_entry *en, st
 	if (en->type == ENTRY_ADMIT && en->evidence.kind == EVIDENCE_LOCAL &&
 	    l->lane != LANE_CONTROL)
 		return err_set(e, ERR_FORBIDDEN, "forged: local credentials from the network");
+	if (en->type == ENTRY_SENT && l->lane != LANE_NETWORK)
+		return err_set(e, ERR_FORBIDDEN, "forged: nobody calls devices from here");
 	return 0;
 }
 
@@ -139,6 +141,24 @@ static int one_request(struct core *c, struct core_lane *l, const struct request
 	return 0;
 }
 
+/* What became of a call to a device. -1: the transaction is gone, run the batch again. */
+static int one_sent(struct core *c, const struct ipc_sent *s, struct err *e)
+{
+	struct err why = { 0 };
+
+	effects_clear(&c->fx);
+	store_handler_begin(c->store);
+	int rc = service_sent(c->service, s, &c->now, &c->arena, &c->fx, &why);
+	if (rc < 0)
+		log_warn("the result of a call: %s", log_safe(why.text));
+	if (store_handler_end(c->store, rc >= 0, e) != 0 || store_batch_broken(c->store))
+		return -1;
+	if (rc >= 0)
+		core_effects_keep(c);
+	arena_reset(&c->arena);
+	return 0;
+}
+
 static void admit(struct core *c, struct core_lane *l, unsigned i)
 {
 	struct core_batch *b = &c->batch;
@@ -174,6 +194,8 @@ static int run_entries(struct core *c, struct core_lane *l, struct err *e)
 		if (en->type == ENTRY_ADMIT)
 			admit(c, l, i);
 		else if (en->type == ENTRY_REQUEST && one_request(c, l, &en->request, e) != 0)
+			return -1;
+		else if (en->type == ENTRY_SENT && one_sent(c, &en->sent, e) != 0)
 			return -1;
 	}
 	return 0;

@@ -175,6 +175,8 @@ void core_effects_send(struct core *c)
 				effect_on_lane(c, &c->lanes[k], fx);
 		if (fx->kind == EFFECT_PREPARE)
 			core_prepare_soon(c, &fx->object);
+		if (fx->kind == EFFECT_SEND)
+			core_call(c, fx);
 		if (fx->kind == EFFECT_WAKE) {
 			c->schedule_track = c->now.track;
 			c->jobs = true;

@@ -27,6 +27,7 @@
 #define CORE_EFFECTS_MAX 65536 /* of one batch, all its requests together */
 #define CORE_NEW_OBJECTS 48 /* descriptors one batch may hand out, below IPC_FDS_MAX */
 #define CORE_PREPARE_MAX 64 /* large objects waiting for their cached copy */
+#define CORE_UNSENT_MAX 512 /* calls to devices that could not leave, until their rows hear of it */
 #define CORE_DROPS_MAX 4096 /* sessions one effect may end in one go; it is repeated */
 #define CORE_SCHEDULE_LIMIT 200 /* due updates in one pass */
 #define CORE_PREPARE_NOW_US 2000 /* a batch may spend that on one cached copy */
@@ -95,6 +96,8 @@ struct core {
 	struct service_stats stats;
 	struct digest prepare[CORE_PREPARE_MAX];
 	unsigned n_prepare;
+	struct ipc_sent unsent[CORE_UNSENT_MAX]; /* without bodies */
+	unsigned n_unsent;
 	int64_t schedule_track; /* next pass, tracker time; 0 nothing due */
 	int64_t persist_at, sweep_at, retry_at; /* monotonic ms */
 	int64_t batch_at; /* the last batch ended */
@@ -123,6 +126,10 @@ void core_send_drop(struct core_lane *l, uint64_t session);
 bool core_object_ready(struct core *c, struct core_lane *l, const struct digest *d);
 void core_send_grant(struct core *c, struct core_lane *l, const struct grant *g);
 void core_prepare_soon(struct core *c, const struct digest *d);
+
+/* ---- core_send.c ---- */
+void core_call(struct core *c, const struct effect *fx); /* an EFFECT_SEND */
+int core_unsent(struct core *c, struct err *e); /* calls that could not leave; as service_jobs */
 
 /* ---- core_upload.c ---- */
 int core_upload_frame(struct core *c, struct core_lane *l, enum frame_type t, struct slice body,

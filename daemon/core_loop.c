@@ -38,6 +38,10 @@ static void lane_close(struct loop *lp, struct core_lane *l)
 	object_set_clear(&l->objects);
 	core_upload_reset(l);
 	service_lane_reset(c->service, l->lane);
+	if (l->lane == LANE_NETWORK) {
+		service_calls_lost(c->service);
+		c->schedule_track = c->now.track > 0 ? c->now.track : 1;
+	}
 }
 
 static void on_readable(evutil_socket_t fd, short what, void *ctx)

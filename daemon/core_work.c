@@ -100,6 +100,12 @@ static int run_job(struct core *c, struct err *e)
 	return followed(c, rc);
 }
 
+static int run_unsent(struct core *c, struct err *e)
+{
+	prepare_call(c);
+	return followed(c, core_unsent(c, e));
+}
+
 static int persist_rows(struct core *c, bool *word, struct err *e)
 {
 	int64_t accepted = 0;
@@ -187,6 +193,8 @@ static void timed_work(struct core *c, int64_t now)
 		return;
 	if (schedule_due(c) && core_schedule(c, &e) < 0)
 		goto failed;
+	if (c->n_unsent > 0 && run_unsent(c, &e) < 0)
+		goto failed;
 	if (c->jobs && run_job(c, &e) < 0)
 		goto failed;
 	if (now >= c->persist_at) {
@@ -230,7 +238,7 @@ bool core_work(struct core *c)
 	bool more = (!c->stopping && core_upload_work(c)) || c->n_prepare > 0;
 	if (now < c->retry_at)
 		return more;
-	return more || c->jobs || schedule_due(c);
+	return more || c->jobs || c->n_unsent > 0 || schedule_due(c);
 }
 
 int64_t core_work_wait_ms(const struct core *c)

@@ -64,7 +64,7 @@ static int read_components(struct doc_reader *r, struct component out[COMPONENTS
 	return 0;
 }
 
-static int read_status(struct doc_reader *outer, struct device_live *l, bool *has, int64_t wall_ms)
+int read_service_status(struct doc_reader *outer, struct device_live *l, bool *has, int64_t wall_ms)
 {
 	static const char *const words[] = { "idle", "busy", "critical" };
 	const struct doc *d = doc_opt_map(outer, "status");
@@ -212,7 +212,7 @@ int read_registration(const struct doc *body, struct registration *g, int64_t wa
 		g->port = (uint16_t)port;
 	}
 	if (read_components(&r, g->components, &g->n_components) != 0 ||
-	    read_status(&r, &g->status, &g->has_status, wall_ms) != 0 ||
+	    read_service_status(&r, &g->status, &g->has_status, wall_ms) != 0 ||
 	    read_attributes(&r, g) != 0 || read_windows(&r, g) != 0 ||
 	    read_capabilities(&r, g) != 0)
 		return -1;
@@ -265,7 +265,7 @@ int read_report(const struct doc *body, struct report *p, int64_t wall_ms, struc
 	if (failure[0] && failure_parse(failure, &p->failure) != 0)
 		p->failure = FAILURE_OTHER;
 	if (read_components(&r, p->components, &p->n_components) != 0 ||
-	    read_status(&r, &p->status, &p->has_status, wall_ms) != 0)
+	    read_service_status(&r, &p->status, &p->has_status, wall_ms) != 0)
 		return -1;
 	return doc_read_end(&r);
 }

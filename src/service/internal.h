@@ -14,7 +14,10 @@
 struct session {
 	uint64_t handle;
 	struct evidence evidence;
-	int64_t dev;		/* by PSK for good; on plain, the auth-none device named last */
+	/* by PSK for good; on plain, the auth-none device named last: sessions_bind sets it */
+	int64_t dev;
+	struct session *dev_next, *dev_prev;	/* of the same bucket of devices */
+	uint64_t bound;		/* counts up: who was bound last */
 	int64_t credential;	/* that opened it, or whose token it last carried */
 	int64_t token;		/* operator's token it last carried */
 	char device[NAME_TEXT];
@@ -23,6 +26,8 @@ struct session {
 /* Open-addressed by handle; refuses when full, never evicts. */
 struct sessions {
 	struct session **slot;
+	struct session **by_dev;	/* cap buckets */
+	uint64_t bindings;
 	size_t cap, n, max;	/* cap: a power of two, or 0 */
 };
 
@@ -30,6 +35,10 @@ struct session *sessions_find(const struct sessions *t, uint64_t handle);
 /* NULL: full, there already, no memory. */
 struct session *sessions_add(struct sessions *t, uint64_t handle);
 void sessions_remove(struct sessions *t, uint64_t handle);
+/* s, of this table, is dev's from now on; 0: nobody's. */
+void sessions_bind(struct sessions *t, struct session *s, int64_t dev);
+/* The CoAP session dev was last bound to, plain or else CoAPS; NULL: none is open. */
+const struct session *sessions_of_device(const struct sessions *t, int64_t dev, bool plain);
 void sessions_clear(struct sessions *t);
 
 /* Links to what is published, for everyone the same: made again when rows or time say so. */
@@ -53,7 +62,20 @@ struct service {
 	struct published published;
 	struct seen seen;
 	struct window_book *windows;	/* NULL without memory: nothing is remembered */
+	bool calls_lost;	/* whoever had calls under way is gone: rows do not say so yet */
+	int64_t sweep_outage;	/* where looking for outages that are over goes on */
 };
+
+/* ---- service.c ---- */
+struct tracker service_tracker(struct service *sv, const struct now *now, struct arena *a,
+			       struct effects *fx);
+/* Ends the batch: rc, or -1 with nothing done. */
+int service_finish(struct service *sv, int rc, struct effects *fx, struct err *e);
+
+/* ---- sending.c ---- */
+/* -1: no answer to a call of ours at all. Pure. */
+int call_answer_read(const struct ipc_sent *s, struct arena *a, int64_t wall_ms,
+		     struct call_answer *out, struct err *e);
 
 /* ---- principal.c: who asks, decided by rows for each request ---- */
 

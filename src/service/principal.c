@@ -111,7 +111,7 @@ static int resolve_device_token(struct call *c, const struct digest *hash, struc
 		return refuse(e);
 	if (become_device(c, cr.dev, cr.id, e) != 0)
 		return -1;
-	c->session->dev = cr.dev;
+	sessions_bind(&c->sv->lanes[c->lane], c->session, cr.dev);
 	c->session->credential = cr.id;
 	return 0;
 }
@@ -157,7 +157,7 @@ static int resolve_plain(struct call *c, struct err *e)
 		*e = why;
 		return -1;
 	}
-	c->session->dev = 0;
+	sessions_bind(&c->sv->lanes[c->lane], c->session, 0);
 	return 0;
 }
 
@@ -207,7 +207,7 @@ int principal_by_path(struct call *c, struct slice id, bool registering, struct 
 	if (rc == 0 || d.auth != AUTH_NONE || d.disabled)
 		return refuse(e);
 	c->device = d;
-	c->session->dev = d.dev;
+	sessions_bind(&c->sv->lanes[c->lane], c->session, d.dev);
 	c->who = (struct principal){
 		.role = ROLE_DEVICE, .how = c->who.how, .transport = c->who.transport, .dev = d.dev
 	};

@@ -24,6 +24,7 @@ int service_new(const struct service_options *o, struct service **out, struct er
 	sv->published.links = BUF_INIT(PUBLISHED_MAX);
 	sv->windows = window_book_new();
 	sv->started = clock_mono_ms();
+	sv->calls_lost = true; /* by the core before this one */
 	for (unsigned i = 0; i < LANE_COUNT; i++)
 		sv->lanes[i].max = o->sessions_max;
 	if (route_index_new(routes, routes_count, &sv->index, e) != 0 ||
@@ -258,8 +259,8 @@ void service_request(struct service *sv, enum lane lane, const struct request *r
 		problem_fill(&c, &e, rs);
 }
 
-static struct tracker system_tracker(struct service *sv, const struct now *now, struct arena *a,
-				     struct effects *fx)
+struct tracker service_tracker(struct service *sv, const struct now *now, struct arena *a,
+			       struct effects *fx)
 {
 	return (struct tracker){ .st = sv->o.store,
 				 .policy = &sv->policy,
@@ -271,7 +272,7 @@ static struct tracker system_tracker(struct service *sv, const struct now *now, 
 }
 
 /* Nothing has consequences before it is durable. */
-static int finish(struct service *sv, int rc, struct effects *fx, struct err *e)
+int service_finish(struct service *sv, int rc, struct effects *fx, struct err *e)
 {
 	if (rc >= 0 && store_batch_commit(sv->o.store, e) == 0)
 		return rc;
@@ -284,14 +285,19 @@ static int finish(struct service *sv, int rc, struct effects *fx, struct err *e)
 int service_schedule(struct service *sv, const struct now *now, struct arena *a, struct effects *fx,
 		     int limit, int64_t budget_us, int64_t *next_track, struct err *e)
 {
-	struct tracker tk = system_tracker(sv, now, a, fx);
+	struct tracker tk = service_tracker(sv, now, a, fx);
 
 	if (store_batch_begin(sv->o.store, e) != 0)
 		return -1;
 	int rc = refresh_policy(sv, e);
+	if (rc == 0 && sv->calls_lost)
+		rc = store_call_sent_lost(sv->o.store, now->track > 0 ? now->track : 1, e);
 	if (rc == 0)
 		rc = scheduler_pass(&tk, limit, budget_us, next_track, e);
-	return finish(sv, rc, fx, e);
+	rc = service_finish(sv, rc, fx, e);
+	if (rc >= 0)
+		sv->calls_lost = false;
+	return rc;
 }
 
 int service_sweep(struct service *sv, const struct now *now, struct err *e)
@@ -304,11 +310,12 @@ int service_sweep(struct service *sv, const struct now *now, struct err *e)
 	int n = store_group_sweep(st, SWEEP_ROWS, e);
 	if (n >= 0 && now->wall_trusted)
 		old = store_idempotency_sweep(st, now->wall - REPEATS_MS, SWEEP_ROWS, e);
-	if (n < 0 || old < 0) {
+	int over = old < 0 ? -1 : store_outage_sweep(st, &sv->sweep_outage, SWEEP_ROWS, e);
+	if (n < 0 || over < 0) {
 		store_batch_abandon(st);
 		return -1;
 	}
-	return store_batch_commit(st, e) == 0 ? n + old : -1;
+	return store_batch_commit(st, e) == 0 ? n + old + over : -1;
 }
 
 #define SEEN_SLICE 64
@@ -338,7 +345,7 @@ static const struct job_kind kinds[] = {
 int service_jobs(struct service *sv, const struct now *now, struct arena *a, struct effects *fx,
 		 int64_t budget_us, struct err *e)
 {
-	struct tracker tk = system_tracker(sv, now, a, fx);
+	struct tracker tk = service_tracker(sv, now, a, fx);
 	int64_t began = clock_mono_us();
 
 	tk.kinds = kinds;
@@ -353,5 +360,5 @@ int service_jobs(struct service *sv, const struct now *now, struct arena *a, str
 		rc = jobs_slice(&tk, budget_us - (clock_mono_us() - began), e);
 	if (rc == 0 && seen_due(&sv->seen, now->track))
 		rc = 1;
-	return finish(sv, rc, fx, e);
+	return service_finish(sv, rc, fx, e);
 }

@@ -10,6 +10,7 @@
 #include "base/err.h"
 #include "base/message.h"
 #include "base/model.h"
+#include "ipc/ipc.h"
 #include "store/store.h"
 #include "tracker/effects.h"
 #include "tracker/policy.h"
@@ -112,6 +113,23 @@ int service_schedule(struct service *sv, const struct now *now, struct arena *a,
 /* It also puts into rows, every few minutes, who polled. */
 int service_jobs(struct service *sv, const struct now *now, struct arena *a, struct effects *fx,
 		 int64_t budget_us, struct err *e);
+
+/*
+ * Calls to devices (architecture.md 1: effects, carried out by the front). What an EFFECT_SEND
+ * comes to, its body in a: 1; 0: no session of the device is open and it has no endpoint; -1.
+ */
+int service_call(struct service *sv, const struct effect *fx, const struct now *now,
+		 struct arena *a, struct ipc_send *out, struct err *e);
+/* The grant that goes before it; false: it needs none. */
+bool service_call_grant(const struct ipc_send *s, struct grant *out);
+/* What became of one, inside a batch and a handler. 1 it led on, 0 nobody waits for it, -1. */
+int service_sent(struct service *sv, const struct ipc_sent *s, const struct now *now,
+		 struct arena *a, struct effects *fx, struct err *e);
+/* The same of calls that never left the core, in a batch of its own. */
+int service_unsent(struct service *sv, const struct ipc_sent *s, unsigned n, const struct now *now,
+		   struct arena *a, struct effects *fx, struct err *e);
+/* The front that had calls under way is gone: the next service_schedule makes them again. */
+void service_calls_lost(struct service *sv);
 
 /* Rows that have served their time, some of them: how many went, or -1. A batch of its own. */
 int service_sweep(struct service *sv, const struct now *now, struct err *e);

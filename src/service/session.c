@@ -36,6 +36,65 @@ struct session *sessions_find(const struct sessions *t, uint64_t handle)
 	return t->cap ? t->slot[probe(t, handle)] : NULL;
 }
 
+static struct session **bucket_of(const struct sessions *t, int64_t dev)
+{
+	/* row ids are dense and nobody's to choose */
+	return &t->by_dev[(size_t)dev & (t->cap - 1)];
+}
+
+static void dev_link(struct sessions *t, struct session *s)
+{
+	s->dev_prev = s->dev_next = NULL;
+	if (s->dev == 0)
+		return;
+	struct session **at = bucket_of(t, s->dev);
+	s->dev_next = *at;
+	if (*at)
+		(*at)->dev_prev = s;
+	*at = s;
+}
+
+static void dev_unlink(struct sessions *t, struct session *s)
+{
+	if (s->dev == 0)
+		return;
+	if (s->dev_prev)
+		s->dev_prev->dev_next = s->dev_next;
+	else
+		*bucket_of(t, s->dev) = s->dev_next;
+	if (s->dev_next)
+		s->dev_next->dev_prev = s->dev_prev;
+}
+
+void sessions_bind(struct sessions *t, struct session *s, int64_t dev)
+{
+	if (dev != s->dev) {
+		dev_unlink(t, s);
+		s->dev = dev;
+		dev_link(t, s);
+	}
+	s->bound = ++t->bindings;
+}
+
+static bool may_call(const struct session *s, bool plain)
+{
+	if (plain)
+		return s->evidence.transport == TRANSPORT_COAP;
+	return s->evidence.transport == TRANSPORT_COAPS;
+}
+
+const struct session *sessions_of_device(const struct sessions *t, int64_t dev, bool plain)
+{
+	const struct session *last = NULL;
+
+	if (!t->cap || dev == 0)
+		return NULL;
+	for (const struct session *s = *bucket_of(t, dev); s; s = s->dev_next)
+		if (s->dev == dev && may_call(s, plain) && (!last || s->bound > last->bound))
+			last = s;
+	return last;
+}
+
 /* Keep a quarter free, so that a miss ends soon. */
 static bool make_room(struct sessions *t)
 {
@@ -45,12 +104,19 @@ static bool make_room(struct sessions *t)
 		return true;
 	wide.cap = t->cap ? t->cap * 2 : SLOTS_FIRST;
 	wide.slot = calloc(wide.cap, sizeof(struct session *));
-	if (!wide.slot)
+	wide.by_dev = calloc(wide.cap, sizeof(struct session *));
+	if (!wide.slot || !wide.by_dev) {
+		free(wide.slot);
+		free(wide.by_dev);
 		return false;
+	}
 	for (size_t i = 0; i < t->cap; i++)
-		if (t->slot[i])
+		if (t->slot[i]) {
 			wide.slot[probe(&wide, t->slot[i]->handle)] = t->slot[i];
+			dev_link(&wide, t->slot[i]);
+		}
 	free(t->slot);
+	free(t->by_dev);
 	*t = wide;
 	return true;
 }
@@ -91,6 +157,7 @@ void sessions_remove(struct sessions *t, uint64_t handle)
 
 	if (!t->cap || !t->slot[i])
 		return;
+	dev_unlink(t, t->slot[i]);
 	free(t->slot[i]);
 	t->slot[i] = NULL;
 	t->n--;
@@ -102,6 +169,7 @@ void sessions_clear(struct sessions *t)
 	for (size_t i = 0; i < t->cap; i++)
 		free(t->slot[i]);
 	free(t->slot);
+	free(t->by_dev);
 	*t = (struct sessions){ .max = t->max };
 }
 
@@ -159,7 +227,7 @@ static int key_ended_lately(struct store *st, const struct credential *now_valid
 }
 
 /* A PSK identity names a credential, that names a device: both must be usable now. */
-static bool admit_psk(struct service *sv, struct session *s, const struct now *now)
+static bool admit_psk(struct service *sv, enum lane lane, struct session *s, const struct now *now)
 {
 	struct credential cr;
 	struct device d;
@@ -179,7 +247,7 @@ static bool admit_psk(struct service *sv, struct session *s, const struct now *n
 		log_error("admit: %s", e.text);
 	if (rc != 1 || d.disabled || d.auth == AUTH_NONE)
 		return false;
-	s->dev = cr.dev;
+	sessions_bind(&sv->lanes[lane], s, cr.dev);
 	s->credential = cr.id;
 	(void)text_copy(s->device, sizeof(s->device), d.id);
 	return true;
@@ -195,7 +263,7 @@ int service_admit(struct service *sv, enum lane lane, uint64_t session, const st
 	if (!s)
 		return 0;
 	s->evidence = *ev;
-	if (ev->kind == EVIDENCE_PSK && !admit_psk(sv, s, now)) {
+	if (ev->kind == EVIDENCE_PSK && !admit_psk(sv, lane, s, now)) {
 		sessions_remove(&sv->lanes[lane], session);
 		return 0;
 	}

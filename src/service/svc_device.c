@@ -33,7 +33,7 @@ int svc_device_register(struct call *c, struct err *e)
 	    registry_register(&c->tk, &c->device, g, c->evidence, &created, &ask, e) != 0)
 		return -1;
 	if (c->evidence->kind == EVIDENCE_PLAIN)
-		c->session->dev = c->device.dev;
+		sessions_bind(&c->sv->lanes[c->lane], c->session, c->device.dev);
 	return reply_doc(c, created ? 201 : 200, answer_begin(c, ask), e);
 }
 

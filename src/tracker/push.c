@@ -131,7 +131,7 @@ enum push_outcome push_outcome(enum send_kind kind, uint16_t status, enum failur
 }
 
 #define FIRST_BUSY_S 2
-#define FIRST_SILENT_S 30 /* the retransmissions took longer than that already */
+#define FIRST_SILENT_S 5 /* the retransmissions took longer than that already */
 
 int64_t push_backoff_s(uint16_t status, unsigned tries, int64_t cap_s)
 {
