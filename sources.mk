@@ -94,6 +94,7 @@ libfettle_la_SOURCES = \
 	src/service/svc_device.c \
 	src/service/svc_devices.c \
 	src/service/svc_devices_edit.c \
+	src/service/svc_diag.c \
 	src/service/svc_group.c \
 	src/service/svc_image.c \
 	src/service/svc_import.c \

@@ -210,6 +210,37 @@ int cmd_device_why(struct ctx *c, struct err *e)
 	return EXIT_DONE;
 }
 
+static void print_diag(struct ctx *c, const struct doc *item)
+{
+	const char *text = doc_get(item, "text") ? "text" : "bytes";
+
+	printf("%s  %s  %s bytes\n%s\n", write_value(&c->a, item, "at"),
+	       write_value(&c->a, item, "media"), write_value(&c->a, item, "size"),
+	       write_value(&c->a, item, text));
+}
+
+int cmd_device_diag(struct ctx *c, struct err *e)
+{
+	const char *path = rest_path(c, e, API "/devices/%s/diag", c->args[0]);
+
+	if (path && ctx_option(c, "ask"))
+		return rest_object(c, "POST", path, NULL, e);
+	const struct doc *answer = path ? rest_get(c, "GET", path, NULL, e) : NULL;
+	const struct doc *items = doc_get(answer, "items"), *asked = doc_get(answer, "asked");
+
+	if (!answer)
+		return -1;
+	if (c->json)
+		return write_object(c, answer, e);
+	if (!items || items->type != DOC_ARRAY)
+		return err_set(e, ERR_MALFORMED, "the answer has no items");
+	if (asked && asked->type == DOC_BOOL && asked->v.b)
+		printf("asked for, not here yet\n");
+	for (const struct doc *i = items->v.c.first; i; i = i->next)
+		print_diag(c, i);
+	return EXIT_DONE;
+}
+
 int cmd_device_history(struct ctx *c, struct err *e)
 {
 	static const struct column columns[] = {

@@ -99,6 +99,10 @@ static const struct option_spec device_import[] = {
 	{ "csv", OPTION_FLAG, NULL, "the file is CSV, whatever its name" },
 	END,
 };
+static const struct option_spec device_diag[] = {
+	{ "ask", OPTION_FLAG, NULL, "ask it for diagnostics" },
+	END,
+};
 static const struct option_spec credential_add[] = {
 	{ "psk-file", OPTION_VALUE, "FILE", "pre-shared key in hex, for DTLS" },
 	{ "identity", OPTION_VALUE, "NAME", "PSK identity instead of the device id" },
@@ -231,6 +235,9 @@ const struct command commands[] = {
 	  "fettle device approve lamp-1", false },
 	{ "device why <id>", cmd_device_why, NULL, "why it was or was not updated",
 	  "fettle device why lamp-1", false },
+	{ "device diag <id>", cmd_device_diag, device_diag,
+	  "the diagnostics it sent, newest first; or ask for some",
+	  "fettle device diag lamp-1 --ask", false },
 	{ "device history <id>", cmd_device_history, NULL, "what happened to it",
 	  "fettle device history lamp-1", false },
 	{ "device remove <id>", cmd_device_remove, NULL, "forget a device",

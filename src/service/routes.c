@@ -85,6 +85,10 @@ const struct route routes[] = {
 	  svc_devices_history, "every change of state" },
 	{ METHOD_GET, API "/devices/<id>/why", WHO_READ, ROUTE_NO_BODY | ROUTE_DEVICE,
 	  svc_devices_why, "the gates and what decides them" },
+	{ METHOD_GET, API "/devices/<id>/diag", WHO_READ, ROUTE_NO_BODY | ROUTE_DEVICE,
+	  svc_devices_diag, "the diagnostics it sent" },
+	{ METHOD_POST, API "/devices/<id>/diag", WHO_OPERATE, ROUTE_DOC_OPT | ROUTE_DEVICE,
+	  svc_devices_ask_diag, "ask it for diagnostics" },
 	{ METHOD_POST, API "/devices/<id>/credentials", WHO_OPERATE,
 	  ROUTE_DOC | ROUTE_DEVICE | ROUTE_SECRET, svc_credential_add, "give it a key or a token" },
 	{ METHOD_GET, API "/devices/<id>/credentials", WHO_READ, ROUTE_NO_BODY | ROUTE_DEVICE,
@@ -179,6 +183,8 @@ const struct route routes[] = {
 	  svc_device_decision, "accept, defer, reject" },
 	{ METHOD_POST, "/device/<id>/report", WHO_DEVICE, ROUTE_OWN_DEVICE, svc_device_report,
 	  "how it goes" },
+	{ METHOD_POST, "/device/<id>/diag", WHO_DEVICE, ROUTE_OWN_DEVICE, svc_device_diag,
+	  "diagnostics it was asked for" },
 
 	/* bytes, and finding them */
 	{ METHOD_GET, "/image/<sha256>", WHO_ALL, ROUTE_NO_BODY, svc_object_image,

@@ -100,7 +100,7 @@ static void put_offer(struct call *c, struct doc *d, const struct offer *of)
 	put_seconds(c, d, "not_before", of->not_before_s);
 	put_seconds(c, d, "not_after", of->not_after_s);
 	put_seconds(c, d, "deadline", of->deadline_s);
-	put_seconds(c, d, "outage", of->release.outage_s);
+	put_seconds(c, d, "outage", of->outage_s);
 	doc_add_text(a, d, "state", update_state_word(of->update.state));
 	doc_add_int(a, d, "attempt", of->update.attempt);
 }
@@ -121,6 +121,44 @@ static int put_manifest(struct call *c, struct doc *d, const struct offer *of, s
 	return offer_manifest_fetched(&c->tk, c->device.dev, e);
 }
 
+/* What an answer carries besides the offer. */
+struct aside {
+	bool diag, outage;
+	struct outage_notice notice;
+};
+
+/*
+ * A device above it will be away: who is about to be away itself hears of it the next time.
+ * telling: this answer counts as having told it.
+ */
+static int find_aside(struct call *c, const struct offer *of, bool telling, struct aside *x,
+		      struct err *e)
+{
+	struct device *d = &c->device;
+	int found = 0;
+
+	*x = (struct aside){ .diag = d->ask_diag };
+	if (d->parent[0] && (!of || of->outage_s == 0))
+		found = telling ? outage_heard(&c->tk, d, &x->notice, e)
+				: outage_notice(&c->tk, d->dev, &x->notice, e);
+	x->outage = found > 0;
+	return found < 0 ? -1 : 0;
+}
+
+static void put_aside(struct call *c, struct doc *d, const struct aside *x)
+{
+	struct arena *a = c->tk.a;
+
+	if (x->diag)
+		doc_add_text(a, doc_array(a, d, "ask"), NULL, "diag");
+	if (!x->outage)
+		return;
+	doc_add_int(a, d, "outage", x->notice.seconds);
+	doc_add_int(a, d, "outage_in", x->notice.in_s);
+	doc_add_text(a, d, "device", x->notice.device);
+	doc_add_int(a, d, "outage_update", x->notice.update);
+}
+
 /* A notification says "look again", no more: what it carries reserves nothing. */
 static int observed(struct call *c, bool something, int64_t ask, struct err *e)
 {
@@ -137,6 +175,7 @@ int svc_device_update(struct call *c, struct err *e)
 	struct offer *of = arena_alloc(c->tk.a, sizeof(*of));
 	bool looking = c->rq->method == METHOD_GET && !c->rq->observe;
 	struct err why = { 0 };
+	struct aside aside;
 	struct etag tag;
 	int64_t ask = 0;
 
@@ -146,11 +185,16 @@ int svc_device_update(struct call *c, struct err *e)
 	if (rc < 0)
 		return -1;
 	seen_note(&c->sv->seen, c->device.dev, c->tk.now.wall, c->tk.now.track);
+	if (find_aside(c, rc == 1 ? of : NULL, looking, &aside, e) != 0)
+		return -1;
 	c->rs->max_age = ask < 0 ? 0 : ask > INT32_MAX ? INT32_MAX : (int32_t)ask;
 	if (c->rq->observe)
-		return observed(c, rc == 1, ask, e);
+		return observed(c, rc == 1 || aside.diag || (aside.outage && !aside.notice.told),
+				ask, e);
 	if (offer_etag(&tag, rc == 1 ? of : NULL, e) || etag_check_part(c, &tag, e))
 		return -1;
+	/* the tag is the offer's: what else there is must be said all the same */
+	c->unchanged = c->unchanged && !aside.diag && !(aside.outage && !aside.notice.told);
 	if (c->unchanged && call_is_coap(c))
 		return reply_empty(c, 304);
 	struct doc *d = answer_begin(c, ask);
@@ -159,6 +203,7 @@ int svc_device_update(struct call *c, struct err *e)
 		if (looking && put_manifest(c, d, of, e) != 0)
 			return -1;
 	}
+	put_aside(c, d, &aside);
 	return reply_doc(c, 200, d, e) == 0 ? etag_of_answer(c, e) : -1;
 }
 

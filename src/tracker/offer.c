@@ -5,6 +5,7 @@
 
 #include "tracker/calls.h"
 #include "tracker/internal.h"
+#include "tracker/outage.h"
 
 struct ask { /* one GET of update */
 	struct tracker *tk;
@@ -51,6 +52,7 @@ static void fill(const struct ask *q, const struct look *g, struct offer *out)
 	out->not_before_s = seconds_until(g->u->not_before, now->wall);
 	out->not_after_s = seconds_until(g->u->not_after, now->wall);
 	out->deadline_s = seconds_until(g->u->track_deadline, now->track);
+	out->outage_s = outage_expected_s(q->tk, &g->release, g->u);
 }
 
 /* ---- an update that runs: the same offer again ---- */

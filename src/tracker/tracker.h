@@ -127,6 +127,7 @@ struct offer {
 	struct manifest_image images[COMPONENTS_MAX * 2];
 	int n_images;
 	int64_t not_before_s, not_after_s, deadline_s;	/* from now, 0 none */
+	int64_t outage_s;		/* it will be away for so long, 0 none */
 };
 /*
  * The device asks. 1: *out is its offer (the same one until decided; a reservation
