@@ -155,6 +155,7 @@ static int wait(struct pushing *s, const struct push_view *v)
 static int view(struct pushing *s, struct push_view *v, struct err *e)
 {
 	const struct turn *t = s->t;
+	char why[REASON_TEXT];
 	int64_t wait_ms = 0;
 
 	*v = (struct push_view){
@@ -169,9 +170,13 @@ static int view(struct pushing *s, struct push_view *v, struct err *e)
 	if (s->u->state != UPDATE_DOWNLOADED)
 		return 0;
 	v->idle = service_lets(t->tk, t->d, &t->live, s->u);
-	(void)wait_ms;
-	(void)e;
-	v->window = true;
+	int open = gate_window_wait(t->tk, t->d, s->u, &wait_ms, why, e);
+	v->window = open > 0;
+	if (open != 0)
+		return open < 0 ? -1 : 0;
+	cause_format(t->c->reason, sizeof(t->c->reason), "window: %s", why);
+	if (wait_ms > 0)
+		call_again(s->t, wait_ms);
 	return 0;
 }
 
