@@ -320,6 +320,7 @@ libfettlecli_la_SOURCES = \
 	cli/cmd_policy.c \
 	cli/cmd_rollout.c \
 	cli/cmd_standing.c \
+	cli/cmd_window.c \
 	cli/commands.c \
 	cli/files.c \
 	cli/grammar.c \
@@ -685,6 +686,7 @@ system_files = \
 	tests/system/test_sandbox.py \
 	tests/system/test_standing.py \
 	tests/system/test_vectors.py \
+	tests/system/test_window.py \
 	tests/system/valgrind.supp
 
 script_files = \

@@ -117,6 +117,8 @@ int file_digest(const char *path, struct digest *d, uint64_t *size, struct err *
 int rest_object(struct ctx *c, const char *method, const char *path, const struct doc *body,
 		struct err *e);
 int rest_list(struct ctx *c, const char *path, const struct column *columns, struct err *e);
+/* All pages of a collection as one answer, NULL with e filled. */
+const struct doc *rest_all(struct ctx *c, const char *path, struct err *e);
 /* An answer's document, NULL with e filled. */
 const struct doc *rest_get(struct ctx *c, const char *method, const char *path,
 			   const struct doc *body, struct err *e);
@@ -142,6 +144,7 @@ command_fn cmd_device_add, cmd_device_list, cmd_device_show, cmd_device_set, cmd
 	cmd_device_diag, cmd_device_history, cmd_device_remove, cmd_device_import;
 command_fn cmd_credential_add, cmd_credential_list, cmd_credential_revoke;
 command_fn cmd_group_add, cmd_group_list, cmd_group_remove, cmd_group_join, cmd_group_leave;
+command_fn cmd_window_add, cmd_window_list, cmd_window_remove, cmd_window_next;
 command_fn cmd_rollout_create, cmd_rollout_list, cmd_rollout_show, cmd_rollout_start,
 	cmd_rollout_pause, cmd_rollout_resume, cmd_rollout_abort, cmd_rollout_watch;
 command_fn cmd_update_list, cmd_update_show, cmd_job_list, cmd_job_show, cmd_job_cancel;

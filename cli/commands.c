@@ -110,6 +110,24 @@ static const struct option_spec credential_add[] = {
 	{ "days", OPTION_VALUE, "N", "valid this long (default: until revoked)" },
 	END,
 };
+static const struct option_spec window_add[] = {
+	{ "blackout", OPTION_FLAG, NULL, "never then, instead of only then" },
+	{ "rrule", OPTION_VALUE, "RRULE", "instead of the short form (RFC 5545)" },
+	{ "starts", OPTION_VALUE, "TIME", "what RRULE counts from, local: 2026-11-22T01:00:00" },
+	{ "zone", OPTION_VALUE, "ZONE", "IANA time zone of RRULE" },
+	{ "duration", OPTION_VALUE, "TIME", "how long each lasts: 90m, 4h" },
+	END,
+};
+static const struct option_spec window_list[] = {
+	{ "level", OPTION_VALUE, "LEVEL", "device, group, class or rollout, together with" },
+	{ "ref", OPTION_VALUE, "REF", "which one" },
+	END,
+};
+static const struct option_spec window_next[] = {
+	{ "count", OPTION_VALUE, "N", "how many of each device (5, at most 32)" },
+	{ "rollout", OPTION_VALUE, "ROLLOUT", "with this rollout's windows, too" },
+	END,
+};
 static const struct option_spec rollout_create[] = {
 	{ "release", OPTION_NEEDED, "R", "what to roll out" },
 	{ "target", OPTION_NEEDED, "FILTER", "to which devices ('all' for every one)" },
@@ -258,6 +276,15 @@ const struct command commands[] = {
 	  "fettle group join north lamp-1 lamp-2", false },
 	{ "group leave <name> <id>...", cmd_group_leave, NULL, "take devices out of it",
 	  "fettle group leave north lamp-1", false },
+	{ "window add <level> <ref> [<window>]", cmd_window_add, window_add,
+	  "when a device, a group, a class or a rollout may be updated",
+	  "fettle window add class lamp 'Sat,Sun 01:00-05:00 Europe/Berlin'", false },
+	{ "window list", cmd_window_list, window_list, "the windows and black-outs",
+	  "fettle window list --level group --ref north", false },
+	{ "window remove <number>", cmd_window_remove, NULL, "remove a window or a black-out",
+	  "fettle window remove 3", false },
+	{ "window next <id-or-expr>", cmd_window_next, window_next, "the next openings",
+	  "fettle window next 'model == lamp' --count 2", false },
 	{ "rollout create <name>", cmd_rollout_create, rollout_create, "plan a rollout",
 	  "fettle rollout create spring --release lamp-1.2 --target 'model == lamp' --budget 5",
 	  false },

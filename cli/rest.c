@@ -168,8 +168,7 @@ static const struct doc *get_page(struct ctx *c, const char *path, const char *c
 	}
 }
 
-/* All pages of a collection as one answer. */
-int rest_list(struct ctx *c, const char *path, const struct column *columns, struct err *e)
+const struct doc *rest_all(struct ctx *c, const char *path, struct err *e)
 {
 	struct doc *all = doc_map(&c->a, NULL, NULL), *items = doc_array(&c->a, all, "items");
 	const char *next = "";
@@ -180,9 +179,11 @@ int rest_list(struct ctx *c, const char *path, const struct column *columns, str
 		const struct doc *list = doc_get(page, "items");
 
 		if (!page)
-			return -1;
-		if (!list || list->type != DOC_ARRAY || !items)
-			return err_set(e, ERR_MALFORMED, "the answer is no list");
+			return NULL;
+		if (!list || list->type != DOC_ARRAY || !items) {
+			err_set(e, ERR_MALFORMED, "the answer is no list");
+			return NULL;
+		}
 		splice(items, list);
 		next = write_value(&c->a, page, "next");
 		if (strcmp(next, "-") == 0)
@@ -190,5 +191,12 @@ int rest_list(struct ctx *c, const char *path, const struct column *columns, str
 		else
 			next = encode(c, next);
 	}
-	return write_table(c, all, columns, e);
+	return all;
+}
+
+int rest_list(struct ctx *c, const char *path, const struct column *columns, struct err *e)
+{
+	const struct doc *all = rest_all(c, path, e);
+
+	return all ? write_table(c, all, columns, e) : -1;
 }

@@ -277,6 +277,18 @@ class Answers(Api):
         one("GET", "/api/v1/groups", status=200)
         one("PUT", "/api/v1/groups/g/devices/a", status=204)
         one("DELETE", "/api/v1/groups/g/devices/a", status=204)
+        # windows
+        made = one("POST", "/api/v1/windows", {"level": "group", "ref": "g", "window": "daily 01:00-02:00 UTC"},
+                   status=201)["items"][0]
+        self.assertEqual(self.headers["Location"], "/api/v1/windows/%d" % made["id"])
+        one("POST", "/api/v1/windows", {"level": "device", "ref": "a", "rrule": "FREQ=DAILY", "zone": "UTC",
+                                        "starts": "2026-11-22T01:00:00", "duration": 60, "blackout": True}, status=201)
+        self.assertEqual(len(one("GET", "/api/v1/windows?blackout=1", status=200)["items"]), 1)
+        self.assertEqual(one("GET", "/api/v1/windows/%d" % made["id"], status=200), made)
+        one("GET", "/api/v1/windows/next?device=a&count=2", status=200)
+        one("GET", "/api/v1/windows/next?expr=all", status=200)
+        for w in one("GET", "/api/v1/windows", status=200)["items"]:
+            one("DELETE", "/api/v1/windows/%d" % w["id"], status=204)
         one("DELETE", "/api/v1/groups/g", status=204)
         # rollouts
         plan = {"name": "r", "release": release["name"], "target": "all", "budget": 1,

@@ -465,6 +465,17 @@ class Operating(harness.Case):
         self.assertEqual(self.daemon.json("group", "list"), {"items": []})
         self.assertEqual(self.daemon.fettle("group", "list"), "none\n")
 
+    def test_windows(self):
+        """More of them in test_window.py."""
+        self.daemon.fettle("device", "add", "a")
+        self.assertIn("\n1   device  a   window ", self.daemon.fettle("window", "add", "device", "a",
+                                                                    "Sat,Sun 01:00-05:00 Europe/Berlin"))
+        self.assertEqual(self.daemon.json("window", "list")["items"][0]["duration"], 14400)
+        self.assertEqual(len(self.daemon.json("window", "next", "a", "--count", "2")["items"][0]["openings"]), 2)
+        self.refused("window, column 1: a day was expected", "window", "add", "device", "a", "01:00-05:00 UTC")
+        self.assertEqual(self.daemon.fettle("window", "remove", "1"), "")
+        self.assertEqual(self.daemon.fettle("window", "list"), "none\n")
+
     def rollout(self, name="spring", *more):
         release = self.release(b"image " + name.encode(), len(name), version="1.%d" % len(name))
         return self.daemon.json("rollout", "create", name, "--release", release["name"], "--target", "all", *more)
