@@ -7,7 +7,7 @@
 #include "service/svc.h"
 #include "tracker/filter.h"
 
-/* Windows and black-outs. A device's belong to whoever may change it, the others to nobody's scope. */
+/* Windows and black-outs. Of a device: whoever may change it; all others: who has no scope. */
 
 #define NEXT_MAX 32
 #define NEXT_DEFAULT 5

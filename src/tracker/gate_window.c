@@ -187,7 +187,7 @@ static int64_t download_ms(const struct look *g)
 struct plan {
 	int64_t now;
 	int64_t install_ms; /* what installing needs of a window */
-	int64_t needs_ms; /* what must be left of it, now: with the download where that is governed */
+	int64_t needs_ms; /* what must be left of it: the download, too, where that is governed */
 	int64_t lead_ms; /* how long ahead of its slot it may be offered */
 	int64_t deadline_ms;
 };

@@ -27,7 +27,7 @@
  *	day-or-range = day ["-" day]		; "Fri-Mon" goes over the week's end
  *	day    = "Mon" / "Tue" / "Wed" / "Thu" / "Fri" / "Sat" / "Sun"
  *	times  = range *("," range)		; at most 8
- *	range  = hh:mm "-" hh:mm		; until 24:00; an end before its begin: the next day's
+ *	range  = hh:mm "-" hh:mm	; 24:00 at most; an end before its begin is tomorrow's
  *	zone   = an IANA name, "Europe/Berlin", "UTC"
  * Days are those on which a range begins. Each range is a window of its own.
  *

@@ -29,7 +29,7 @@ int64_t zone_local(const char *name, int64_t utc);
  */
 struct calendar;
 int calendar_open(struct calendar **out, const struct window *w, int64_t from, struct err *e);
-/* 1 *utc is the next one's begin (and *local its clock face; may be NULL); 0 no more within reach */
+/* 1 *utc is the next one's begin (*local its clock face; may be NULL); 0 no more within reach */
 int calendar_next(struct calendar *c, int64_t *utc, int64_t *local);
 void calendar_close(struct calendar *c);
 

@@ -179,7 +179,8 @@ static const struct row {
 	{ "device and class intersect", "D daily 01:00-03:00 UTC;C daily 02:00-04:00 UTC",
 	  1795305600, 1795312800, 1795316400 },
 	{ "four levels",
-	  "D daily 01:00-05:00 UTC;1 daily 02:00-06:00 UTC;C daily 00:00-04:30 UTC;O Sun 00:00-04:00 UTC",
+	  "D daily 01:00-05:00 UTC;1 daily 02:00-06:00 UTC;C daily 00:00-04:30 UTC;"
+	  "O Sun 00:00-04:00 UTC",
 	  1795305600, 1795312800, 1795320000 },
 	{ "two groups intersect", "1 daily 01:00-03:00 UTC;2 daily 02:00-04:00 UTC", 1795305600,
 	  1795312800, 1795316400 },
@@ -245,9 +246,12 @@ static int set_window(struct window *w, char *text)
 		if (part[i])
 			*part[i]++ = '\0';
 	}
+	int64_t seconds;
+
 	if (!part[3])
 		return window_set_short(w, text, &err);
-	return window_set_rule(w, part[0], part[1], part[2], atol(part[3]), &err) < 0 ? -1 : 1;
+	ck_assert_int_eq(text_i64(slice_str(part[3]), &seconds), 0);
+	return window_set_rule(w, part[0], part[1], part[2], seconds, &err) < 0 ? -1 : 1;
 }
 
 static void build(struct built *b, const char *text)
