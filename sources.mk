@@ -103,6 +103,8 @@ libfettle_la_SOURCES = \
 	src/service/svc_policy.c \
 	src/service/svc_release.c \
 	src/service/svc_rollout.c \
+	src/service/svc_rollout_spec.c \
+	src/service/svc_rollout_verbs.c \
 	src/service/svc_standing.c \
 	src/service/svc_status.c \
 	src/service/svc_token.c \
@@ -117,6 +119,7 @@ libfettle_la_SOURCES = \
 	src/store/internal.h \
 	src/store/migrate.c \
 	src/store/open.c \
+	src/store/rollouts.h \
 	src/store/rows.h \
 	src/store/schema_sql.h \
 	src/store/sql.c \
@@ -214,6 +217,7 @@ libfettle_la_SOURCES = \
 	src/tracker/urgency.c \
 	src/tracker/urgency.h \
 	src/tracker/why.c \
+	src/tracker/why_rollout.c \
 	src/tracker/window.c \
 	src/tracker/window.h \
 	src/tracker/window_book.c \
@@ -486,6 +490,8 @@ unit_tests = \
 	tests/unit/test_tracker_corners \
 	tests/unit/test_tracker_facts \
 	tests/unit/test_tracker_filter \
+	tests/unit/test_tracker_pace \
+	tests/unit/test_tracker_phase \
 	tests/unit/test_tracker_policy \
 	tests/unit/test_tracker_policy_doc \
 	tests/unit/test_tracker_registry \
@@ -553,6 +559,8 @@ tests_unit_test_store_work_LDADD = $(test_common) $(core_libs)
 tests_unit_test_tracker_corners_LDADD = $(test_common) $(core_libs)
 tests_unit_test_tracker_facts_LDADD = $(test_common) $(core_libs)
 tests_unit_test_tracker_filter_LDADD = $(test_common) $(core_libs)
+tests_unit_test_tracker_pace_LDADD = $(test_common) $(core_libs)
+tests_unit_test_tracker_phase_LDADD = $(test_common) $(core_libs)
 tests_unit_test_tracker_policy_LDADD = $(test_common) $(core_libs)
 tests_unit_test_tracker_policy_doc_LDADD = $(test_common) $(core_libs)
 tests_unit_test_tracker_registry_LDADD = $(test_common) $(core_libs)

@@ -187,27 +187,8 @@ int cmd_device_why(struct ctx *c, struct err *e)
 {
 	const struct doc *answer =
 		rest_get(c, "GET", rest_path(c, e, API "/devices/%s/why", c->args[0]), NULL, e);
-	const struct doc *gates = doc_get(answer, "gates");
-	bool closed = false;
 
-	if (!answer)
-		return -1;
-	if (c->json)
-		return write_object(c, answer, e);
-	if (!gates || gates->type != DOC_ARRAY)
-		return err_set(e, ERR_MALFORMED, "the answer has no gates");
-	for (const struct doc *g = gates->v.c.first; g; g = g->next) {
-		const struct doc *open = doc_get(g, "open");
-		bool is_open = open && open->type == DOC_BOOL && open->v.b;
-
-		printf("%s %-16s %s\n",
-		       is_open	? "  open  "
-		       : closed ? "  closed"
-				: "> closed",
-		       write_value(&c->a, g, "gate"), write_value(&c->a, g, "value"));
-		closed = closed || !is_open;
-	}
-	return EXIT_DONE;
+	return answer ? write_gates(c, answer, e) : -1;
 }
 
 static void print_diag(struct ctx *c, const struct doc *item)

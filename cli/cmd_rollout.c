@@ -20,11 +20,15 @@ static int add_phase(struct ctx *c, struct doc *phases, const char *text, struct
 {
 	static const struct {
 		const char *word, *member;
-		bool duration;
+		enum { NUMBER, DURATION, TEXT } kind;
 	} known[] = {
-		{ "percent", "percent", false },	 { "count", "count", false },
-		{ "success", "success_percent", false }, { "soak", "soak_s", true },
-		{ "timeout", "timeout_s", true },
+		{ "percent", "percent", NUMBER },
+		{ "count", "count", NUMBER },
+		{ "success", "success_percent", NUMBER },
+		{ "soak", "soak_s", DURATION },
+		{ "timeout", "timeout_s", DURATION },
+		{ "start", "not_before", TEXT },
+		{ "filter", "filter", TEXT },
 	};
 	struct doc *phase = doc_map(&c->a, phases, NULL);
 	char *copy = arena_copy(&c->a, text, strlen(text)), *save = NULL;
@@ -40,11 +44,56 @@ static int add_phase(struct ctx *c, struct doc *phases, const char *text, struct
 			*equals++ = 0;
 		while (k < n && strcmp(known[k].word, w) != 0)
 			k++;
+		/* a filter may have commas: it is the last */
+		if (k < n && strcmp(known[k].word, "filter") == 0 && equals && *save) {
+			save[-1] = ',';
+			save += strlen(save);
+		}
 		if (k == n || !equals ||
-		    (known[k].duration ? text_duration_ms(slice_str(equals), &v)
-				       : text_i64(slice_str(equals), &v)) < 0)
+		    (known[k].kind == DURATION && text_duration_ms(slice_str(equals), &v) < 0) ||
+		    (known[k].kind == NUMBER && text_i64(slice_str(equals), &v) < 0))
 			return ctx_usage(c, e, "--phase '%s': '%s' is not understood", text, w);
-		doc_add_int(&c->a, phase, known[k].member, known[k].duration ? v / 1000 : v);
+		if (known[k].kind == TEXT)
+			doc_add_text(&c->a, phase, known[k].member, equals);
+		else
+			doc_add_int(&c->a, phase, known[k].member,
+				    known[k].kind == DURATION ? v / 1000 : v);
+	}
+	return 0;
+}
+
+/* "--pause-at digest=3" as a member of pause_at. */
+static int add_pause_at(struct ctx *c, struct doc *map, const char *text, struct err *e)
+{
+	const char *equals = strchr(text, '=');
+	int64_t n;
+
+	if (!equals || equals == text || text_i64(slice_str(equals + 1), &n) < 0)
+		return ctx_usage(c, e, "--pause-at takes FAILURE=N, not '%s'", text);
+	doc_add_int(&c->a, map, arena_copy(&c->a, text, (size_t)(equals - text)), n);
+	return 0;
+}
+
+static int add_words(struct ctx *c, struct doc *body, struct err *e)
+{
+	const char *order = ctx_option(c, "order");
+
+	if (order)
+		doc_add_text(&c->a, body, "order", order);
+	if (ctx_option(c, "focus"))
+		doc_add_bool(&c->a, body, "focus", true);
+	if (ctx_option(c, "force"))
+		doc_add_bool(&c->a, body, "force", true);
+	if (ctx_option(c, "no-canary"))
+		doc_add_bool(&c->a, body, "canary", false);
+	if (ctx_option(c, "auto-start"))
+		doc_add_bool(&c->a, body, "auto_start", true);
+	if (ctx_option(c, "pause-at")) {
+		struct doc *map = doc_map(&c->a, body, "pause_at");
+
+		for (int i = 0; ctx_option_n(c, "pause-at", i); i++)
+			if (add_pause_at(c, map, ctx_option_n(c, "pause-at", i), e) < 0)
+				return -1;
 	}
 	return 0;
 }
@@ -52,7 +101,12 @@ static int add_phase(struct ctx *c, struct doc *phases, const char *text, struct
 int rollout_members(struct ctx *c, struct doc *body, struct err *e)
 {
 	static const char *const numbers[][2] = { { "budget", "budget" },
-						  { "in-flight", "in_flight" } };
+						  { "in-flight", "in_flight" },
+						  { "per-minute", "per_minute" },
+						  { "max-in-flight", "max_in_flight" },
+						  { "per-link", "per_link" },
+						  { "bytes-per-second", "bytes_per_s" },
+						  { "link-bytes-per-second", "link_bytes_per_s" } };
 	const char *target = ctx_option(c, "target");
 
 	if (target)
@@ -66,6 +120,8 @@ int rollout_members(struct ctx *c, struct doc *body, struct err *e)
 		if (v)
 			doc_add_int(&c->a, body, numbers[i][1], n);
 	}
+	if (add_words(c, body, e) < 0)
+		return -1;
 	if (ctx_option(c, "phase")) {
 		struct doc *phases = doc_array(&c->a, body, "phases");
 
@@ -98,18 +154,11 @@ static const struct doc *wait_created(struct ctx *c, int64_t id, struct err *e)
 	}
 }
 
-int cmd_rollout_create(struct ctx *c, struct err *e)
+/* Made; shown once it is planned. */
+static int make(struct ctx *c, const char *path, const struct doc *body, struct err *e)
 {
-	struct doc *body = doc_map(&c->a, NULL, NULL);
-	const struct doc *answer;
+	const struct doc *answer = rest_get(c, "POST", path, body, e);
 
-	doc_add_text(&c->a, body, "name", c->args[0]);
-	doc_add_text(&c->a, body, "release", ctx_option(c, "release"));
-	if (rollout_members(c, body, e) < 0)
-		return -1;
-	if (ctx_option(c, "dry-run"))
-		return rest_object(c, "POST", API "/rollouts?dry_run=1", body, e);
-	answer = rest_get(c, "POST", API "/rollouts", body, e);
 	if (answer && !ctx_option(c, "no-wait")) {
 		const struct doc *id = doc_get(answer, "id");
 
@@ -118,6 +167,38 @@ int cmd_rollout_create(struct ctx *c, struct err *e)
 		answer = wait_created(c, id->v.i, e);
 	}
 	return answer ? write_object(c, answer, e) : -1;
+}
+
+int cmd_rollout_create(struct ctx *c, struct err *e)
+{
+	struct doc *body = doc_map(&c->a, NULL, NULL);
+
+	doc_add_text(&c->a, body, "name", c->args[0]);
+	doc_add_text(&c->a, body, "release", ctx_option(c, "release"));
+	if (rollout_members(c, body, e) < 0)
+		return -1;
+	if (ctx_option(c, "dry-run"))
+		return rest_object(c, "POST", API "/rollouts?dry_run=1", body, e);
+	return make(c, API "/rollouts", body, e);
+}
+
+int cmd_rollout_clone(struct ctx *c, struct err *e)
+{
+	struct doc *body = doc_map(&c->a, NULL, NULL);
+	const char *release = ctx_option(c, "release");
+
+	doc_add_text(&c->a, body, "name", c->args[1]);
+	if (release)
+		doc_add_text(&c->a, body, "release", release);
+	return make(c, rest_path(c, e, API "/rollouts/%s/clone", c->args[0]), body, e);
+}
+
+int cmd_rollout_why(struct ctx *c, struct err *e)
+{
+	const struct doc *answer =
+		rest_get(c, "GET", rest_path(c, e, API "/rollouts/%s/why", c->args[0]), NULL, e);
+
+	return answer ? write_gates(c, answer, e) : -1;
 }
 
 int cmd_rollout_list(struct ctx *c, struct err *e)
@@ -151,6 +232,8 @@ static int verb(struct ctx *c, const char *format, struct err *e)
 
 	if (reason)
 		doc_add_text(&c->a, body, "reason", reason);
+	if (ctx_option(c, "force"))
+		doc_add_bool(&c->a, body, "force", true);
 	return rest_object(c, "POST", rest_path(c, e, format, c->args[0]), body, e);
 }
 
@@ -166,7 +249,36 @@ int cmd_rollout_pause(struct ctx *c, struct err *e)
 
 int cmd_rollout_resume(struct ctx *c, struct err *e)
 {
-	return verb(c, API "/rollouts/%s/resume", e);
+	struct doc *body = doc_map(&c->a, NULL, NULL);
+	const char *budget = ctx_option(c, "budget");
+	int64_t n = 0;
+
+	if (budget && text_i64(slice_str(budget), &n) < 0)
+		return ctx_usage(c, e, "--budget takes a number, not '%s'", budget);
+	if (budget)
+		doc_add_int(&c->a, body, "budget", n);
+	return rest_object(c, "POST", rest_path(c, e, API "/rollouts/%s/resume", c->args[0]), body,
+			   e);
+}
+
+int cmd_rollout_retry(struct ctx *c, struct err *e)
+{
+	return verb(c, API "/rollouts/%s/retry", e);
+}
+
+int cmd_rollout_next(struct ctx *c, struct err *e)
+{
+	return verb(c, API "/rollouts/%s/next", e);
+}
+
+int cmd_rollout_approve(struct ctx *c, struct err *e)
+{
+	return verb(c, API "/rollouts/%s/approve", e);
+}
+
+int cmd_rollout_deny(struct ctx *c, struct err *e)
+{
+	return verb(c, API "/rollouts/%s/deny", e);
 }
 
 int cmd_rollout_abort(struct ctx *c, struct err *e)

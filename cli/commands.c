@@ -134,6 +134,17 @@ static const struct option_spec rollout_create[] = {
 	{ "phase", OPTION_MULTI, "percent=10,success=90,soak=1h", "a phase" },
 	{ "budget", OPTION_VALUE, "N", "failed + in flight never exceed this" },
 	{ "in-flight", OPTION_VALUE, "W", "allow W in flight whatever failed" },
+	{ "per-minute", OPTION_VALUE, "N", "offers a minute" },
+	{ "max-in-flight", OPTION_VALUE, "N", "in flight in all, besides the budget" },
+	{ "per-link", OPTION_VALUE, "N", "in flight below one parent" },
+	{ "bytes-per-second", OPTION_VALUE, "N", "of images, in all" },
+	{ "link-bytes-per-second", OPTION_VALUE, "N", "of images, below one parent" },
+	{ "order", OPTION_VALUE, "ORDER", "any, leaf-first or core-first" },
+	{ "focus", OPTION_FLAG, NULL, "one device at a time below each parent" },
+	{ "pause-at", OPTION_MULTI, "FAILURE=N", "pause after so many failures of a class" },
+	{ "force", OPTION_FLAG, NULL, "black-outs do not hold" },
+	{ "no-canary", OPTION_FLAG, NULL, "without --phase: nobody comes first" },
+	{ "auto-start", OPTION_FLAG, NULL, "start as soon as it is planned" },
 	{ "dry-run", OPTION_FLAG, NULL, "only say what it would do" },
 	{ "no-wait", OPTION_FLAG, NULL, "do not wait until it is planned" },
 	END,
@@ -157,6 +168,19 @@ static const struct option_spec policy_check[] = {
 };
 static const struct option_spec reason[] = {
 	{ "reason", OPTION_VALUE, "TEXT", "why, for the others" },
+	END,
+};
+static const struct option_spec reason_force[] = {
+	{ "reason", OPTION_VALUE, "TEXT", "why, for the others" },
+	{ "force", OPTION_FLAG, NULL, "stop whoever has not begun to install" },
+	END,
+};
+static const struct option_spec rollout_resume[] = {
+	{ "budget", OPTION_VALUE, "N", "allow more failures than before" },
+	END,
+};
+static const struct option_spec rollout_clone[] = {
+	{ "release", OPTION_VALUE, "R", "for another release" },
 	END,
 };
 static const struct option_spec update_list[] = {
@@ -293,12 +317,24 @@ const struct command commands[] = {
 	  "fettle rollout show spring", false },
 	{ "rollout start <rollout>", cmd_rollout_start, NULL, "begin to offer",
 	  "fettle rollout start spring", false },
-	{ "rollout pause <rollout>", cmd_rollout_pause, reason, "offer nothing new",
+	{ "rollout pause <rollout>", cmd_rollout_pause, reason_force, "offer nothing new",
 	  "fettle rollout pause spring --reason holidays", false },
-	{ "rollout resume <rollout>", cmd_rollout_resume, NULL, "go on",
+	{ "rollout resume <rollout>", cmd_rollout_resume, rollout_resume, "go on",
 	  "fettle rollout resume spring", false },
-	{ "rollout abort <rollout>", cmd_rollout_abort, reason, "cancel what has not begun",
+	{ "rollout abort <rollout>", cmd_rollout_abort, reason_force, "cancel what has not begun",
 	  "fettle rollout abort spring", false },
+	{ "rollout retry <rollout>", cmd_rollout_retry, NULL, "another attempt for what failed",
+	  "fettle rollout retry spring", false },
+	{ "rollout next <rollout>", cmd_rollout_next, NULL, "open the next phase",
+	  "fettle rollout next spring", false },
+	{ "rollout clone <rollout> <name>", cmd_rollout_clone, rollout_clone, "another one like it",
+	  "fettle rollout clone spring summer --release lamp-1.3", false },
+	{ "rollout approve <rollout>", cmd_rollout_approve, NULL, "let it start",
+	  "fettle rollout approve spring", false },
+	{ "rollout deny <rollout>", cmd_rollout_deny, reason, "end it before it starts",
+	  "fettle rollout deny spring --reason 'not before the fair'", false },
+	{ "rollout why <rollout>", cmd_rollout_why, NULL, "what holds it",
+	  "fettle rollout why spring", false },
 	{ "rollout watch <rollout>", cmd_rollout_watch, NULL, "follow it to its end",
 	  "fettle rollout watch spring", false },
 	{ "rollout standing add <name>", cmd_standing_add, standing_add,

@@ -251,3 +251,26 @@ int write_object(struct ctx *c, const struct doc *answer, struct err *e)
 		print_member(c, d, 0);
 	return EXIT_DONE;
 }
+
+int write_gates(struct ctx *c, const struct doc *answer, struct err *e)
+{
+	const struct doc *gates = doc_get(answer, "gates");
+	bool closed = false;
+
+	if (c->json)
+		return write_object(c, answer, e);
+	if (!gates || gates->type != DOC_ARRAY)
+		return err_set(e, ERR_MALFORMED, "the answer has no gates");
+	for (const struct doc *g = gates->v.c.first; g; g = g->next) {
+		const struct doc *open = doc_get(g, "open");
+		bool is_open = open && open->type == DOC_BOOL && open->v.b;
+
+		printf("%s %-16s %s\n",
+		       is_open	? "  open  "
+		       : closed ? "  closed"
+				: "> closed",
+		       write_value(&c->a, g, "gate"), write_value(&c->a, g, "value"));
+		closed = closed || !is_open;
+	}
+	return EXIT_DONE;
+}

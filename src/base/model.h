@@ -315,7 +315,7 @@ struct phase {
 	int64_t success_percent, soak_s, timeout_s;
 	int64_t total, done, failed, succeeded;
 	int64_t opened, closed;
-	int64_t expected;		/* its filter takes them, and they have not joined any phase */
+	int64_t expected;		/* its filter takes them, and they have not joined */
 	int64_t not_before;		/* wall: it opens no sooner */
 	int64_t track_opened;		/* tracker time it was opened at */
 };

@@ -72,6 +72,12 @@ int svc_standing_show(struct call *c, struct err *e);
 int svc_standing_edit(struct call *c, struct err *e);
 int svc_standing_remove(struct call *c, struct err *e);
 enum step svc_standing_step(struct tracker *tk, struct job *j, struct err *e);
+int svc_rollout_retry(struct call *c, struct err *e);
+int svc_rollout_next(struct call *c, struct err *e);
+int svc_rollout_clone(struct call *c, struct err *e);
+int svc_rollout_approve(struct call *c, struct err *e);
+int svc_rollout_deny(struct call *c, struct err *e);
+int svc_rollout_why(struct call *c, struct err *e);
 int svc_update_list(struct call *c, struct err *e);
 int svc_update_show(struct call *c, struct err *e);
 int svc_job_list(struct call *c, struct err *e);
@@ -124,6 +130,13 @@ int release_of_text(struct call *c, const char *text, struct release *out, struc
  * a standing rollout is kept as the same members without name and release.
  */
 int rollout_read_spec(const struct doc *body, struct rollout_spec *s, struct err *e);
+void rollout_put_limits(struct arena *a, struct doc *d, const struct rollout_limits *l);
+/* The rollout the path names, by number or name, if the asker may see it. */
+int rollout_of_call(struct call *c, struct rollout *r, struct err *e);
+/* As the row is now. */
+int rollout_reply(struct call *c, uint16_t status, const struct rollout *r, struct err *e);
+/* With the job that goes with it: 202; without one (id 0): 200. */
+int rollout_reply_job(struct call *c, const struct rollout *r, const struct job *j, struct err *e);
 void doc_put_update(struct call *c, struct doc *d, const struct update *u);
 int reply_image(struct call *c, uint16_t status, const struct image *i, struct err *e);
 void doc_put_uuid(struct arena *a, struct doc *d, const char *key, const struct uuid *u);

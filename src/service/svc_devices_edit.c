@@ -201,7 +201,9 @@ int device_put_labels(struct call *c, const struct doc *body, const struct devic
 
 	if (tags && put_tags(c, tags, d, e) != 0)
 		return -1;
-	return attributes ? put_attributes(c, attributes, d, e) : 0;
+	if (attributes && put_attributes(c, attributes, d, e) != 0)
+		return -1;
+	return rollout_join_late(&c->tk, d->dev, e);
 }
 
 int device_insert(struct call *c, const struct doc *body, struct device *d, struct err *e)

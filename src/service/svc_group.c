@@ -71,6 +71,7 @@ static int member(struct call *c, bool in, struct err *e)
 
 	if (hole_group(c, name, e) || call_load_device(c, 1, e) ||
 	    store_group_member(c->tk.st, name, c->device.dev, in, e) ||
+	    rollout_join_late(&c->tk, c->device.dev, e) ||
 	    audit_note(&c->tk, in ? "group.join" : "group.leave", name, e, "device=%s",
 		       c->device.id))
 		return -1;

@@ -60,6 +60,9 @@ static void put_rollout(struct call *c, struct doc *d, const struct rollout *r)
 	else
 		doc_add_int(a, d, "budget", r->budget);
 	doc_add_int(a, d, "in_flight_window", r->in_flight_window);
+	rollout_put_limits(a, d, &r->limits);
+	doc_add_bool(a, d, "auto_start", r->auto_start);
+	doc_add_text(a, d, "approved_by", r->approved_by[0] ? r->approved_by : NULL);
 	put_counters(a, doc_map(a, d, "counters"), r);
 	doc_add_int(a, d, "phase", r->phase);
 	doc_add_text(a, d, "by", r->by);
@@ -123,7 +126,7 @@ static int put_whole(struct call *c, struct doc *d, const struct rollout *r, str
 	return put_phases(c, d, r->id, e);
 }
 
-static int reply_rollout(struct call *c, uint16_t status, const struct rollout *r, struct err *e)
+int rollout_reply(struct call *c, uint16_t status, const struct rollout *r, struct err *e)
 {
 	struct doc *d = doc_map(c->tk.a, NULL, NULL);
 
@@ -133,8 +136,7 @@ static int reply_rollout(struct call *c, uint16_t status, const struct rollout *
 }
 
 /* The job that goes with it: rollout members, then "job". */
-static int reply_with_job(struct call *c, const struct rollout *r, const struct job *j,
-			  struct err *e)
+int rollout_reply_job(struct call *c, const struct rollout *r, const struct job *j, struct err *e)
 {
 	struct doc *d = doc_map(c->tk.a, NULL, NULL);
 
@@ -143,39 +145,6 @@ static int reply_with_job(struct call *c, const struct rollout *r, const struct 
 	if (j->id)
 		doc_put_job(c, doc_map(c->tk.a, d, "job"), j);
 	return reply_doc(c, j->id ? 202 : 200, d, e);
-}
-
-static int read_phase(const struct doc *d, struct phase *p, struct err *e)
-{
-	static const char *const members[] = { "percent", "count",     "filter", "success_percent",
-					       "soak_s",  "timeout_s", NULL };
-	struct doc_reader r;
-
-	doc_read_init(&r, d, e);
-	doc_only(&r, members);
-	doc_opt_int(&r, "percent", 1, 100, &p->percent);
-	doc_opt_int(&r, "count", 1, INT32_MAX, &p->count);
-	doc_opt_text(&r, "filter", p->filter, sizeof(p->filter));
-	doc_opt_int(&r, "success_percent", 0, 100, &p->success_percent);
-	doc_opt_int(&r, "soak_s", 0, 366 * 86400, &p->soak_s);
-	doc_opt_int(&r, "timeout_s", 0, 366 * 86400, &p->timeout_s);
-	return doc_read_end(&r);
-}
-
-static int read_phases(struct doc_reader *r, struct rollout_spec *s)
-{
-	const struct doc *list = doc_opt_array(r, "phases");
-
-	if (!list)
-		return r->failed ? -1 : 0;
-	for (const struct doc *d = list->v.c.first; d; d = d->next) {
-		if (s->n_phases == PHASES_MAX)
-			return err_set(r->e, ERR_INVALID, "phases: more than %d", PHASES_MAX);
-		if (read_phase(d, &s->phases[s->n_phases], r->e) != 0)
-			return err_prefix(r->e, "phases[%d]", s->n_phases);
-		s->n_phases++;
-	}
-	return 0;
 }
 
 static int read_release(struct call *c, struct rollout_spec *s, struct err *e)
@@ -213,25 +182,6 @@ static int bound_target(struct call *c, struct rollout_spec *s, struct err *e)
 	return text_copy(s->target, sizeof(s->target), both);
 }
 
-int rollout_read_spec(const struct doc *body, struct rollout_spec *s, struct err *e)
-{
-	static const char *const members[] = { "name",	    "release", "target", "budget",
-					       "in_flight", "phases",  NULL };
-	struct doc_reader r;
-
-	memset(s, 0, sizeof(*s));
-	s->budget = -1;
-	doc_read_init(&r, body, e);
-	doc_only(&r, members);
-	doc_opt_text(&r, "name", s->name, sizeof(s->name));
-	doc_need_text(&r, "target", s->target, sizeof(s->target));
-	doc_opt_int(&r, "budget", 0, INT32_MAX, &s->budget);
-	doc_opt_int(&r, "in_flight", 0, INT32_MAX, &s->in_flight);
-	if (read_phases(&r, s) != 0)
-		return -1;
-	return doc_read_end(&r);
-}
-
 static int read_spec(struct call *c, struct rollout_spec *s, struct err *e)
 {
 	if (rollout_read_spec(c->body, s, e) != 0)
@@ -265,24 +215,6 @@ static int dry_run(struct call *c, const struct rollout_spec *s, struct err *e)
 	return reply_doc(c, 200, d, e);
 }
 
-int svc_rollout_add(struct call *c, struct err *e)
-{
-	struct rollout_spec *s = arena_alloc(c->tk.a, sizeof(*s));
-	struct job job = { 0 };
-	struct rollout r;
-
-	if (!s)
-		return err_set(e, ERR_NO_MEMORY, "no memory for the rollout");
-	if (read_spec(c, s, e) != 0)
-		return -1;
-	if (query_flag(c, "dry_run"))
-		return dry_run(c, s, e);
-	if (rollout_create(&c->tk, s, &r, &job, e) != 0 ||
-	    reply_location(c, e, "/api/v1/rollouts/%" PRId64, r.id) != 0)
-		return -1;
-	return reply_with_job(c, &r, &job, e);
-}
-
 int svc_rollout_list(struct call *c, struct err *e)
 {
 	struct rollout *rows = arena_alloc(c->tk.a, sizeof(*rows) * PAGE_ROWS);
@@ -312,66 +244,61 @@ int svc_rollout_show(struct call *c, struct err *e)
 
 	if (load(c, &r, e) != 0 || etag_check_version(c, "rollout", r.id, r.etag, &fresh, e) != 0)
 		return -1;
-	return reply_rollout(c, 200, &r, e);
+	return rollout_reply(c, 200, &r, e);
 }
 
-/* If-Match against the rollout's version, for verbs. */
-static int load_for_verb(struct call *c, struct rollout *r, char reason[REASON_TEXT], struct err *e)
+int rollout_of_call(struct call *c, struct rollout *r, struct err *e)
 {
-	static const char *const members[] = { "reason", NULL };
-	struct doc_reader rd;
-	bool fresh;
+	return load(c, r, e);
+}
 
-	reason[0] = '\0';
-	if (c->body) {
-		doc_read_init(&rd, c->body, e);
-		doc_only(&rd, members);
-		doc_opt_text(&rd, "reason", reason, REASON_TEXT);
-		if (doc_read_end(&rd) != 0)
-			return -1;
-	}
-	if (load(c, r, e) != 0)
+/*
+ * One with the same target, phases and limits, under another name, for its release or another.
+ * The phases' times of start belong to the past.
+ */
+static int clone_spec(struct call *c, struct rollout_spec *s, struct err *e)
+{
+	static const char *const members[] = { "name", "release", NULL };
+	struct rollout from;
+	struct doc_reader r;
+
+	if (load(c, &from, e) != 0 || rollout_clone_spec(&c->tk, &from, s, e) != 0)
 		return -1;
-	return etag_check_version(c, "rollout", r->id, r->etag, &fresh, e);
-}
-
-int svc_rollout_start(struct call *c, struct err *e)
-{
-	char reason[REASON_TEXT];
-	struct rollout r;
-
-	if (load_for_verb(c, &r, reason, e) || rollout_start(&c->tk, &r, e))
+	doc_read_init(&r, c->body, e);
+	doc_only(&r, members);
+	doc_need_text(&r, "name", s->name, sizeof(s->name));
+	if (doc_read_end(&r) != 0)
 		return -1;
-	return reply_rollout(c, 200, &r, e);
+	return doc_get(c->body, "release") ? read_release(c, s, e) : 0;
 }
 
-int svc_rollout_pause(struct call *c, struct err *e)
+static int make(struct call *c, const struct rollout_spec *s, struct err *e)
 {
-	char reason[REASON_TEXT];
-	struct rollout r;
-
-	if (load_for_verb(c, &r, reason, e) || rollout_pause(&c->tk, &r, reason, e))
-		return -1;
-	return reply_rollout(c, 200, &r, e);
-}
-
-int svc_rollout_resume(struct call *c, struct err *e)
-{
-	char reason[REASON_TEXT];
-	struct rollout r;
-
-	if (load_for_verb(c, &r, reason, e) || rollout_resume(&c->tk, &r, e))
-		return -1;
-	return reply_rollout(c, 200, &r, e);
-}
-
-int svc_rollout_abort(struct call *c, struct err *e)
-{
-	char reason[REASON_TEXT];
 	struct job job = { 0 };
 	struct rollout r;
 
-	if (load_for_verb(c, &r, reason, e) || rollout_abort(&c->tk, &r, reason, &job, e))
+	if (rollout_create(&c->tk, s, &r, &job, e) != 0 ||
+	    reply_location(c, e, "/api/v1/rollouts/%" PRId64, r.id) != 0)
 		return -1;
-	return reply_with_job(c, &r, &job, e);
+	return rollout_reply_job(c, &r, &job, e);
+}
+
+int svc_rollout_clone(struct call *c, struct err *e)
+{
+	struct rollout_spec *s = arena_alloc(c->tk.a, sizeof(*s));
+
+	if (!s)
+		return err_set(e, ERR_NO_MEMORY, "no memory for the rollout");
+	return clone_spec(c, s, e) == 0 ? make(c, s, e) : -1;
+}
+
+int svc_rollout_add(struct call *c, struct err *e)
+{
+	struct rollout_spec *s = arena_alloc(c->tk.a, sizeof(*s));
+
+	if (!s)
+		return err_set(e, ERR_NO_MEMORY, "no memory for the rollout");
+	if (read_spec(c, s, e) != 0)
+		return -1;
+	return query_flag(c, "dry_run") ? dry_run(c, s, e) : make(c, s, e);
 }

@@ -32,8 +32,8 @@
 	"bytes_per_s, link_bytes_per_s, update_order, focus, force, pause_at, pace_tat, bytes_tat, " \
 	"auto_start, standing, approved_by"
 #define PHASE_COLUMNS \
-	"rollout, number, percent, count, filter, success_percent, soak_s, timeout_s, total, done, " \
-	"failed, succeeded, opened, closed, expected, not_before, track_opened"
+	"rollout, number, percent, count, filter, success_percent, soak_s, timeout_s, total, " \
+	"done, failed, succeeded, opened, closed, expected, not_before, track_opened"
 #define STANDING_COLUMNS "id, name, enabled, urgency, spec, made_by, created, etag"
 #define UPDATE_COLUMNS \
 	"id, dev, rollout, release, phase, state, urgency, failure, attempt, deferrals, charged, " \

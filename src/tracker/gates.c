@@ -125,15 +125,8 @@ static int gate_phase(struct look *g, char value[REASON_TEXT], struct err *e)
 	return phase_admits(g->tk, &g->rollout, u, joined, g->looking, &g->wake_ms, value, e);
 }
 
-static int gate_budget(struct look *g, char value[REASON_TEXT], struct err *e)
+int budget_describe(const struct rollout *r, char value[REASON_TEXT])
 {
-	const struct rollout *r = &g->rollout;
-
-	(void)e;
-	if (g->u->rollout == 0) {
-		cause_format(value, REASON_TEXT, "none");
-		return 1;
-	}
 	if (r->in_flight_window > 0) {
 		cause_format(value, REASON_TEXT,
 			     "%" PRId64 " of %" PRId64 " in flight, %" PRId64 " of %" PRId64
@@ -146,6 +139,16 @@ static int gate_budget(struct look *g, char value[REASON_TEXT], struct err *e)
 	cause_format(value, REASON_TEXT, "%" PRId64 " failed + %" PRId64 " in flight of %" PRId64,
 		     r->failed, r->in_flight, r->budget);
 	return r->failed + r->in_flight < r->budget ? 1 : 0;
+}
+
+static int gate_budget(struct look *g, char value[REASON_TEXT], struct err *e)
+{
+	(void)e;
+	if (g->u->rollout == 0) {
+		cause_format(value, REASON_TEXT, "none");
+		return 1;
+	}
+	return budget_describe(&g->rollout, value);
 }
 
 /* The device's own word, and the wait between attempts. A deadline overrides deferrals alone. */

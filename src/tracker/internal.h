@@ -87,8 +87,6 @@ int spec_default_phases(struct tracker *tk, const struct rollout_spec *s,
 /* The filters of a rollout that is there. */
 int spec_filters(struct tracker *tk, const struct rollout *r, struct plan_filters *f,
 		 struct err *e);
-/* "digest=3 boot=1" as a number a class, 0: none. */
-int pause_at_parse(const char *text, int64_t n[FAILURE_COUNT], struct err *e);
 
 /* ---- gates.c ---- */
 #define HELD_BACK "it came by itself, and nobody has let it in: fettle device approve"
@@ -135,6 +133,9 @@ int gate_window_wait(struct tracker *tk, const struct device *d, const struct up
 /* Does what the device says of its service let it be interrupted for u? */
 bool service_lets(const struct tracker *tk, const struct device *d, const struct device_live *l,
 		  const struct update *u);
+
+/* Has the budget room for one more? 1/0 */
+int budget_describe(const struct rollout *r, char value[REASON_TEXT]);
 
 /* ---- gates_pace.c: the last rows, and the slot behind them ---- */
 int gate_links(struct look *g, char value[REASON_TEXT], struct err *e);

@@ -37,6 +37,20 @@ int rollout_planned(struct tracker *tk, struct rollout *r, struct err *e)
 	return r->auto_start ? start_by_itself(tk, r, e) : 0;
 }
 
+int rollout_raise_budget(struct tracker *tk, struct rollout *r, int64_t budget, struct err *e)
+{
+	int64_t was = r->budget;
+
+	if (budget < was)
+		return err_set(e, ERR_INVALID, "budget: %lld is less than %lld", (long long)budget,
+			       (long long)was);
+	r->budget = budget;
+	if (store_rollout_put(tk->st, r, e) < 0)
+		return -1;
+	return audit_note(tk, "rollout.budget", r->name, e, "%lld -> %lld", (long long)was,
+			  (long long)budget);
+}
+
 int rollout_approve(struct tracker *tk, struct rollout *r, struct err *e)
 {
 	if (r->state != ROLLOUT_AWAITING_APPROVAL)

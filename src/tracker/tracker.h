@@ -278,6 +278,8 @@ int rollout_stop(struct tracker *tk, struct rollout *r, const char *reason, stru
 int rollout_retry(struct tracker *tk, struct rollout *r, struct job *job, struct err *e);
 /* Close the open phase whatever became of it, and open the next. */
 int rollout_next(struct tracker *tk, struct rollout *r, struct err *e);
+/* More failures are allowed than before; less is ERR_INVALID. */
+int rollout_raise_budget(struct tracker *tk, struct rollout *r, int64_t budget, struct err *e);
 int rollout_approve(struct tracker *tk, struct rollout *r, struct err *e);
 int rollout_deny(struct tracker *tk, struct rollout *r, const char *reason, struct job *job,
 		 struct err *e);
@@ -376,5 +378,10 @@ struct gate { const char *name; bool open; char value[REASON_TEXT]; };
 #define GATES_MAX 24
 int why_device(struct tracker *tk, const struct device *d, struct gate out[GATES_MAX],
 	       struct err *e);
+/* What holds a rollout as a whole, in the same order. */
+int why_rollout(struct tracker *tk, const struct rollout *r, struct gate out[GATES_MAX],
+		struct err *e);
+/* "digest=3 boot=1" as a number a class, 0: none. */
+int pause_at_parse(const char *text, int64_t n[FAILURE_COUNT], struct err *e);
 
 #endif

@@ -80,6 +80,7 @@ static const char *const caller_names[CALLERS] = {
 #define READ_NOT_MINE "uu fuffu +f++ uuuu +4 ++f++ u+u"
 #define SEE_NOT_MINE "uu fuffu ++++ uuuu +4 ++f++ u+u"
 #define ADMIN "uu fuffu ffff uuuu ff ++ff+ ufu"
+#define APPROVE "uu fuffu fff+ uuuu ff ++ff+ ufu"
 #define OPERATE_HERE "uu fuffu ffff uuuu ff ++f++ ufu"
 #define MINE_A "uu +uu+u ffff uuuu ff fffff ufu"
 #define MINE_B "uu fuufu ffff uuuu ff fffff ufu"
@@ -204,6 +205,14 @@ static const struct row rows[] = {
 	  OPERATE_ALL },
 	{ METHOD_DELETE, API "/standing-rollouts/<id>", API "/standing-rollouts/1", NULL,
 	  OPERATE_ALL },
+	{ METHOD_POST, API "/rollouts/<id>/retry", API "/rollouts/1/retry", NULL,
+	  OPERATE_NOT_MINE },
+	{ METHOD_POST, API "/rollouts/<id>/next", API "/rollouts/1/next", NULL, OPERATE_NOT_MINE },
+	{ METHOD_POST, API "/rollouts/<id>/clone", API "/rollouts/1/clone", "{}",
+	  OPERATE_NOT_MINE },
+	{ METHOD_POST, API "/rollouts/<id>/approve", API "/rollouts/1/approve", NULL, APPROVE },
+	{ METHOD_POST, API "/rollouts/<id>/deny", API "/rollouts/1/deny", NULL, APPROVE },
+	{ METHOD_GET, API "/rollouts/<id>/why", API "/rollouts/1/why", NULL, READ_NOT_MINE },
 	{ METHOD_GET, API "/updates", API "/updates", NULL, READ },
 	{ METHOD_GET, API "/updates/<id>", API "/updates/1", NULL, READ },
 	{ METHOD_GET, API "/jobs", API "/jobs", NULL, SEE },

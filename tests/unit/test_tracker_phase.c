@@ -1,0 +1,547 @@
+/* SPDX-License-Identifier: ISC */
+/* SPDX-FileCopyrightText: The Fettle authors */
+
+/* Phases by filter and time, who joins late, and what operators do to a rollout. */
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "tracker_world.h"
+
+static struct world w;
+static struct release rel;
+static struct rollout_spec spec;
+static struct rollout ro;
+
+static void setup(void)
+{
+	world_open(&w);
+	rel = world_release(&w, 5, "2.0");
+	w.policy.strategy[URGENCY_NORMAL].retries = 0;
+	spec = (struct rollout_spec){ .name = "spring", .release = rel.id, .budget = 10 };
+	text_copy(spec.target, sizeof(spec.target), "all");
+}
+
+static void teardown(void)
+{
+	world_close(&w);
+}
+
+static const char *name(int i)
+{
+	static char text[32];
+
+	snprintf(text, sizeof(text), "lamp-%d", i);
+	return text;
+}
+
+static void enrol(int n)
+{
+	for (int i = 0; i < n; i++)
+		world_enrol(&w, name(i), "1.0", 1);
+}
+
+static void now(void)
+{
+	ro = world_rollout_now(&w, ro.id);
+}
+
+static void create(void)
+{
+	struct job job;
+
+	WORLD_OK(&w, rollout_create(&w.tk, &spec, &ro, &job, &w.err));
+	world_jobs(&w);
+	now();
+}
+
+static void start(void)
+{
+	create();
+	WORLD_OK(&w, rollout_start(&w.tk, &ro, &w.err));
+	world_jobs(&w);
+	now();
+}
+
+static struct phase phase(int number)
+{
+	struct phase p[PHASES_MAX];
+	int n = store_phase_list(w.st, ro.id, p, PHASES_MAX, &w.err);
+
+	ck_assert_int_ge(n, number);
+	return p[number - 1];
+}
+
+static void offered(int i)
+{
+	ck_assert_msg(world_ask(&w, name(i)) > 0, "%d: %s", i, w.err.text);
+}
+
+static void waits(int i, const char *why)
+{
+	ck_assert_int_eq(world_ask(&w, name(i)), 0);
+	ck_assert_msg(strncmp(w.err.text, why, strlen(why)) == 0, "%d: %s", i, w.err.text);
+}
+
+static void succeeds(int i)
+{
+	ck_assert_int_eq(world_register(&w, name(i), 2, 1, "2.0", 5), 0);
+}
+
+static void fails(int i, enum failure f)
+{
+	struct report r = { .boot = 1,
+			    .counter = 50,
+			    .state = "failed",
+			    .failure = f,
+			    .progress = -1,
+			    .n_components = -1 };
+	struct device d = world_device(&w, name(i));
+	struct report_answer a;
+
+	WORLD_OK(&w, report_apply(&w.tk, &d, &r, &a, &w.err));
+}
+
+static void passes(int64_t seconds)
+{
+	world_wait(&w, seconds);
+	world_schedule(&w);
+	world_schedule(&w);
+	world_jobs(&w);
+	now();
+}
+
+START_TEST(test_by_filter)
+{
+	enrol(5);
+	spec.n_phases = 3;
+	text_copy(spec.phases[0].filter, FILTER_TEXT, "id == lamp-3");
+	text_copy(spec.phases[1].filter, FILTER_TEXT, "id in (lamp-2, lamp-3)");
+	start();
+	ck_assert_int_eq(phase(1).expected, 1);
+	ck_assert_int_eq(phase(2).expected, 1);
+	waits(0, "phase: phase 1: 0 of 1 joined");
+	waits(2, "phase: phase 1: 0 of 1 joined");
+	offered(3);
+	ck_assert_int_eq(phase(1).expected, 0);
+	waits(2, "phase: phase 1: 1 of 1 joined");
+	succeeds(3);
+	waits(0, "phase: phase 2: 0 of 1 joined");
+	offered(2);
+	succeeds(2);
+	offered(0);
+	now();
+	ck_assert_int_eq(ro.phase, 3);
+	offered(1);
+	offered(4);
+}
+END_TEST
+
+/* A filter that takes nobody holds nobody up; who left without coming is not waited for. */
+START_TEST(test_empty_phases_are_passed)
+{
+	struct update u;
+
+	enrol(3);
+	spec.n_phases = 3;
+	text_copy(spec.phases[0].filter, FILTER_TEXT, "id == nobody");
+	text_copy(spec.phases[1].filter, FILTER_TEXT, "id == lamp-1");
+	start();
+	passes(0);
+	ck_assert_int_eq(ro.phase, 2);
+	ck_assert_int_eq(store_update_of(w.st, world_device(&w, "lamp-1").dev, ro.id, &u, &w.err),
+			 1);
+	ck_assert_int_eq(u.planned_phase, 2);
+	WORLD_OK(&w, update_apply(&w.tk, &u, EVENT_CANCEL, FAILURE_NONE, "test", &w.err));
+	ck_assert_int_eq(phase(2).expected, 0);
+	passes(0);
+	ck_assert_int_eq(ro.phase, 3);
+	offered(0);
+}
+END_TEST
+
+START_TEST(test_start_times)
+{
+	enrol(2);
+	spec.n_phases = 2;
+	spec.phases[0].count = 1;
+	spec.phases[0].not_before = w.tk.now.wall + 3600000;
+	spec.phases[1].not_before = w.tk.now.wall + 7200000;
+	start();
+	waits(0, "phase: phase 1 of 2 opens in 3600 s");
+	w.tk.now.wall_trusted = false;
+	passes(3600);
+	waits(0, "phase: phase 1 of 2 opens in 60 s: the clock is not trusted");
+	w.tk.now.wall_trusted = true;
+	passes(60);
+	ck_assert_int_gt(phase(1).opened, 0);
+	offered(0);
+	succeeds(0);
+	passes(0);
+	ck_assert_int_eq(ro.phase, 2);
+	waits(1, "phase: phase 2 of 2 opens in 3540 s");
+	world_wait(&w, 3540);
+	offered(1);
+	/* the deadline runs from the opening of its phase */
+	struct update u;
+	ck_assert_int_eq(store_update_open(w.st, world_device(&w, "lamp-1").dev, &u, &w.err), 1);
+	ck_assert_int_eq(u.track_deadline,
+			 phase(2).track_opened +
+				 w.policy.strategy[URGENCY_NORMAL].deadline_s * 1000);
+}
+END_TEST
+
+/* Who was not seen for three contact intervals holds no phase up, once somebody showed it works. */
+START_TEST(test_the_silent_are_passed_over)
+{
+	enrol(4);
+	spec.n_phases = 2;
+	spec.phases[0].count = 3;
+	start();
+	passes(3 * 3600);
+	ck_assert_int_eq(ro.phase, 1); /* nobody came: nothing was shown */
+	offered(0);
+	succeeds(0);
+	ck_assert_int_eq(world_register(&w, "lamp-1", 1, 2, NULL, 0), 0);
+	passes(3600);
+	ck_assert_int_eq(ro.phase, 1); /* lamp-1 lives */
+	passes(3 * 3600);
+	passes(3600);
+	ck_assert_int_eq(ro.phase, 2);
+	ck_assert_int_eq(phase(1).total, 1);
+}
+END_TEST
+
+START_TEST(test_a_phase_nobody_came_to_pauses)
+{
+	enrol(2);
+	spec.n_phases = 2;
+	spec.phases[0].count = 1;
+	spec.phases[0].timeout_s = 600;
+	start();
+	passes(600);
+	ck_assert_int_eq(ro.state, ROLLOUT_PAUSED);
+	ck_assert_str_eq(ro.reason, "phase 1: nobody of 1 came");
+	/* an operator knows better */
+	WORLD_OK(&w, rollout_next(&w.tk, &ro, &w.err));
+	now();
+	ck_assert_int_eq(ro.phase, 2);
+	WORLD_OK(&w, rollout_resume(&w.tk, &ro, &w.err));
+	offered(0);
+	now();
+	ck_assert_int_eq(WORLD_DO(&w, rollout_next(&w.tk, &ro, &w.err)), -1);
+	ck_assert_int_eq(w.err.code, ERR_CONFLICT);
+}
+END_TEST
+
+START_TEST(test_canary_first)
+{
+	enrol(3);
+	int64_t dev = world_device(&w, "lamp-1").dev;
+	WORLD_OK(&w, store_tag_put(w.st, dev, "canary", true, &w.err));
+	start();
+	waits(0, "phase: phase 1: 0 of 1 joined");
+	offered(1);
+	succeeds(1);
+	offered(0);
+	text_copy(spec.name, sizeof(spec.name), "summer");
+	spec.no_canary = true;
+	create();
+	struct phase p[PHASES_MAX];
+	ck_assert_int_eq(store_phase_list(w.st, ro.id, p, PHASES_MAX, &w.err), 1);
+}
+END_TEST
+
+START_TEST(test_late_joiners)
+{
+	enrol(2);
+	text_copy(spec.target, sizeof(spec.target), "tag == north");
+	spec.n_phases = 2;
+	text_copy(spec.phases[0].filter, FILTER_TEXT, "id == lamp-1");
+	spec.limits.order = ORDER_LEAF_FIRST;
+	WORLD_OK(&w, store_tag_put(w.st, world_device(&w, "lamp-0").dev, "north", true, &w.err));
+	start();
+	ck_assert_int_eq(ro.total, 1);
+	int64_t dev = world_device(&w, "lamp-1").dev;
+	WORLD_OK(&w, rollout_join_late(&w.tk, dev, &w.err));
+	now();
+	ck_assert_int_eq(ro.total, 1);
+	WORLD_OK(&w, store_tag_put(w.st, dev, "north", true, &w.err));
+	ck_assert_int_eq(world_register(&w, "lamp-1", 1, 2, NULL, 0), 0);
+	now();
+	ck_assert_int_eq(ro.total, 2);
+	ck_assert_int_eq(ro.planned, 2);
+	ck_assert_int_eq(phase(1).expected, 1);
+	/* once */
+	ck_assert_int_eq(world_register(&w, "lamp-1", 1, 3, NULL, 0), 0);
+	now();
+	ck_assert_int_eq(ro.total, 2);
+	offered(1);
+}
+END_TEST
+
+START_TEST(test_failures_of_a_class_pause)
+{
+	enrol(5);
+	text_copy(spec.limits.pause_at, PAUSE_AT_TEXT, "digest=2 boot=1");
+	start();
+	for (int i = 0; i < 5; i++)
+		offered(i);
+	fails(0, FAILURE_DIGEST);
+	fails(1, FAILURE_SPACE);
+	now();
+	ck_assert_int_eq(ro.state, ROLLOUT_RUNNING);
+	fails(2, FAILURE_DIGEST);
+	now();
+	ck_assert_int_eq(ro.state, ROLLOUT_PAUSED);
+	ck_assert_str_eq(ro.reason,
+			 "failures: 2 of class digest, the last: report failed (digest)");
+	int64_t n[FAILURE_COUNT];
+	ck_assert_int_eq(store_rollout_failures(w.st, ro.id, n, &w.err), 0);
+	ck_assert_int_eq(n[FAILURE_DIGEST], 2);
+	ck_assert_int_eq(n[FAILURE_SPACE], 1);
+	/* it comes right after all */
+	succeeds(0);
+	ck_assert_int_eq(store_rollout_failures(w.st, ro.id, n, &w.err), 0);
+	ck_assert_int_eq(n[FAILURE_DIGEST], 1);
+}
+END_TEST
+
+START_TEST(test_what_may_pause)
+{
+	static const struct {
+		const char *text, *says;
+	} table[] = {
+		{ "flood=1", "no failure is called flood" },
+		{ "none=1", "no failure is called none" },
+		{ "digest", "digest=N" },
+		{ "digest=0", "digest=N" },
+		{ "digest=x", "digest=N" },
+	};
+	int64_t n[FAILURE_COUNT];
+
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		ck_assert_int_eq(pause_at_parse(table[i].text, n, &w.err), -1);
+		ck_assert_msg(strstr(w.err.text, table[i].says) != NULL, "%s", w.err.text);
+	}
+	ck_assert_int_eq(pause_at_parse("boot=7 timeout=1", n, &w.err), 0);
+	ck_assert_int_eq(n[FAILURE_BOOT], 7);
+	ck_assert_int_eq(n[FAILURE_TIMEOUT], 1);
+	ck_assert_int_eq(n[FAILURE_DIGEST], 0);
+}
+END_TEST
+
+START_TEST(test_retry)
+{
+	struct update u;
+	struct job job;
+
+	enrol(2);
+	start();
+	ck_assert_int_eq(WORLD_DO(&w, rollout_retry(&w.tk, &ro, &job, &w.err)), -1);
+	offered(0);
+	offered(1);
+	fails(0, FAILURE_DIGEST);
+	succeeds(1);
+	now();
+	ck_assert_int_eq(ro.state, ROLLOUT_FINISHED);
+	WORLD_OK(&w, rollout_retry(&w.tk, &ro, &job, &w.err));
+	world_jobs(&w);
+	now();
+	ck_assert_int_eq(ro.state, ROLLOUT_RUNNING);
+	ck_assert_int_eq(ro.planned, 1);
+	ck_assert_int_eq(ro.ended, 1);
+	ck_assert_int_eq(ro.failed, 1); /* charged until it succeeds */
+	ck_assert_int_eq(store_update_open(w.st, world_device(&w, "lamp-0").dev, &u, &w.err), 1);
+	ck_assert_int_eq(u.attempt, 2);
+	/* at once, without back-off */
+	offered(0);
+	succeeds(0);
+	now();
+	ck_assert_int_eq(ro.state, ROLLOUT_FINISHED);
+	ck_assert_int_eq(ro.failed, 0);
+	ck_assert_int_eq(ro.succeeded, 2);
+}
+END_TEST
+
+START_TEST(test_a_budget_is_raised)
+{
+	struct job job;
+
+	enrol(2);
+	spec.budget = 1;
+	start();
+	offered(0);
+	fails(0, FAILURE_DIGEST);
+	now();
+	ck_assert_int_eq(ro.state, ROLLOUT_PAUSED);
+	ck_assert_int_eq(WORLD_DO(&w, rollout_resume(&w.tk, &ro, &w.err)), -1);
+	ck_assert_int_eq(WORLD_DO(&w, rollout_raise_budget(&w.tk, &ro, 0, &w.err)), -1);
+	WORLD_OK(&w, rollout_raise_budget(&w.tk, &ro, 2, &w.err));
+	WORLD_OK(&w, rollout_resume(&w.tk, &ro, &w.err));
+	now();
+	WORLD_OK(&w, rollout_retry(&w.tk, &ro, &job, &w.err));
+	world_jobs(&w);
+	offered(0);
+}
+END_TEST
+
+START_TEST(test_recalled_and_stopped)
+{
+	struct job job;
+
+	enrol(3);
+	start();
+	int64_t running = world_ask(&w, "lamp-0"), installing = world_ask(&w, "lamp-1");
+	ck_assert_int_eq(world_report(&w, "lamp-1", 1, 2, installing, "installing"), 0);
+	ck_assert_int_eq(WORLD_DO(&w, rollout_recall(&w.tk, &ro, &job, &w.err)), -1);
+	WORLD_OK(&w, rollout_pause(&w.tk, &ro, "", &w.err));
+	WORLD_OK(&w, rollout_recall(&w.tk, &ro, &job, &w.err));
+	world_jobs(&w);
+	now();
+	ck_assert_int_eq(ro.in_flight, 1);
+	ck_assert_int_eq(world_update(&w, running).state, UPDATE_PLANNED);
+	ck_assert_int_eq(world_update(&w, installing).state, UPDATE_INSTALLING);
+	WORLD_OK(&w, rollout_resume(&w.tk, &ro, &w.err));
+	ck_assert_int_eq(world_ask(&w, "lamp-0"), running);
+	now();
+	WORLD_OK(&w, rollout_stop(&w.tk, &ro, "bad", &job, &w.err));
+	world_jobs(&w);
+	now();
+	ck_assert_int_eq(ro.state, ROLLOUT_ABORTED);
+	ck_assert_int_eq(ro.in_flight, 1);
+	ck_assert_int_eq(world_update(&w, running).state, UPDATE_CANCELLED);
+	ck_assert_int_eq(ro.planned, 0);
+	/* again is harmless */
+	WORLD_OK(&w, rollout_stop(&w.tk, &ro, "bad", &job, &w.err));
+	world_jobs(&w);
+}
+END_TEST
+
+START_TEST(test_approval)
+{
+	struct job job;
+
+	enrol(2);
+	w.policy.approve_above = 1;
+	spec.auto_start = true;
+	create();
+	ck_assert_int_eq(ro.state, ROLLOUT_AWAITING_APPROVAL);
+	ck_assert_int_eq(WORLD_DO(&w, rollout_start(&w.tk, &ro, &w.err)), -1);
+	w.tk.who = "uid:7";
+	WORLD_OK(&w, rollout_approve(&w.tk, &ro, &w.err));
+	now();
+	ck_assert_int_eq(ro.state, ROLLOUT_RUNNING);
+	ck_assert_str_eq(ro.approved_by, "uid:7");
+	ck_assert_int_eq(WORLD_DO(&w, rollout_approve(&w.tk, &ro, &w.err)), -1);
+	ck_assert_int_eq(WORLD_DO(&w, rollout_deny(&w.tk, &ro, "", &job, &w.err)), -1);
+	text_copy(spec.name, sizeof(spec.name), "summer");
+	create();
+	WORLD_OK(&w, rollout_deny(&w.tk, &ro, "", &job, &w.err));
+	world_jobs(&w);
+	now();
+	ck_assert_int_eq(ro.state, ROLLOUT_ABORTED);
+	ck_assert_str_eq(ro.reason, "not approved");
+}
+END_TEST
+
+START_TEST(test_clone)
+{
+	struct rollout_spec s;
+
+	enrol(2);
+	spec.n_phases = 2;
+	text_copy(spec.phases[0].filter, FILTER_TEXT, "id == lamp-1");
+	spec.phases[0].soak_s = 9;
+	spec.phases[0].not_before = w.tk.now.wall + 1000;
+	spec.limits.per_minute = 4;
+	create();
+	WORLD_OK(&w, rollout_clone_spec(&w.tk, &ro, &s, &w.err));
+	ck_assert_int_eq(s.n_phases, 2);
+	ck_assert_str_eq(s.phases[0].filter, "id == lamp-1");
+	ck_assert_int_eq(s.phases[0].soak_s, 9);
+	ck_assert_int_eq(s.phases[0].not_before, 0);
+	ck_assert_int_eq(s.limits.per_minute, 4);
+	ck_assert_int_eq(s.budget, 10);
+	ck_assert_str_eq(s.name, "");
+}
+END_TEST
+
+static const struct gate *gate(const struct gate *g, int n, const char *what)
+{
+	for (int i = 0; i < n; i++)
+		if (strcmp(g[i].name, what) == 0)
+			return &g[i];
+	ck_abort_msg("no gate %s", what);
+}
+
+START_TEST(test_why)
+{
+	static const char *const order[] = { "verification", "rollout",	 "phase",
+					     "success",	     "failures", "budget",
+					     "links",	     "pace",	 "order" };
+	struct gate g[GATES_MAX];
+
+	enrol(3);
+	spec.n_phases = 2;
+	spec.phases[0].count = 1;
+	spec.phases[0].soak_s = 60;
+	spec.limits.max_in_flight = 1;
+	spec.limits.link_in_flight = 2;
+	text_copy(spec.limits.pause_at, PAUSE_AT_TEXT, "digest=2");
+	start();
+	offered(0);
+	now();
+	int n = why_rollout(&w.tk, &ro, g, &w.err);
+	ck_assert_int_eq(n, (int)(sizeof(order) / sizeof(order[0])));
+	for (int i = 0; i < n; i++)
+		ck_assert_str_eq(g[i].name, order[i]);
+	ck_assert_str_eq(gate(g, n, "phase")->value, "phase 1: 1 of 1 joined, 0 done, 0 succeeded");
+	ck_assert_str_eq(gate(g, n, "success")->value,
+			 "100 % of 1 asked for, 1 not done, 0 failed; soak 60 s, timeout 0 s");
+	ck_assert(!gate(g, n, "pace")->open);
+	fails(0, FAILURE_DIGEST);
+	now();
+	n = why_rollout(&w.tk, &ro, g, &w.err);
+	ck_assert_str_eq(gate(g, n, "failures")->value, "1 digest (2 pause it)");
+	ck_assert(!gate(g, n, "phase")->open);
+	ck_assert_ptr_nonnull(strstr(gate(g, n, "phase")->value, "soaks 60 s more"));
+	passes(60);
+	n = why_rollout(&w.tk, &ro, g, &w.err);
+	ck_assert(!gate(g, n, "rollout")->open);
+	ck_assert_str_eq(gate(g, n, "rollout")->value,
+			 "paused: phase 1: 0 of 1 succeeded, 100 % are asked for");
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("tracker/phase");
+	TCase *t = tcase_create("phase");
+
+	tcase_add_checked_fixture(t, setup, teardown);
+	tcase_set_timeout(t, 60);
+	tcase_add_test(t, test_by_filter);
+	tcase_add_test(t, test_empty_phases_are_passed);
+	tcase_add_test(t, test_start_times);
+	tcase_add_test(t, test_the_silent_are_passed_over);
+	tcase_add_test(t, test_a_phase_nobody_came_to_pauses);
+	tcase_add_test(t, test_canary_first);
+	tcase_add_test(t, test_late_joiners);
+	tcase_add_test(t, test_failures_of_a_class_pause);
+	tcase_add_test(t, test_what_may_pause);
+	tcase_add_test(t, test_retry);
+	tcase_add_test(t, test_a_budget_is_raised);
+	tcase_add_test(t, test_recalled_and_stopped);
+	tcase_add_test(t, test_approval);
+	tcase_add_test(t, test_clone);
+	tcase_add_test(t, test_why);
+	suite_add_tcase(s, t);
+	SRunner *r = srunner_create(s);
+	srunner_run_all(r, CK_NORMAL);
+	int failed = srunner_ntests_failed(r);
+	srunner_free(r);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
