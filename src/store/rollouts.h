@@ -141,15 +141,4 @@ struct seen_since {
 int store_link_living(struct store *st, int64_t rollout, const char *parent,
 		      const struct seen_since *s, int64_t *dev, struct err *e);
 
-/*
- * Windows. Rows never change; a device, group or class, and a rollout, has at most WINDOWS_EACH
- * of its operators', a device as many of its own (ERR_TOO_MANY).
- */
-#define WINDOWS_EACH 16
-int store_window_add(struct store *st, struct window *w, struct err *e); /* fills id */
-int store_window_get(struct store *st, int64_t id, struct window *out, struct err *e);
-int store_window_remove(struct store *st, int64_t id, struct err *e); /* ERR_NOT_FOUND */
-int store_window_list(struct store *st, int64_t after, int limit, struct window *out,
-		      struct err *e);
-
 #endif

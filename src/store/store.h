@@ -282,6 +282,16 @@ int store_operator_remove(struct store *st, uint32_t uid, struct err *e);
 int store_operator_list(struct store *st, int64_t after, int limit, struct operator_uid *out,
 			struct err *e);
 
+/*
+ * Windows. Rows never change; a device, group or class, and a rollout, has at most WINDOWS_EACH
+ * of its operators', a device as many of its own (ERR_TOO_MANY).
+ */
+#define WINDOWS_EACH 16
+int store_window_add(struct store *st, struct window *w, struct err *e); /* fills id */
+int store_window_get(struct store *st, int64_t id, struct window *out, struct err *e);
+int store_window_remove(struct store *st, int64_t id, struct err *e); /* ERR_NOT_FOUND */
+int store_window_list(struct store *st, int64_t after, int limit, struct window *out,
+		      struct err *e);
 /* Of one level and one of its things: like's level, ref, class_id and model say which. */
 int store_window_by_level(struct store *st, const struct window *like, int64_t after, int limit,
 			  struct window *out, struct err *e);

@@ -485,7 +485,12 @@ class Operating(harness.Case):
             self.daemon.fettle("device", "add", name)
         release = self.release(b"image", 1, version="1.0")["name"]
         words = ("rollout", "create", "spring", "--release", release, "--target", "all")
-        self.assertEqual(self.daemon.json(*words, "--dry-run"), {"devices": 3, "exact": True})
+        plan = self.daemon.json(*words, "--dry-run", "--phase", "count=1,soak=1h", "--phase", "filter=id in (b, c)",
+                                "--per-minute", "1")
+        self.assertEqual((plan["devices"], plan["exact"], plan["order"]), (3, True, "any"))
+        self.assertEqual([(p["devices"], p["begins_s"], p["ends_s"]) for p in plan["phases"]],
+                         [(1, 0, 0), (2, 3600, 3660)])
+        self.assertIn("exact", self.daemon.fettle(*words, "--dry-run"))
         self.assertEqual(self.daemon.json("rollout", "list"), {"items": []})
         rollout = self.daemon.json(*words, "--budget", "2", "--phase", "count=1,success=100,soak=1h",
                                    "--phase", "percent=100,timeout=7d")
@@ -534,6 +539,59 @@ class Operating(harness.Case):
         self.assertRegex(self.daemon.fettle("job", "list"), r"^ID  KIND +STATE +DONE +TOTAL +BY +CREATED\n")
         self.refused("", "job", "cancel", str(jobs[0]["id"]))
         self.refused("there is no such job", "job", "show", "99")
+
+    def test_rollout_limits(self):
+        """What makes a rollout comes back as it was said, in a clone too."""
+        self.daemon.fettle("device", "add", "a")
+        release = self.release(b"image", 1, version="1.0")["name"]
+        words = ("rollout", "create", "spring", "--release", release, "--target", "all")
+        made = self.daemon.json(*words, "--per-minute", "30", "--max-in-flight", "7", "--per-link", "2",
+                                "--bytes-per-second", "4096", "--link-bytes-per-second", "512", "--order", "leaf-first",
+                                "--focus", "--force", "--pause-at", "digest=3", "--pause-at", "boot=1",
+                                "--phase", "count=1,start=2030-01-01T00:00:00Z", "--phase", "filter=id in (a, b)")
+        limits = {"per_minute": 30, "max_in_flight": 7, "per_link": 2, "bytes_per_s": 4096, "link_bytes_per_s": 512,
+                  "order": "leaf-first", "focus": True, "force": True, "pause_at": {"digest": 3, "boot": 1}}
+        self.assertEqual({k: made[k] for k in limits}, limits)
+        self.assertEqual([(p.get("filter"), p.get("not_before")) for p in made["phases"]],
+                         [(None, "2030-01-01T00:00:00.000Z"), ("id in (a, b)", None)])
+        clone = self.daemon.json("rollout", "clone", "spring", "summer")
+        self.assertEqual((clone["name"], {k: clone[k] for k in limits}), ("summer", limits))
+        self.assertEqual([p.get("not_before") for p in clone["phases"]], [None, None])
+        self.refused("rollout summer exists already", "rollout", "clone", "spring", "summer")
+        self.refused("there is no such rollout", "rollout", "clone", "autumn", "winter")
+        self.refused("pause_at: no failure is called flood", *words, "--pause-at", "flood=1")
+        self.refused("order: any, leaf-first or core-first", *words, "--order", "zigzag")
+        self.refused("not_before: a time as", *words, "--phase", "count=1,start=soon", "--phase", "percent=100")
+        self.refused("phase 1: percent, count or filter, one of them", *words, "--phase", "count=1,filter=all")
+        done = self.daemon.fettle(*words, "--pause-at", "digest", ok=False)
+        self.assertIn("--pause-at takes FAILURE=N", done.stderr)
+
+    def test_rollout_verbs(self):
+        for name in ("a", "b"):
+            self.daemon.fettle("device", "add", name)
+        release = self.release(b"image", 1, version="1.0")["name"]
+        words = ("rollout", "create", "spring", "--release", release, "--target", "all")
+        self.daemon.json(*words, "--phase", "count=1,soak=1h", "--phase", "percent=100", "--auto-start")
+        self.assertEqual(self.daemon.json("rollout", "show", "spring")["state"], "running")
+        why = self.daemon.json("rollout", "why", "spring")
+        self.assertEqual(why["rollout"], "spring")
+        self.assertEqual([g["gate"] for g in why["gates"]],
+                         ["verification", "rollout", "phase", "success", "failures", "budget", "links", "pace", "order"])
+        self.assertRegex(self.daemon.fettle("rollout", "why", "spring"),
+                         r"  open   phase            phase 1: 0 of 1 joined, 0 done, 0 succeeded\n")
+        self.assertEqual(self.daemon.json("rollout", "next", "spring")["phase"], 2)
+        self.refused("is in its last phase", "rollout", "next", "spring")
+        self.refused("nothing has failed", "rollout", "retry", "spring")
+        self.refused("it cannot be approved", "rollout", "approve", "spring")
+        self.refused("it cannot be denied", "rollout", "deny", "spring", "--reason", "no")
+        paused = self.daemon.json("rollout", "pause", "spring", "--force", "--reason", "hold on")
+        self.assertEqual((paused["state"], paused["reason"], paused["job"]["kind"]), ("paused", "hold on", "rollout-recall"))
+        self.assertRegex(self.daemon.fettle("rollout", "why", "spring"), r"> closed rollout +paused: hold on\n")
+        self.refused("is less than 2", "rollout", "resume", "spring", "--budget", "1")
+        self.assertEqual(self.daemon.json("rollout", "resume", "spring", "--budget", "5")["budget"], 5)
+        stopped = self.daemon.json("rollout", "abort", "spring", "--force")
+        self.assertEqual((stopped["state"], stopped["job"]["kind"]), ("aborted", "rollout-stop"))
+        self.refused("there is no such rollout", "rollout", "why", "autumn")
 
     def test_watch_to_the_end(self):
         """A rollout for nobody, and one for a device that is there already, finish; watch says so."""
