@@ -609,7 +609,8 @@ fuzz_programs = \
 	tests/fuzz/fuzz_request \
 	tests/fuzz/fuzz_suit \
 	tests/fuzz/fuzz_suit_report \
-	tests/fuzz/fuzz_text
+	tests/fuzz/fuzz_text \
+	tests/fuzz/fuzz_window
 
 tests_fuzz_fuzz_cbor_LDADD = $(fuzz_common) $(core_libs)
 tests_fuzz_fuzz_coap_wire_LDADD = $(fuzz_common) $(daemon_libs)
@@ -630,6 +631,7 @@ tests_fuzz_fuzz_request_LDADD = $(fuzz_common) $(core_libs)
 tests_fuzz_fuzz_suit_LDADD = $(fuzz_common) $(core_libs)
 tests_fuzz_fuzz_suit_report_LDADD = $(fuzz_common) $(core_libs)
 tests_fuzz_fuzz_text_LDADD = $(fuzz_common) $(core_libs)
+tests_fuzz_fuzz_window_LDADD = $(fuzz_common) $(core_libs)
 
 bench_programs = \
 	bench/bench_fleet \
@@ -690,6 +692,7 @@ system_files = \
 	tests/system/test_http.py \
 	tests/system/test_interop.py \
 	tests/system/test_kill.py \
+	tests/system/test_modes.py \
 	tests/system/test_restart.py \
 	tests/system/test_sandbox.py \
 	tests/system/test_standing.py \

@@ -184,7 +184,7 @@ int calendar_next(struct calendar *c, int64_t *utc, int64_t *local)
 
 void calendar_close(struct calendar *c)
 {
-	if (c && c->it)
+	if (c->it)
 		icalrecur_iterator_free(c->it);
 	free(c);
 }

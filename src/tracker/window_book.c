@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "tracker/window_internal.h"
 
 /*
@@ -21,19 +22,28 @@
 #define STEPS_MAX 1024 /* changes looked at for one answer */
 #define TIME_MAX INT64_C(13569465600000) /* 2400 */
 
-struct entry {
-	uint64_t serial, used; /* 0 free; when it was last asked */
+/* A rule by its text, with no byte left unset: compared as a whole. */
+struct rule_key {
 	char rrule[WINDOW_RRULE_TEXT], starts[WINDOW_STARTS_TEXT], zone[WINDOW_ZONE_TEXT];
 	int64_t duration_s;
+};
+
+struct entry {
+	uint64_t serial, used; /* 0 free; when it was last asked */
+	struct rule_key key;
 	int64_t lo, hi; /* what spans says holds from lo to before hi */
 	struct window_span spans[SPANS];
 	int n;
 };
 
-struct answer {
-	int n; /* 0: none remembered */
-	uint64_t keys[WINDOW_SET_MAX];
+/* Which entries, in which unions, asked how. */
+struct set_key {
+	uint64_t windows[WINDOW_SET_MAX];
 	int64_t not_before, needs;
+};
+
+struct answer {
+	struct set_key key;
 	int64_t lo, hi; /* holds for moments from lo to before hi */
 	bool found;
 	struct window_span span;
@@ -60,6 +70,8 @@ uint64_t window_book_work(const struct window_book *b)
 	return b->work;
 }
 
+#define HASH_BEGIN UINT64_C(0xcbf29ce484222325)
+
 /* FNV-1a */
 static uint64_t hash_bytes(uint64_t h, const void *p, size_t n)
 {
@@ -70,45 +82,37 @@ static uint64_t hash_bytes(uint64_t h, const void *p, size_t n)
 	return h;
 }
 
-static uint64_t hash_window(const struct window *w)
+static void key_of(struct rule_key *k, const struct window *w)
 {
-	uint64_t h = UINT64_C(0xcbf29ce484222325);
-
-	h = hash_bytes(h, w->rrule, strlen(w->rrule));
-	h = hash_bytes(h, w->starts, strlen(w->starts));
-	h = hash_bytes(h, w->zone, strlen(w->zone));
-	return hash_bytes(h, &w->duration_s, sizeof(w->duration_s));
-}
-
-static bool same_rule(const struct entry *e, const struct window *w)
-{
-	return e->duration_s == w->duration_s && strcmp(e->rrule, w->rrule) == 0 &&
-	       strcmp(e->starts, w->starts) == 0 && strcmp(e->zone, w->zone) == 0;
+	memset(k, 0, sizeof(*k));
+	(void)text_copy(k->rrule, sizeof(k->rrule), w->rrule);
+	(void)text_copy(k->starts, sizeof(k->starts), w->starts);
+	(void)text_copy(k->zone, sizeof(k->zone), w->zone);
+	k->duration_s = w->duration_s;
 }
 
 /* Its entry; a new one takes the place of the one of a few that was not asked for longest. */
 static struct entry *entry_of(struct window_book *b, const struct window *w)
 {
-	uint64_t h = hash_window(w);
+	struct rule_key key;
+
+	key_of(&key, w);
+	uint64_t h = hash_bytes(HASH_BEGIN, &key, sizeof(key));
 	struct entry *oldest = &b->entries[h % ENTRIES];
 
 	b->clock++;
 	for (uint64_t i = 0; i < PROBES; i++) {
 		struct entry *e = &b->entries[(h + i) % ENTRIES];
 
-		if (e->serial > 0 && same_rule(e, w)) {
+		if (memcmp(&e->key, &key, sizeof(key)) == 0) {
 			e->used = b->clock;
 			return e;
 		}
 		if (e->used < oldest->used)
 			oldest = e;
 	}
-	*oldest = (struct entry){
-		.serial = b->clock, .used = b->clock, .duration_s = w->duration_s, .lo = 1
-	};
-	memcpy(oldest->rrule, w->rrule, sizeof(oldest->rrule));
-	memcpy(oldest->starts, w->starts, sizeof(oldest->starts));
-	memcpy(oldest->zone, w->zone, sizeof(oldest->zone));
+	*oldest = (struct entry){ .serial = b->clock, .used = b->clock, .lo = 1 };
+	oldest->key = key;
 	return oldest;
 }
 
@@ -141,7 +145,7 @@ static void read_ahead(struct entry *e, struct calendar *c, int64_t t)
 	e->n = 0;
 	e->hi = t + HORIZON_MS / 2;
 	for (int looked = 0; calendar_next(c, &begin, NULL); looked++) {
-		struct window_span s = { begin, begin + e->duration_s * 1000 };
+		struct window_span s = { begin, begin + e->key.duration_s * 1000 };
 
 		if (enough == 0 && looked < FILL_MAX && (s.until <= t || add_span(e, s)))
 			continue;
@@ -210,9 +214,9 @@ static int unit_of(const struct window_set *s, int n)
 	for (int i = 0; i < n; i++) {
 		const struct window *o = &s->windows[i];
 
-		/* a device is of one class, by whichever name */
-		if (o->level == w->level && o->reported == w->reported && !o->blackout &&
-		    (o->ref == w->ref || w->level == WINDOW_CLASS))
+		/* a class has no ref: a device is of one, by whichever name */
+		if (o->level == w->level && o->ref == w->ref && o->reported == w->reported &&
+		    !o->blackout)
 			return i;
 	}
 	return n;
@@ -319,28 +323,21 @@ static int check_set(const struct window_set *s, struct err *e)
 
 /* ---- answers remembered ---- */
 
-/* Who asks what: entries are made anew with another serial, so an old answer is not found again. */
+/* Entries are made anew with another serial, so an old answer is not found again. */
 static struct answer *answer_of(struct window_book *b, const struct window_set *s, int64_t needs,
-				struct answer *key)
+				struct set_key *key)
 {
-	uint64_t h = UINT64_C(0xcbf29ce484222325);
-
-	*key = (struct answer){ .n = s->n, .not_before = s->not_before, .needs = needs };
+	memset(key, 0, sizeof(*key));
+	key->not_before = s->not_before;
+	key->needs = needs;
 	for (int i = 0; i < s->n; i++) {
 		const struct window *w = &s->windows[i];
 		bool out = w->blackout && s->no_blackouts;
 
-		key->keys[i] = entry_of(b, w)->serial << 8 | (uint64_t)unit_of(s, i) << 2 |
-			       (uint64_t)w->blackout << 1 | (uint64_t)out;
+		key->windows[i] = entry_of(b, w)->serial << 8 | (uint64_t)unit_of(s, i) << 2 |
+				  (uint64_t)w->blackout << 1 | (uint64_t)out;
 	}
-	h = hash_bytes(h, key->keys, sizeof(key->keys));
-	return &b->answers[h % ANSWERS];
-}
-
-static bool answers(const struct answer *a, const struct answer *key, int64_t t)
-{
-	return a->n == key->n && a->not_before == key->not_before && a->needs == key->needs &&
-	       memcmp(a->keys, key->keys, sizeof(a->keys)) == 0 && t >= a->lo && t < a->hi;
+	return &b->answers[hash_bytes(HASH_BEGIN, key, sizeof(*key)) % ANSWERS];
 }
 
 static int look_for(struct window_book *b, const struct window_set *s, int64_t t, int64_t needs,
@@ -370,16 +367,18 @@ static int look_for(struct window_book *b, const struct window_set *s, int64_t t
 int window_opening(struct window_book *b, const struct window_set *s, int64_t t, int64_t needs,
 		   struct window_span *out, struct err *e)
 {
-	struct answer key, *a;
+	struct answer fresh = { .lo = 0 }, *a;
+	struct set_key key;
 
 	if (check_set(s, e) < 0)
 		return -1;
 	t = bounded(t);
 	a = answer_of(b, s, needs, &key);
-	if (!answers(a, &key, t)) {
-		if (look_for(b, s, t, needs, &key, e) < 0)
+	if (memcmp(&a->key, &key, sizeof(key)) != 0 || t < a->lo || t >= a->hi) {
+		if (look_for(b, s, t, needs, &fresh, e) < 0)
 			return -1;
-		*a = key;
+		fresh.key = key;
+		*a = fresh;
 	}
 	*out = a->span;
 	return a->found;

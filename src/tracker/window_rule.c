@@ -206,14 +206,15 @@ static int read_list(struct scan *s, enum by by, struct list *l)
 {
 	int v;
 
-	do {
+	for (;; s->at++) {
 		if (l->n == LIST_MAX)
 			return bad(s, s->at, "a list is too long");
 		if (read_item(s, by, &v) < 0)
 			return -1;
 		insert(l, v);
-	} while (*s->at == ',' && s->at++);
-	return 0;
+		if (*s->at != ',')
+			return 0;
+	}
 }
 
 static int find_by(const char *name)
@@ -297,11 +298,12 @@ static int read_rule(struct rule *r, const char *text, struct err *e)
 	*r = (struct rule){ .freq = -1, .week_start = -1 };
 	if (strlen(text) >= WINDOW_RRULE_TEXT)
 		return err_set(e, ERR_TOO_LARGE, "rrule: longer than %d", WINDOW_RRULE_TEXT - 1);
-	do {
+	for (;; s.at++) {
 		if (read_part(&s, r) < 0)
 			return -1;
-	} while (*s.at == ';' && s.at++);
-	return check_parts(r, e);
+		if (*s.at != ';')
+			return check_parts(r, e);
+	}
 }
 
 /* ---- written again ---- */

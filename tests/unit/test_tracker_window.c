@@ -214,6 +214,28 @@ static const struct row {
 	  1795305600, 1795309200 },
 	{ "the zone of a device changes: after", "D daily 01:00-02:00 America/New_York", 1795305600,
 	  1795327200, 1795330800 },
+	{ "every five hours, weeks later", "D FREQ=HOURLY;INTERVAL=5|2026-11-01T00:00:00|UTC|1800",
+	  1795311060, 1795327200, 1795329000 },
+	{ "UNTIL out of reach",
+	  "D FREQ=YEARLY;UNTIL=20991231;BYMONTH=3|2026-03-01T01:00:00|UTC|1800", 1795305600,
+	  1803862800, 1803864600 },
+	{ "Berlin: half hours that swap, from before",
+	  "D FREQ=DAILY;BYHOUR=2,3;BYMINUTE=0,30||Europe/Berlin|600", 1774738800, 1774746000,
+	  1774746600 },
+	{ "Lord Howe: what the gap puts behind",
+	  "D FREQ=DAILY;BYHOUR=2;BYMINUTE=0,20,40||Australia/Lord_Howe|300", 1791037800, 1791041400,
+	  1791041700 },
+	{ "Lord Howe: what is there comes between",
+	  "D FREQ=DAILY;BYHOUR=2;BYMINUTE=0,20,40||Australia/Lord_Howe|300", 1791041760, 1791042000,
+	  1791042300 },
+	{ "Lord Howe: and then", "D FREQ=DAILY;BYHOUR=2;BYMINUTE=0,20,40||Australia/Lord_Howe|300",
+	  1791042360, 1791042600, 1791042900 },
+	{ "two of a union at once", "D daily 01:00-02:00 UTC;D daily 01:30-03:00 UTC", 1795311900,
+	  1795311900, 1795316400 },
+	{ "a union, the longer first", "D daily 01:00-04:00 UTC;D daily 01:30-03:00 UTC",
+	  1795311900, 1795311900, 1795320000 },
+	{ "a black-out before the window of its level",
+	  "!D daily 02:00-03:00 UTC;D daily 01:00-05:00 UTC", 1795305600, 1795309200, 1795312800 },
 };
 
 struct built {
@@ -459,6 +481,7 @@ START_TEST(test_rule_refused)
 		{ "FREQ=DAILY;UNTIL=20261322", "UNTIL is" },
 		{ "FREQ=DAILY;UNTIL=20261122T0100Z", "UNTIL is" },
 		{ "FREQ=DAILY;UNTIL=20261122X010000", "UNTIL is" },
+		{ "FREQ=DAILY;UNTIL=20261122T0100000", "UNTIL is" },
 		{ "FREQ=DAILY;UNTIL=20261122T010000ZZ", "column 18: UNTIL is" },
 		{ "FREQ=DAILY;UNTIL=20301231;UNTIL=20301231", "column 27: a part that is" },
 		{ "FREQ=DAILY;UNTIL=20301231;COUNT=3", "COUNT and UNTIL" },
@@ -681,6 +704,25 @@ START_TEST(test_openings)
 }
 END_TEST
 
+/* The clock is put forward just where what is remembered ends. */
+START_TEST(test_gap_at_the_end_of_what_is_remembered)
+{
+	int64_t t = INT64_C(1791003960000); /* 2026-10-03T05:06:00Z, 15:36 there */
+	struct window_span s[36];
+	struct built b;
+
+	build(&b,
+	      "D FREQ=DAILY;BYHOUR=0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23;"
+	      "BYMINUTE=0,20,40||Australia/Lord_Howe|300");
+	ck_assert_int_eq(window_openings(book, &b.set, t, 36, s, &err), 36);
+	/* 02:20 is not there: it comes at 02:50, behind 02:40 */
+	for (int i = 0; i < 36; i++) {
+		int64_t minutes = i < 32 ? 4 + 20 * i : i == 32 ? 634 : i == 33 ? 644 : 20 * i - 26;
+		ck_assert_int_eq(s[i].from, t + minutes * 60000);
+	}
+}
+END_TEST
+
 START_TEST(test_blackout)
 {
 	const struct window *which = NULL;
@@ -693,6 +735,10 @@ START_TEST(test_blackout)
 		window_blackout(book, &b.set, SUNDAY + HOUR_MS * 7 / 4, &until, &which, &err), 1);
 	ck_assert_int_eq(until, SUNDAY + 4 * HOUR_MS);
 	ck_assert_ptr_eq(which, &b.w[2]);
+	build(&b, "!D daily 01:30-04:00 UTC;!C daily 01:00-02:00 UTC");
+	ck_assert_int_eq(
+		window_blackout(book, &b.set, SUNDAY + HOUR_MS * 7 / 4, &until, &which, &err), 1);
+	ck_assert_ptr_eq(which, &b.w[0]);
 	b.set.no_blackouts = true;
 	ck_assert_int_eq(window_blackout(book, &b.set, SUNDAY + HOUR_MS, &until, &which, &err), 0);
 }
@@ -766,6 +812,7 @@ int main(void)
 	tcase_add_test(t, test_answers_are_kept);
 	tcase_add_test(t, test_book_is_bounded);
 	tcase_add_test(t, test_openings);
+	tcase_add_test(t, test_gap_at_the_end_of_what_is_remembered);
 	tcase_add_test(t, test_blackout);
 	tcase_add_test(t, test_steps_are_bounded);
 	tcase_add_test(t, test_set_is_bounded);
