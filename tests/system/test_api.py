@@ -194,6 +194,7 @@ class Description(harness.unittest.TestCase):
         roles = {"WHO_ALL": ["anyone"], "WHO_READ": ["viewer", "operator", "approver", "admin"],
                  "WHO_SEE": ["viewer", "author", "operator", "approver", "admin"],
                  "WHO_AUTHOR": ["author", "operator", "admin"], "WHO_OPERATE": ["operator", "admin"],
+                 "WHO_DECIDE": ["operator", "approver", "admin"], "WHO_APPROVE": ["approver", "admin"],
                  "WHO_ADMIN": ["admin"]}
         for key, (who, flags) in routes.items():
             with self.subTest(route=key):
@@ -269,6 +270,7 @@ class Answers(Api):
         one("GET", "/api/v1/devices/a", status=200)
         one("PATCH", "/api/v1/devices/a", {"model": "lamp", "attributes": {"x": 1}}, status=200)
         one("GET", "/api/v1/devices/a/history", status=200)
+        self.assertFalse(one("POST", "/api/v1/devices/a/approve", status=200)["held_back"])
         psk = one("POST", "/api/v1/devices/a/credentials", {"kind": "psk", "key": PSK}, status=201)
         one("POST", "/api/v1/devices/a/credentials", {"kind": "token", "days": 3}, status=201)
         one("GET", "/api/v1/devices/a/credentials", status=200)
@@ -309,6 +311,22 @@ class Answers(Api):
         jobs = one("GET", "/api/v1/jobs", status=200)["items"]
         one("GET", "/api/v1/jobs/%d" % jobs[0]["id"], status=200)
         one("POST", "/api/v1/releases/%d/withdraw" % release["id"], {"floor": False}, status=200)
+        # standing rollouts
+        standing = {"name": "s", "enabled": True, "urgency": "high", "rollout": {"target": "all", "budget": 1}}
+        made = one("POST", "/api/v1/standing-rollouts", standing, status=201)
+        self.assertEqual(self.headers["Location"], "/api/v1/standing-rollouts/%d" % made["id"])
+        self.assertEqual({k: made[k] for k in standing}, standing)
+        tag = self.headers["ETag"]
+        self.assertEqual(len(one("GET", "/api/v1/standing-rollouts", status=200)["items"]), 1)
+        one("GET", "/api/v1/standing-rollouts/s", status=200)
+        one("PATCH", "/api/v1/standing-rollouts/s", {"urgency": None}, {"If-Match": tag}, status=200)
+        self.refused(412, "precondition", "", "PATCH", "/api/v1/standing-rollouts/s", {"enabled": False},
+                     headers={"If-Match": tag})
+        self.refused(422, "invalid", "rollout: name and release", "POST", "/api/v1/standing-rollouts",
+                     dict(standing, name="t", rollout={"target": "all", "release": "x"}))
+        self.refused(422, "invalid", "rollout: is missing", "POST", "/api/v1/standing-rollouts", {"name": "t"})
+        self.refused(422, "invalid", "name", "PATCH", "/api/v1/standing-rollouts/s", {"name": "t"})
+        one("DELETE", "/api/v1/standing-rollouts/s", status=204)
         # people, policy, audit
         token = one("POST", "/api/v1/tokens", {"name": "t", "role": "viewer", "scope": "tag == x"}, status=201)
         one("GET", "/api/v1/tokens", status=200)
@@ -318,6 +336,17 @@ class Answers(Api):
         one("DELETE", "/api/v1/operators/4711", status=204)
         policy = one("GET", "/api/v1/policies/settings", status=200)
         one("PUT", "/api/v1/policies/settings", policy, status=200)
+        self.assertEqual(one("POST", "/api/v1/policies/check", {"min_rate": 7}, status=200)["min_rate"], 7)
+        self.assertEqual(one("GET", "/api/v1/policies/settings", status=200), policy)
+        tried = one("POST", "/api/v1/policies/test", {"manifest": put["digest"], "policy": {"default_urgency": "low"}},
+                    status=200)
+        self.assertEqual((tried["urgency"], tried["urgency_by"]), ("low", "default"))
+        self.refused(404, "not-found", "manifest", "POST", "/api/v1/policies/test", {"manifest": "00" * 32})
+        self.refused(422, "invalid", "policy: rules[0]", "POST", "/api/v1/policies/test",
+                     {"manifest": put["digest"], "policy": {"rules": [{}]}})
+        suit = {"Content-Type": "application/suit-envelope+cose"}
+        self.assertEqual(one("POST", "/api/v1/policies/test", envelope, suit, status=200)["policy"], "in force")
+        self.refused(422, "verify", "", "POST", "/api/v1/policies/test", envelope[:-1] + b"?", headers=suit)
         one("GET", "/api/v1/audit", status=200)
         self.assertTrue(one("GET", "/api/v1/audit/verify", status=200)["whole"])
         self.assertTrue(one("POST", "/api/v1/clock/accept", status=200)["clock"]["trusted"])
