@@ -487,6 +487,7 @@ unit_tests = \
 	tests/unit/test_store_open \
 	tests/unit/test_store_window \
 	tests/unit/test_store_work \
+	tests/unit/test_tracker_calls \
 	tests/unit/test_tracker_corners \
 	tests/unit/test_tracker_facts \
 	tests/unit/test_tracker_filter \
@@ -494,6 +495,7 @@ unit_tests = \
 	tests/unit/test_tracker_phase \
 	tests/unit/test_tracker_policy \
 	tests/unit/test_tracker_policy_doc \
+	tests/unit/test_tracker_push \
 	tests/unit/test_tracker_registry \
 	tests/unit/test_tracker_release \
 	tests/unit/test_tracker_rollout \
@@ -556,6 +558,7 @@ tests_unit_test_store_goods_LDADD = $(test_common) $(core_libs)
 tests_unit_test_store_open_LDADD = $(test_common) $(core_libs)
 tests_unit_test_store_window_LDADD = $(test_common) $(core_libs)
 tests_unit_test_store_work_LDADD = $(test_common) $(core_libs)
+tests_unit_test_tracker_calls_LDADD = $(test_common) $(core_libs)
 tests_unit_test_tracker_corners_LDADD = $(test_common) $(core_libs)
 tests_unit_test_tracker_facts_LDADD = $(test_common) $(core_libs)
 tests_unit_test_tracker_filter_LDADD = $(test_common) $(core_libs)
@@ -563,6 +566,7 @@ tests_unit_test_tracker_pace_LDADD = $(test_common) $(core_libs)
 tests_unit_test_tracker_phase_LDADD = $(test_common) $(core_libs)
 tests_unit_test_tracker_policy_LDADD = $(test_common) $(core_libs)
 tests_unit_test_tracker_policy_doc_LDADD = $(test_common) $(core_libs)
+tests_unit_test_tracker_push_LDADD = $(test_common) $(core_libs)
 tests_unit_test_tracker_registry_LDADD = $(test_common) $(core_libs)
 tests_unit_test_tracker_release_LDADD = $(test_common) $(core_libs)
 tests_unit_test_tracker_rollout_LDADD = $(test_common) $(core_libs)
@@ -591,6 +595,7 @@ sim_tests = \
 tests_sim_test_fleet_LDADD = $(sim_common) $(core_libs)
 
 fuzz_programs = \
+	tests/fuzz/fuzz_call_answer \
 	tests/fuzz/fuzz_cbor \
 	tests/fuzz/fuzz_coap_wire \
 	tests/fuzz/fuzz_config \
@@ -612,6 +617,7 @@ fuzz_programs = \
 	tests/fuzz/fuzz_text \
 	tests/fuzz/fuzz_window
 
+tests_fuzz_fuzz_call_answer_LDADD = $(fuzz_common) $(core_libs)
 tests_fuzz_fuzz_cbor_LDADD = $(fuzz_common) $(core_libs)
 tests_fuzz_fuzz_coap_wire_LDADD = $(fuzz_common) $(daemon_libs)
 tests_fuzz_fuzz_config_LDADD = $(fuzz_common) $(daemon_libs)

@@ -103,7 +103,8 @@ void agent_idle(struct agent *a, int64_t s, int64_t now)
 	a->wake = now + (s > 0 ? s : 1) * 1000;
 	if (a->granted > now && !a->look && a->granted < a->wake)
 		a->wake = a->granted;
-	if (a->look)
+	/* diagnostics that were asked for go at once: nothing else may begin before */
+	if (a->look || a->diag)
 		a->wake = now;
 	a->look = false;
 	agent_go(a, STEP_IDLE);

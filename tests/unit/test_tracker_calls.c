@@ -1,0 +1,748 @@
+/* SPDX-License-Identifier: ISC */
+/* SPDX-FileCopyrightText: The Fettle authors */
+#include <check.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "tracker/calls.h"
+#include "tracker_world.h"
+
+/* Calls to devices, on rows and a clock of the test's own: what is sent, and what answers do. */
+
+static struct world w;
+static struct release rel;
+static struct effect sent; /* the last call */
+static int64_t next_due;
+
+static void setup(void)
+{
+	world_open(&w);
+	rel = world_release(&w, 2, "2.0");
+}
+
+static void teardown(void)
+{
+	world_close(&w);
+}
+
+static struct device enrol(const char *id, enum mode mode, const char *capabilities)
+{
+	struct device d = {
+		.auth = AUTH_NONE, .mode = mode, .vendor_id = w.vendor, .class_id = w.class_id
+	};
+	struct device_live live;
+
+	text_copy(d.id, sizeof(d.id), id);
+	text_copy(d.capabilities, sizeof(d.capabilities), capabilities);
+	WORLD_OK(&w, store_device_add(w.st, &d, &w.err));
+	ck_assert_int_eq(store_live_get(w.st, d.dev, &live, &w.err), 0);
+	live.last_seen = w.tk.now.wall;
+	live.boot = 1;
+	live.endpoint_port = 5683;
+	live.ip[15] = 1;
+	WORLD_OK(&w, store_live_put(w.st, &live, &w.err));
+	return d;
+}
+
+/* How many calls a pass orders; the last one is in sent. */
+static int pass(void)
+{
+	int n = 0;
+
+	effects_clear(&w.fx);
+	WORLD_TURN(&w, scheduler_pass(&w.tk, 1000, 1000000, &next_due, &w.err));
+	for (unsigned i = 0; i < w.fx.n; i++)
+		if (w.fx.v[i].kind == EFFECT_SEND) {
+			sent = w.fx.v[i];
+			n++;
+		}
+	return n;
+}
+
+static struct call_answer answer_to_sent(uint16_t status)
+{
+	return (struct call_answer){ .dev = sent.dev,
+				     .update = sent.send.update,
+				     .serial = sent.send.serial,
+				     .kind = (uint8_t)sent.send.kind,
+				     .of_outage = sent.send.outage_s > 0,
+				     .status = status,
+				     .device = {
+					     .battery = -1, .free_flash = -1, .free_ram = -1 } };
+}
+
+/* Whether it led to another call, at once; that is in sent then. */
+static bool give(const struct call_answer *a)
+{
+	bool more = false;
+
+	effects_clear(&w.fx);
+	ck_assert_int_eq(WORLD_OK(&w, call_answered(&w.tk, a, &w.err)), 1);
+	for (unsigned i = 0; i < w.fx.n; i++)
+		if (w.fx.v[i].kind == EFFECT_SEND) {
+			sent = w.fx.v[i];
+			more = true;
+		}
+	return more;
+}
+
+static bool answer(uint16_t status)
+{
+	struct call_answer a = answer_to_sent(status);
+
+	return give(&a);
+}
+
+static bool answer_status(const char *service)
+{
+	struct call_answer a = answer_to_sent(200);
+
+	a.has_status = true;
+	text_copy(a.device.service, sizeof(a.device.service), service);
+	return give(&a);
+}
+
+static bool answer_held(uint64_t held)
+{
+	struct call_answer a = answer_to_sent(200);
+
+	a.held = held;
+	return give(&a);
+}
+
+static void expect(enum send_kind kind)
+{
+	ck_assert_msg(sent.send.kind == kind, "kind %d, not %d", sent.send.kind, kind);
+}
+
+static struct update open_update(const struct device *d)
+{
+	struct update u;
+
+	ck_assert_int_eq(store_update_open(w.st, d->dev, &u, &w.err), 1);
+	return u;
+}
+
+static int row(const struct device *d, struct device_call *c)
+{
+	return store_call_get(w.st, d->dev, c, &w.err);
+}
+
+START_TEST(a_push_from_status_to_the_device_s_report)
+{
+	struct device d = enrol("cam", MODE_SERVER, "push");
+
+	world_rollout(&w, &rel, "r", "id == cam", 1);
+	ck_assert_int_eq(pass(), 1);
+	expect(SEND_STATUS);
+	ck_assert_int_eq(sent.send.port, 5683);
+	ck_assert_str_eq(sent.send.identity, "");
+	ck_assert_int_eq(open_update(&d).state, UPDATE_PLANNED);
+	ck_assert(answer_status("busy"));
+	expect(SEND_MANIFEST);
+	struct update u = open_update(&d);
+	ck_assert_int_eq(u.state, UPDATE_OFFERED);
+	ck_assert(u.reserved);
+	ck_assert(digest_eq(&sent.object, &rel.manifest));
+	ck_assert(answer(204));
+	expect(SEND_HELD);
+	ck_assert_int_eq(open_update(&d).state, UPDATE_ACCEPTED);
+	ck_assert(open_update(&d).manifest_fetched);
+	ck_assert(answer_held(0));
+	expect(SEND_IMAGE);
+	ck_assert_uint_eq(sent.send.offset, 0);
+	ck_assert_int_eq(open_update(&d).state, UPDATE_DOWNLOADING);
+	ck_assert(answer(204));
+	expect(SEND_APPLY);
+	ck_assert_int_eq(open_update(&d).state, UPDATE_DOWNLOADED);
+	ck_assert(!answer(204));
+	ck_assert_int_eq(open_update(&d).state, UPDATE_INSTALLING);
+	struct device_call c;
+	ck_assert_int_eq(row(&d, &c), 0);
+	/* nothing more is due but the state's own timeout */
+	ck_assert_int_eq(pass(), 0);
+	ck_assert_int_eq(world_register(&w, "cam", 2, 1, "2.0", 2), 0);
+	ck_assert_int_eq(world_update(&w, u.id).state, UPDATE_SUCCEEDED);
+}
+END_TEST
+
+START_TEST(it_goes_on_where_the_device_is)
+{
+	struct device d = enrol("cam", MODE_SERVER, "push");
+	struct device_call c;
+
+	world_rollout(&w, &rel, "r", "id == cam", 1);
+	pass();
+	answer_status("idle");
+	answer(204);
+	expect(SEND_HELD);
+	/* the test's image is small: its offset is below one block */
+	ck_assert(answer_held(1));
+	expect(SEND_IMAGE);
+	ck_assert_uint_eq(sent.send.offset, 0);
+	struct call_answer lost = answer_to_sent(0);
+	lost.offset = 5;
+	ck_assert(!give(&lost));
+	ck_assert_int_eq(row(&d, &c), 1);
+	ck_assert(!c.sent);
+	ck_assert_int_eq(c.held, -1);
+	ck_assert_int_gt(c.due, w.tk.now.track);
+	ck_assert_int_eq(pass(), 0);
+	world_wait(&w, 5);
+	ck_assert_int_eq(pass(), 1);
+	expect(SEND_HELD);
+	/* all of it is there already: its answer had been lost */
+	ck_assert(answer_held(1 << 20));
+	expect(SEND_APPLY);
+	ck_assert_int_eq(open_update(&d).state, UPDATE_DOWNLOADED);
+}
+END_TEST
+
+START_TEST(a_lost_front_or_core_only_costs_time)
+{
+	struct device d = enrol("cam", MODE_SERVER, "push");
+	struct device_call c;
+
+	world_rollout(&w, &rel, "r", "id == cam", 1);
+	pass();
+	answer_status("idle");
+	expect(SEND_MANIFEST);
+	struct call_answer old = answer_to_sent(204);
+	world_commit(&w);
+	world_crash(&w);
+	ck_assert_int_eq(row(&d, &c), 1);
+	ck_assert(c.sent);
+	ck_assert_int_eq(pass(), 0);
+	WORLD_OK(&w, store_call_sent_lost(w.st, w.tk.now.track, &w.err));
+	ck_assert_int_eq(pass(), 0);
+	world_wait(&w, 5);
+	ck_assert_int_eq(pass(), 1);
+	expect(SEND_MANIFEST);
+	ck_assert_int_gt(sent.send.serial, old.serial);
+	/* the old one's answer comes after all: nobody waits for it */
+	ck_assert_int_eq(WORLD_OK(&w, call_answered(&w.tk, &old, &w.err)), 0);
+	ck_assert_int_eq(open_update(&d).state, UPDATE_OFFERED);
+	/* without anybody's word it is lost by the clock */
+	world_wait(&w, 3600 + 301);
+	ck_assert_int_eq(pass(), 0);
+	ck_assert_int_eq(row(&d, &c), 1);
+	ck_assert(!c.sent);
+}
+END_TEST
+
+/* A front may say what it likes: only the call that is under way can be answered. */
+START_TEST(only_what_is_awaited_is_believed)
+{
+	struct device d = enrol("cam", MODE_SERVER, "push");
+
+	world_rollout(&w, &rel, "r", "id == cam", 1);
+	pass();
+	struct call_answer good = answer_to_sent(200), a = good;
+	a.serial++;
+	ck_assert_int_eq(WORLD_OK(&w, call_answered(&w.tk, &a, &w.err)), 0);
+	a = good;
+	a.kind = SEND_APPLY;
+	ck_assert_int_eq(WORLD_OK(&w, call_answered(&w.tk, &a, &w.err)), 0);
+	a = good;
+	a.dev += 7;
+	ck_assert_int_eq(WORLD_OK(&w, call_answered(&w.tk, &a, &w.err)), 0);
+	give(&good);
+	expect(SEND_MANIFEST);
+	a = answer_to_sent(204);
+	a.update += 1;
+	ck_assert_int_eq(WORLD_OK(&w, call_answered(&w.tk, &a, &w.err)), 0);
+	ck_assert_int_eq(open_update(&d).state, UPDATE_OFFERED);
+	ck_assert_int_eq(WORLD_OK(&w, call_answered(&w.tk, &good, &w.err)), 0);
+}
+END_TEST
+
+START_TEST(a_refused_manifest_ends_the_attempt)
+{
+	struct device d = enrol("cam", MODE_SERVER, "push");
+	struct device_call c;
+
+	world_rollout(&w, &rel, "r", "id == cam", 1);
+	pass();
+	answer_status("idle");
+	struct update u = open_update(&d);
+	struct call_answer a = answer_to_sent(422);
+	a.failure = FAILURE_INCOMPATIBLE;
+	text_copy(a.text, sizeof(a.text), "another board");
+	ck_assert(!give(&a));
+	u = world_update(&w, u.id);
+	ck_assert_int_eq(u.state, UPDATE_FAILED);
+	ck_assert_int_eq(u.failure, FAILURE_INCOMPATIBLE);
+	ck_assert_str_eq(u.reason, "call: manifest: answered 4.22: another board");
+	ck_assert_int_eq(row(&d, &c), 0);
+}
+END_TEST
+
+START_TEST(a_failure_is_retried_after_its_back_off)
+{
+	struct device d = enrol("cam", MODE_SERVER, "push");
+
+	world_rollout(&w, &rel, "r", "id == cam", 1);
+	pass();
+	answer_status("idle");
+	ck_assert(!answer(413));
+	struct update u = open_update(&d);
+	ck_assert_int_eq(u.state, UPDATE_PLANNED);
+	ck_assert_int_eq(u.attempt, 2);
+	ck_assert_int_eq(pass(), 0);
+	world_wait(&w, 3600);
+	ck_assert_int_eq(pass(), 1);
+	expect(SEND_STATUS);
+	answer_status("idle");
+	expect(SEND_MANIFEST);
+}
+END_TEST
+
+START_TEST(critical_service_is_not_disturbed)
+{
+	struct device d = enrol("cam", MODE_SERVER, "push");
+	struct device_call c;
+
+	world_rollout(&w, &rel, "r", "id == cam", 1);
+	pass();
+	ck_assert(!answer_status("critical"));
+	ck_assert_int_eq(open_update(&d).state, UPDATE_PLANNED);
+	ck_assert_int_eq(row(&d, &c), 1);
+	ck_assert_int_gt(c.due, w.tk.now.track + 1000);
+	ck_assert_ptr_nonnull(strstr(c.reason, "service: the device is critical"));
+	/* what it said grows old: it is asked again, and now it may be */
+	world_wait(&w, 3600);
+	ck_assert_int_eq(pass(), 1);
+	expect(SEND_STATUS);
+	ck_assert(answer_status("idle"));
+	expect(SEND_MANIFEST);
+}
+END_TEST
+
+START_TEST(low_urgency_is_pushed_to_the_idle_only)
+{
+	struct device d = enrol("cam", MODE_SERVER, "push");
+
+	WORLD_OK(&w, release_set_urgency(&w.tk, &rel, URGENCY_LOW, &w.err));
+	world_rollout(&w, &rel, "r", "id == cam", 1);
+	pass();
+	ck_assert(!answer_status("busy"));
+	ck_assert_int_eq(open_update(&d).state, UPDATE_PLANNED);
+}
+END_TEST
+
+START_TEST(a_device_that_has_lost_it_gets_the_manifest_again)
+{
+	struct device d = enrol("cam", MODE_SERVER, "push");
+
+	world_rollout(&w, &rel, "r", "id == cam", 1);
+	pass();
+	answer_status("idle");
+	answer(204);
+	answer_held(0);
+	answer(204);
+	expect(SEND_APPLY);
+	ck_assert(!answer(409));
+	world_wait(&w, 2);
+	ck_assert_int_eq(pass(), 1);
+	expect(SEND_MANIFEST);
+	ck_assert_int_eq(open_update(&d).state, UPDATE_DOWNLOADED);
+	ck_assert(answer(204));
+	expect(SEND_HELD);
+}
+END_TEST
+
+/* It loses it each time: the attempt fails at last. */
+START_TEST(losing_it_for_ever_is_a_failure)
+{
+	struct device d = enrol("cam", MODE_SERVER, "push");
+	struct update u;
+	int rounds = 0;
+
+	world_rollout(&w, &rel, "r", "id == cam", 1);
+	pass();
+	answer_status("idle");
+	for (u = open_update(&d); u.attempt == 1 && rounds < 40; u = open_update(&d)) {
+		uint16_t status = sent.send.kind == SEND_HELD ? 409 : 204;
+		if (sent.send.kind == SEND_STATUS)
+			status = 200;
+		rounds++;
+		if (answer(status))
+			continue;
+		world_wait(&w, 600);
+		pass();
+	}
+	ck_assert_int_lt(rounds, 40);
+	ck_assert_int_eq(u.state, UPDATE_PLANNED);
+	ck_assert_int_eq(u.failure, FAILURE_DOWNLOAD);
+}
+END_TEST
+
+START_TEST(it_pulls_when_it_says_so)
+{
+	struct device d = enrol("cam", MODE_SERVER, "pull");
+	struct device_call c;
+
+	world_rollout(&w, &rel, "r", "id == cam", 1);
+	pass();
+	answer_status("idle");
+	ck_assert(!answer(204));
+	struct update u = open_update(&d);
+	ck_assert_int_eq(u.state, UPDATE_ACCEPTED);
+	ck_assert_int_eq(row(&d, &c), 1);
+	ck_assert_int_eq(c.due, 0);
+	ck_assert_int_eq(world_report(&w, "cam", 1, 2, u.id, "downloaded"), 0);
+	ck_assert_int_eq(pass(), 1);
+	expect(SEND_APPLY);
+}
+END_TEST
+
+START_TEST(one_call_at_a_time_and_a_bounded_number)
+{
+	char id[16];
+
+	for (int i = 0; i < CALLS_MAX + 3; i++) {
+		text_format(id, sizeof(id), "c%03d", i);
+		enrol(id, MODE_SERVER, "push");
+	}
+	world_rollout(&w, &rel, "r", "all", CALLS_MAX + 3);
+	int n = pass();
+	for (int i = 0; i < 20 && n < CALLS_MAX; i++)
+		n += pass();
+	ck_assert_int_eq(n, CALLS_MAX);
+	ck_assert_int_eq(pass(), 0);
+	/* nothing to come back for before an answer, or a loss */
+	ck_assert_int_gt(next_due, w.tk.now.track);
+	/* the answer's own device goes on: the place is its */
+	ck_assert(answer_status("idle"));
+	ck_assert_int_eq(pass(), 0);
+	/* one that ends makes room */
+	ck_assert(!answer(503));
+	ck_assert_int_eq(pass(), 1);
+}
+END_TEST
+
+START_TEST(negotiated_mode_is_called_to_look_and_pushed_after_its_yes)
+{
+	struct device d = enrol("valve", MODE_NEGOTIATED, "push");
+	struct decision_answer out;
+	struct decision yes = { .boot = 1, .counter = 5, .kind = DECISION_ACCEPT };
+	struct device_call c;
+
+	world_rollout(&w, &rel, "r", "id == valve", 1);
+	ck_assert_int_eq(pass(), 1);
+	expect(SEND_LOOK);
+	ck_assert_int_eq(sent.send.outage_s, 0);
+	ck_assert(!answer(204));
+	ck_assert_int_eq(row(&d, &c), 0);
+	yes.update = world_ask(&w, "valve");
+	ck_assert_int_gt(yes.update, 0);
+	WORLD_OK(&w, offer_decide(&w.tk, &d, &yes, &out, &w.err));
+	ck_assert(!out.fetch);
+	ck_assert_int_eq(out.state, UPDATE_ACCEPTED);
+	ck_assert_int_eq(pass(), 1);
+	expect(SEND_MANIFEST);
+}
+END_TEST
+
+START_TEST(without_push_it_fetches)
+{
+	struct device d = enrol("valve", MODE_NEGOTIATED, "");
+	struct decision_answer out;
+	struct decision yes = { .boot = 1, .counter = 5, .kind = DECISION_ACCEPT };
+
+	world_rollout(&w, &rel, "r", "id == valve", 1);
+	yes.update = world_ask(&w, "valve");
+	WORLD_OK(&w, offer_decide(&w.tk, &d, &yes, &out, &w.err));
+	ck_assert(out.fetch);
+	ck_assert_int_eq(pass(), 0);
+}
+END_TEST
+
+/* What a sleeper was not told it has asked for by itself: no call is left. */
+START_TEST(a_sleeper_s_own_question_is_enough)
+{
+	struct device d = enrol("valve", MODE_NEGOTIATED, "");
+	struct device_call c;
+
+	world_rollout(&w, &rel, "r", "id == valve", 1);
+	ck_assert_int_eq(pass(), 1);
+	ck_assert(!answer(0));
+	ck_assert_int_eq(row(&d, &c), 1);
+	ck_assert_int_gt(world_ask(&w, "valve"), 0);
+	ck_assert_int_eq(row(&d, &c), 0);
+}
+END_TEST
+
+/* ---- granted times ---- */
+
+static struct update deferred(struct device *d, int64_t seconds)
+{
+	struct decision later = { .boot = 1,
+				  .counter = 5,
+				  .kind = DECISION_DEFER,
+				  .until_s = seconds,
+				  .reason = "dinner" };
+	struct decision_answer out;
+
+	later.update = world_ask(&w, d->id);
+	ck_assert_int_gt(later.update, 0);
+	WORLD_OK(&w, offer_decide(&w.tk, d, &later, &out, &w.err));
+	ck_assert_int_eq(out.granted_s, seconds);
+	return world_update(&w, later.update);
+}
+
+START_TEST(a_granted_time_triggers_on_the_second)
+{
+	struct device d = enrol("valve", MODE_NEGOTIATED, "");
+
+	world_rollout(&w, &rel, "r", "id == valve", 1);
+	struct update u = deferred(&d, 7200);
+	ck_assert_int_eq(u.state, UPDATE_DEFERRED);
+	ck_assert_str_eq(u.reason, "asked 7200 s, granted 7200 s: the device deferred: dinner");
+	pass();
+	for (int i = 0; i < 7199; i += 719) {
+		ck_assert_int_eq(pass(), 0);
+		ck_assert_int_eq(world_ask(&w, "valve"), 0);
+		world_wait(&w, i + 719 < 7199 ? 719 : 7199 - i);
+	}
+	world_wait(&w, u.track_due / 1000 - w.tk.now.track / 1000 - 1);
+	w.tk.now.track += 999;
+	ck_assert_int_lt(w.tk.now.track, u.track_due);
+	ck_assert_int_eq(pass(), 0);
+	ck_assert_int_eq(next_due, u.track_due);
+	w.tk.now.track = u.track_due;
+	ck_assert_int_eq(pass(), 1);
+	expect(SEND_LOOK);
+	ck_assert_int_eq(w.fx.v[0].kind == EFFECT_NOTIFY || w.fx.v[1].kind == EFFECT_NOTIFY, 1);
+	ck_assert_int_eq(world_ask(&w, "valve"), u.id);
+	ck_assert_int_eq(world_update(&w, u.id).deferrals, 1);
+}
+END_TEST
+
+START_TEST(what_the_server_cannot_keep_it_defers_by_rule)
+{
+	struct device d = enrol("valve", MODE_NEGOTIATED, "");
+	struct rollout r = world_rollout(&w, &rel, "r", "id == valve", 1);
+	struct history h[8];
+
+	struct update u = deferred(&d, 7200);
+	pass();
+	WORLD_OK(&w, rollout_pause(&w.tk, &r, "lunch", &w.err));
+	world_wait(&w, 7200);
+	ck_assert_int_eq(pass(), 0);
+	u = world_update(&w, u.id);
+	ck_assert_int_eq(u.state, UPDATE_DEFERRED);
+	ck_assert_ptr_nonnull(strstr(u.reason, "deferred(server): rollout: "));
+	ck_assert_int_eq(u.deferrals, 1); /* the device's own count */
+	int before = world_history(&w, u.id, h, 8);
+	world_wait(&w, 3600);
+	ck_assert_int_eq(pass(), 0);
+	/* the same rule again is no news */
+	ck_assert_int_eq(world_history(&w, u.id, h, 8), before);
+	WORLD_OK(&w, rollout_resume(&w.tk, &r, &w.err));
+	world_jobs(&w);
+	world_wait(&w, 3600);
+	ck_assert_int_ge(pass(), 1);
+	ck_assert_int_eq(world_ask(&w, "valve"), u.id);
+}
+END_TEST
+
+/* ---- outages ---- */
+
+static void below(const char *id, const char *parent, enum mode mode)
+{
+	struct device d = enrol(id, mode, "");
+	struct device_live live;
+
+	if (mode == MODE_CLIENT) { /* nobody calls it */
+		ck_assert_int_eq(store_live_get(w.st, d.dev, &live, &w.err), 1);
+		live.endpoint_port = 0;
+		WORLD_OK(&w, store_live_put(w.st, &live, &w.err));
+	}
+	text_copy(d.parent, sizeof(d.parent), parent);
+	WORLD_OK(&w, store_device_put(w.st, &d, &w.err));
+}
+
+static void hear(const char *id)
+{
+	struct device d = world_device(&w, id);
+	struct outage_notice n;
+
+	ck_assert_int_eq(WORLD_OK(&w, outage_heard(&w.tk, &d, &n, &w.err)), 1);
+	ck_assert_str_eq(n.device, "gw");
+	ck_assert_int_eq(n.seconds, 120);
+}
+
+static void outage_jobs(void)
+{
+	int more;
+
+	do {
+		effects_clear(&w.fx);
+		more = WORLD_TURN(&w, jobs_slice(&w.tk, 1000000, &w.err));
+	} while (more > 0);
+}
+
+START_TEST(everyone_below_is_told_before_it_is_offered)
+{
+	struct device d = enrol("gw", MODE_CLIENT, "");
+	struct outage_notice n;
+
+	(void)d;
+	below("a", "gw", MODE_NEGOTIATED);
+	below("b", "a", MODE_CLIENT);
+	below("c", "b", MODE_CLIENT);
+	/* a circle in the network ends where it was entered */
+	struct device gw = world_device(&w, "gw");
+	text_copy(gw.parent, sizeof(gw.parent), "c");
+	WORLD_OK(&w, store_device_put(w.st, &gw, &w.err));
+	rel.outage_s = 120;
+	WORLD_OK(&w, store_release_put(w.st, &rel, &w.err));
+	world_rollout(&w, &rel, "r", "id == gw", 1);
+	ck_assert_int_eq(world_ask(&w, "gw"), 0);
+	ck_assert_ptr_nonnull(strstr(w.err.text, "outage: 120 s, those below are told first"));
+	outage_jobs();
+	ck_assert_int_eq(world_ask(&w, "gw"), 0);
+	ck_assert_ptr_nonnull(strstr(w.err.text, "outage: 3 of those below are not told"));
+	/* the one that can be called is called; the others hear of it when they ask */
+	ck_assert_int_ge(pass(), 1);
+	expect(SEND_LOOK);
+	ck_assert_int_eq(sent.send.outage_s, 120);
+	ck_assert_str_eq(sent.send.other, "gw");
+	struct call_answer a = answer_to_sent(204);
+	a.acknowledged = true;
+	give(&a);
+	hear("b");
+	ck_assert_int_eq(world_ask(&w, "gw"), 0);
+	hear("c");
+	struct device c = world_device(&w, "c");
+	ck_assert_int_eq(outage_notice(&w.tk, c.dev, &n, &w.err), 1);
+	ck_assert(n.told);
+	ck_assert_msg(world_ask(&w, "gw") > 0, "%s", w.err.text);
+}
+END_TEST
+
+START_TEST(sleepers_are_waited_for_no_longer_than_their_contact)
+{
+	enrol("gw", MODE_CLIENT, "");
+	below("sleeper", "gw", MODE_CLIENT);
+	rel.outage_s = 120;
+	WORLD_OK(&w, store_release_put(w.st, &rel, &w.err));
+	world_rollout(&w, &rel, "r", "id == gw", 1);
+	ck_assert_int_eq(world_ask(&w, "gw"), 0);
+	outage_jobs();
+	world_wait(&w, 3599);
+	ck_assert_int_eq(world_ask(&w, "gw"), 0);
+	world_wait(&w, 1);
+	ck_assert_int_gt(world_ask(&w, "gw"), 0);
+}
+END_TEST
+
+START_TEST(a_report_acknowledges_and_what_is_over_is_swept)
+{
+	struct report r = { .boot = 1, .counter = 9, .progress = -1, .n_components = -1 };
+	struct report_answer out;
+	struct outage o;
+	int64_t cursor = 0;
+
+	enrol("gw", MODE_CLIENT, "");
+	below("b", "gw", MODE_CLIENT);
+	rel.outage_s = 120;
+	WORLD_OK(&w, store_release_put(w.st, &rel, &w.err));
+	world_rollout(&w, &rel, "r", "id == gw", 1);
+	world_ask(&w, "gw");
+	outage_jobs();
+	struct device gw = world_device(&w, "gw"), b = world_device(&w, "b");
+	struct update u = open_update(&gw);
+	r.acknowledged = u.id;
+	WORLD_OK(&w, report_apply(&w.tk, &b, &r, &out, &w.err));
+	ck_assert_int_eq(store_outage_get(w.st, b.dev, u.id, &o, &w.err), 1);
+	ck_assert_int_gt(o.told, 0);
+	ck_assert_int_gt(o.acknowledged, 0);
+	ck_assert_int_eq(WORLD_OK(&w, store_outage_sweep(w.st, &cursor, 10, &w.err)), 0);
+	ck_assert_int_gt(world_ask(&w, "gw"), 0);
+	ck_assert_int_eq(world_report(&w, "gw", 1, 2, u.id, "rejected"), 0);
+	ck_assert_int_eq(WORLD_OK(&w, store_outage_sweep(w.st, &cursor, 10, &w.err)), 2);
+	ck_assert_int_eq(store_outage_get(w.st, b.dev, u.id, &o, &w.err), 0);
+}
+END_TEST
+
+/* ---- diagnostics, explaining ---- */
+
+START_TEST(diagnostics_are_asked_for_and_the_last_are_kept)
+{
+	struct device d = enrol("cam", MODE_SERVER, "push diag");
+	struct diag kept[DIAGS_KEPT], g = { .at = 1, .content_format = MEDIA_TEXT };
+
+	WORLD_OK(&w, diag_ask(&w.tk, &d, &w.err));
+	ck_assert(world_device(&w, "cam").ask_diag);
+	ck_assert_int_eq(pass(), 1);
+	expect(SEND_DIAG);
+	answer(204);
+	for (int i = 0; i < DIAGS_KEPT + 2; i++) {
+		char text[8];
+
+		text_format(text, sizeof(text), "n%d", i);
+		g.body = slice_str(text);
+		WORLD_OK(&w, diag_keep(&w.tk, &d, &g, &w.err));
+	}
+	ck_assert(!world_device(&w, "cam").ask_diag);
+	ck_assert_int_eq(store_diag_list(w.st, d.dev, &w.a, kept, &w.err), DIAGS_KEPT);
+	ck_assert(slice_eq_str(kept[0].body, "n5"));
+	ck_assert(slice_eq_str(kept[DIAGS_KEPT - 1].body, "n2"));
+}
+END_TEST
+
+START_TEST(why_says_what_is_called)
+{
+	struct device d = enrol("cam", MODE_SERVER, "push");
+	char value[REASON_TEXT];
+
+	ck_assert_int_eq(call_why(&w.tk, &d, value, &w.err), 0);
+	world_rollout(&w, &rel, "r", "id == cam", 1);
+	pass();
+	ck_assert_int_eq(call_why(&w.tk, &d, value, &w.err), 1);
+	ck_assert_str_eq(value, "status is sent, its answer awaited");
+	answer(0);
+	ck_assert_int_eq(call_why(&w.tk, &d, value, &w.err), 1);
+	ck_assert_str_eq(value, "next in 5 s, tried 1 times; last: status: not reached");
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("tracker/calls");
+	TCase *t = tcase_create("calls");
+
+	tcase_set_timeout(t, 120);
+	tcase_add_checked_fixture(t, setup, teardown);
+	tcase_add_test(t, a_push_from_status_to_the_device_s_report);
+	tcase_add_test(t, it_goes_on_where_the_device_is);
+	tcase_add_test(t, a_lost_front_or_core_only_costs_time);
+	tcase_add_test(t, only_what_is_awaited_is_believed);
+	tcase_add_test(t, a_refused_manifest_ends_the_attempt);
+	tcase_add_test(t, a_failure_is_retried_after_its_back_off);
+	tcase_add_test(t, critical_service_is_not_disturbed);
+	tcase_add_test(t, low_urgency_is_pushed_to_the_idle_only);
+	tcase_add_test(t, a_device_that_has_lost_it_gets_the_manifest_again);
+	tcase_add_test(t, losing_it_for_ever_is_a_failure);
+	tcase_add_test(t, it_pulls_when_it_says_so);
+	tcase_add_test(t, one_call_at_a_time_and_a_bounded_number);
+	tcase_add_test(t, negotiated_mode_is_called_to_look_and_pushed_after_its_yes);
+	tcase_add_test(t, without_push_it_fetches);
+	tcase_add_test(t, a_sleeper_s_own_question_is_enough);
+	tcase_add_test(t, a_granted_time_triggers_on_the_second);
+	tcase_add_test(t, what_the_server_cannot_keep_it_defers_by_rule);
+	tcase_add_test(t, everyone_below_is_told_before_it_is_offered);
+	tcase_add_test(t, sleepers_are_waited_for_no_longer_than_their_contact);
+	tcase_add_test(t, a_report_acknowledges_and_what_is_over_is_swept);
+	tcase_add_test(t, diagnostics_are_asked_for_and_the_last_are_kept);
+	tcase_add_test(t, why_says_what_is_called);
+	suite_add_tcase(s, t);
+	SRunner *sr = srunner_create(s);
+	srunner_run_all(sr, CK_ENV);
+	int failed = srunner_ntests_failed(sr);
+	srunner_free(sr);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
