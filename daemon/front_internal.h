@@ -133,6 +133,7 @@ struct front {
 	void *send_ctx;
 	struct sent_entry *sent, **sent_end; /* oldest first */
 	unsigned n_sent;
+	bool sent_lost; /* said so; again when none waits any more */
 	struct front_stats stats;
 	uint64_t figures[FIGURE_COUNT]; /* as the core knows them */
 };

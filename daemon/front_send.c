@@ -52,8 +52,9 @@ void front_sent(struct front *f, const struct ipc_sent *s)
 		*f->sent_end = x;
 		f->sent_end = &x->next;
 		f->n_sent++;
-	} else {
-		log_warn("front: the result of a call to a device is lost");
+	} else if (!f->sent_lost) {
+		f->sent_lost = true;
+		log_warn("front: results of calls to devices are lost");
 	}
 	buf_free(&b);
 }
@@ -71,8 +72,10 @@ void sent_say(struct front *f, unsigned limit)
 		f->n_sent--;
 		free(s);
 	}
-	if (!f->sent)
-		f->sent_end = &f->sent;
+	if (f->sent)
+		return;
+	f->sent_end = &f->sent;
+	f->sent_lost = false;
 }
 
 int send_received(struct front *f, struct slice body, struct err *e)
