@@ -128,22 +128,28 @@ static const struct option_spec window_next[] = {
 	{ "rollout", OPTION_VALUE, "ROLLOUT", "with this rollout's windows, too" },
 	END,
 };
+/* How a rollout goes, whoever makes it. */
+#define ROLLOUT_LIMITS                                                                          \
+	{ "phase", OPTION_MULTI, "percent=10,success=90,soak=1h", "a phase" },                  \
+		{ "budget", OPTION_VALUE, "N", "failed + in flight never exceed this" },        \
+		{ "in-flight", OPTION_VALUE, "W", "allow W in flight whatever failed" },        \
+		{ "per-minute", OPTION_VALUE, "N", "offers a minute" },                         \
+		{ "max-in-flight", OPTION_VALUE, "N", "in flight in all, besides the budget" }, \
+		{ "per-link", OPTION_VALUE, "N", "in flight below one parent" },                \
+		{ "bytes-per-second", OPTION_VALUE, "N", "of images, in all" },                 \
+		{ "link-bytes-per-second", OPTION_VALUE, "N", "of images, below one parent" },  \
+		{ "order", OPTION_VALUE, "ORDER", "any, leaf-first or core-first" },            \
+		{ "focus", OPTION_FLAG, NULL, "one device at a time below each parent" },       \
+		{ "pause-at", OPTION_MULTI, "FAILURE=N",                                        \
+		  "pause after so many failures of a class" },                                  \
+		{ "force", OPTION_FLAG, NULL, "black-outs do not hold" },                       \
+	{                                                                                       \
+		"no-canary", OPTION_FLAG, NULL, "without --phase: nobody comes first"           \
+	}
 static const struct option_spec rollout_create[] = {
 	{ "release", OPTION_NEEDED, "R", "what to roll out" },
 	{ "target", OPTION_NEEDED, "FILTER", "to which devices ('all' for every one)" },
-	{ "phase", OPTION_MULTI, "percent=10,success=90,soak=1h", "a phase" },
-	{ "budget", OPTION_VALUE, "N", "failed + in flight never exceed this" },
-	{ "in-flight", OPTION_VALUE, "W", "allow W in flight whatever failed" },
-	{ "per-minute", OPTION_VALUE, "N", "offers a minute" },
-	{ "max-in-flight", OPTION_VALUE, "N", "in flight in all, besides the budget" },
-	{ "per-link", OPTION_VALUE, "N", "in flight below one parent" },
-	{ "bytes-per-second", OPTION_VALUE, "N", "of images, in all" },
-	{ "link-bytes-per-second", OPTION_VALUE, "N", "of images, below one parent" },
-	{ "order", OPTION_VALUE, "ORDER", "any, leaf-first or core-first" },
-	{ "focus", OPTION_FLAG, NULL, "one device at a time below each parent" },
-	{ "pause-at", OPTION_MULTI, "FAILURE=N", "pause after so many failures of a class" },
-	{ "force", OPTION_FLAG, NULL, "black-outs do not hold" },
-	{ "no-canary", OPTION_FLAG, NULL, "without --phase: nobody comes first" },
+	ROLLOUT_LIMITS,
 	{ "auto-start", OPTION_FLAG, NULL, "start as soon as it is planned" },
 	{ "dry-run", OPTION_FLAG, NULL, "only say what it would do" },
 	{ "no-wait", OPTION_FLAG, NULL, "do not wait until it is planned" },
@@ -151,9 +157,7 @@ static const struct option_spec rollout_create[] = {
 };
 static const struct option_spec standing_add[] = {
 	{ "target", OPTION_NEEDED, "FILTER", "to which devices of the release's class" },
-	{ "phase", OPTION_MULTI, "percent=10,success=90,soak=1h", "a phase" },
-	{ "budget", OPTION_VALUE, "N", "failed + in flight never exceed this" },
-	{ "in-flight", OPTION_VALUE, "W", "allow W in flight whatever failed" },
+	ROLLOUT_LIMITS,
 	{ "urgency", OPTION_VALUE, "CLASS", "only releases of this class" },
 	{ "enable", OPTION_FLAG, NULL, "from now on (default: not yet)" },
 	END,

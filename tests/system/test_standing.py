@@ -92,8 +92,10 @@ class Standing(harness.Case):
 
     def test_the_commands(self):
         made = self.daemon.json("rollout", "standing", "add", "lamps", "--target", "tag == lab", "--budget", "4",
-                                "--urgency", "high")
-        self.assertEqual(made["rollout"], {"target": "tag == lab", "budget": 4})
+                                "--urgency", "high", "--per-minute", "30", "--order", "leaf-first", "--pause-at",
+                                "digest=2")
+        self.assertEqual(made["rollout"], {"target": "tag == lab", "budget": 4, "per_minute": 30,
+                                           "order": "leaf-first", "pause_at": {"digest": 2}})
         self.assertEqual((made["name"], made["enabled"], made["urgency"]), ("lamps", False, "high"))
         self.assertTrue(self.daemon.json("rollout", "standing", "enable", "lamps")["enabled"])
         text = self.daemon.fettle("rollout", "standing", "list")
