@@ -495,6 +495,7 @@ unit_tests = \
 	tests/unit/test_tracker_phase \
 	tests/unit/test_tracker_policy \
 	tests/unit/test_tracker_policy_doc \
+	tests/unit/test_tracker_precedence \
 	tests/unit/test_tracker_push \
 	tests/unit/test_tracker_registry \
 	tests/unit/test_tracker_release \
@@ -566,6 +567,7 @@ tests_unit_test_tracker_pace_LDADD = $(test_common) $(core_libs)
 tests_unit_test_tracker_phase_LDADD = $(test_common) $(core_libs)
 tests_unit_test_tracker_policy_LDADD = $(test_common) $(core_libs)
 tests_unit_test_tracker_policy_doc_LDADD = $(test_common) $(core_libs)
+tests_unit_test_tracker_precedence_LDADD = $(test_common) $(core_libs)
 tests_unit_test_tracker_push_LDADD = $(test_common) $(core_libs)
 tests_unit_test_tracker_registry_LDADD = $(test_common) $(core_libs)
 tests_unit_test_tracker_release_LDADD = $(test_common) $(core_libs)

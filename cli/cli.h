@@ -149,7 +149,8 @@ command_fn cmd_group_add, cmd_group_list, cmd_group_remove, cmd_group_join, cmd_
 command_fn cmd_window_add, cmd_window_list, cmd_window_remove, cmd_window_next;
 command_fn cmd_rollout_create, cmd_rollout_list, cmd_rollout_show, cmd_rollout_start,
 	cmd_rollout_pause, cmd_rollout_resume, cmd_rollout_abort, cmd_rollout_watch,
-	cmd_rollout_retry, cmd_rollout_next, cmd_rollout_clone, cmd_rollout_approve, cmd_rollout_deny, cmd_rollout_why;
+	cmd_rollout_retry, cmd_rollout_next, cmd_rollout_clone, cmd_rollout_approve,
+	cmd_rollout_deny, cmd_rollout_why;
 command_fn cmd_update_list, cmd_update_show, cmd_job_list, cmd_job_show, cmd_job_cancel;
 command_fn cmd_token_create, cmd_token_list, cmd_token_revoke, cmd_operator_add, cmd_operator_list,
 	cmd_operator_remove, cmd_audit_list, cmd_audit_verify, cmd_policy_show, cmd_policy_set,

@@ -4,7 +4,14 @@
 #define FETTLE_STORE_ROLLOUTS_H
 
 /* Updates, rollouts and links: a part of store.h, which includes it. */
-#include "store/store.h"
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/filter.h"
+#include "base/model.h"
+
+struct store;
 
 /* Updates. */
 int store_update_add(struct store *st, struct update *u, struct err *e); /* fills id */

@@ -299,7 +299,8 @@ int store_window_by_level(struct store *st, const struct window *like, int64_t a
 int store_window_report(struct store *st, int64_t dev, const struct window *w, int n,
 			bool *changed, struct err *e);
 /*
- * All that concern d (by its number, groups, class id and model) and a rollout (0 none). One statement while there are no windows at all, else one more.
+ * All that concern d (by its number, groups, class id and model) and a rollout (0 none). One
+ * statement while there are no windows at all, else one more.
  */
 int store_window_concerning(struct store *st, const struct device *d, int64_t rollout, int limit,
 			    struct window *out, struct err *e);
@@ -351,7 +352,8 @@ int store_policy_get(struct store *st, const char *name, struct arena *a, struct
 int store_policy_put(struct store *st, const char *name, struct slice body, struct err *e);
 
 /* Calls to devices. */
-int store_call_get(struct store *st, int64_t dev, struct device_call *out, struct err *e); /* 1/0/-1 */
+/* 1/0/-1 */
+int store_call_get(struct store *st, int64_t dev, struct device_call *out, struct err *e);
 int store_call_put(struct store *st, const struct device_call *c, struct err *e);
 int store_call_remove(struct store *st, int64_t dev, struct err *e); /* there may be none */
 /* Due at or before track, earliest first: those to be made, or the lost among those sent. */
