@@ -480,6 +480,7 @@ unit_tests = \
 	tests/unit/test_service_messages \
 	tests/unit/test_service_openapi \
 	tests/unit/test_service_upload \
+	tests/unit/test_service_window \
 	tests/unit/test_store_batch \
 	tests/unit/test_store_entity \
 	tests/unit/test_store_filter \
@@ -552,6 +553,7 @@ tests_unit_test_service_matrix_LDADD = $(test_common) $(core_libs)
 tests_unit_test_service_messages_LDADD = $(test_common) $(core_libs)
 tests_unit_test_service_openapi_LDADD = $(test_common) $(core_libs)
 tests_unit_test_service_upload_LDADD = $(test_common) $(core_libs)
+tests_unit_test_service_window_LDADD = $(test_common) $(core_libs)
 tests_unit_test_store_batch_LDADD = $(test_common) $(core_libs)
 tests_unit_test_store_entity_LDADD = $(test_common) $(core_libs)
 tests_unit_test_store_filter_LDADD = $(test_common) $(core_libs)

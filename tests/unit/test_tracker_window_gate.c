@@ -300,6 +300,48 @@ START_TEST(test_slot_at_the_deadline)
 }
 END_TEST
 
+/* Only force overrides a black-out; windows it leaves. */
+START_TEST(test_forced)
+{
+	struct rollout_spec spec = {
+		.name = "forced", .target = "all", .budget = 5, .limits = { .force = true }
+	};
+	struct device other = world_enrol(&w, "lamp-2", "1.0", 1);
+	struct release r = world_release(&w, 3, "3.0");
+	struct rollout out;
+	struct job job;
+
+	WORLD_OK(&w, rollout_abort(&w.tk, &rollout, "replaced", &job, &w.err));
+	world_jobs(&w);
+	spec.release = r.id;
+	WORLD_OK(&w, rollout_create(&w.tk, &spec, &out, &job, &w.err));
+	world_jobs(&w);
+	out = world_rollout_now(&w, out.id);
+	WORLD_OK(&w, rollout_start(&w.tk, &out, &w.err));
+	world_jobs(&w);
+	add(WINDOW_CLASS, 0, "Fri 08:00-12:00 UTC", true);
+	ck_assert_int_gt(world_ask(&w, "lamp-1"), 0);
+	add(WINDOW_DEVICE, other.dev, "daily 09:00-10:00 UTC", false);
+	ck_assert_int_eq(world_ask(&w, "lamp-2"), 0);
+	ck_assert_ptr_nonnull(strstr(w.err.text, "window: opens at 2027-01-15T09:00:00Z"));
+}
+END_TEST
+
+/* behaviour.md 7: budget > black-out > deferral > window > pace */
+START_TEST(test_order)
+{
+	static const char *const order[] = { "budget", "black-out", "deferral", "window", "pace" };
+	struct gate gates[GATES_MAX];
+	size_t at = 0;
+
+	int n = why_device(&w.tk, &lamp, gates, &w.err);
+	ck_assert_int_gt(n, 0);
+	for (int i = 0; i < n && at < 5; i++)
+		at += strcmp(gates[i].name, order[at]) == 0;
+	ck_assert_uint_eq(at, 5);
+}
+END_TEST
+
 START_TEST(test_wait)
 {
 	struct update u = world_update(&w, world_ask(&w, "lamp-1"));
@@ -373,6 +415,8 @@ int main(void)
 	tcase_add_test(t, test_offer_ahead_of_its_slot);
 	tcase_add_test(t, test_after_its_slot);
 	tcase_add_test(t, test_slot_at_the_deadline);
+	tcase_add_test(t, test_forced);
+	tcase_add_test(t, test_order);
 	tcase_add_test(t, test_wait);
 	tcase_add_test(t, test_next);
 	tcase_add_test(t, test_troubles);
