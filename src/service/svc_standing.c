@@ -9,12 +9,13 @@
 
 #define STANDING_MAX 64
 #define STANDING_ROWS 8 /* taken from the store at a time: each may be 8 KiB */
+#define MEMBERS_ARENA (1u << 20)
 #define TARGET_MAX 900 /* of 1023: the rest is for a release's class */
 
-static int members_of(struct tracker *tk, const struct standing *t, const struct doc **d,
+static int members_of(struct arena *a, const struct standing *t, const struct doc **d,
 		      struct err *e)
 {
-	return docfmt_decode(MEDIA_JSON, slice_str(t->spec), tk->a, d, e);
+	return docfmt_decode(MEDIA_JSON, slice_str(t->spec), a, d, e);
 }
 
 static int put_standing(struct call *c, struct doc *d, const struct standing *t, struct err *e)
@@ -28,7 +29,7 @@ static int put_standing(struct call *c, struct doc *d, const struct standing *t,
 	doc_add_text(a, d, "urgency", t->has_urgency ? urgency_word(t->urgency) : NULL);
 	doc_add_text(a, d, "by", t->by);
 	doc_add_time(a, d, "created", t->created);
-	if (members_of(&c->tk, t, &members, e) != 0)
+	if (members_of(a, t, &members, e) != 0)
 		return -1;
 	doc_add_copy(a, d, "rollout", members);
 	return 0;
@@ -243,14 +244,19 @@ int svc_standing_remove(struct call *c, struct err *e)
 
 /* ---- the job ---- */
 
+/* Many of them may be read in one slice: each gives back what its document took. */
 static int read_members(struct tracker *tk, const struct standing *t, struct rollout_spec *s,
 			struct err *e)
 {
+	struct arena a = ARENA_INIT(MEMBERS_ARENA);
 	const struct doc *members;
 
-	if (members_of(tk, t, &members, e) != 0)
-		return -1;
-	return rollout_read_spec(members, s, e);
+	(void)tk;
+	int rc = members_of(&a, t, &members, e);
+	if (rc == 0)
+		rc = rollout_read_spec(members, s, e);
+	arena_free(&a);
+	return rc;
 }
 
 enum step svc_standing_step(struct tracker *tk, struct job *j, struct err *e)
