@@ -143,7 +143,8 @@ command_fn cmd_image_add, cmd_image_list, cmd_image_show, cmd_image_get, cmd_ima
 command_fn cmd_release_add, cmd_release_list, cmd_release_show, cmd_release_approve,
 	cmd_release_publish, cmd_release_withdraw, cmd_release_set;
 command_fn cmd_device_add, cmd_device_list, cmd_device_show, cmd_device_set, cmd_device_why,
-	cmd_device_approve, cmd_device_diag, cmd_device_history, cmd_device_remove, cmd_device_import;
+	cmd_device_approve, cmd_device_diag, cmd_device_history, cmd_device_remove,
+	cmd_device_import;
 command_fn cmd_credential_add, cmd_credential_list, cmd_credential_revoke;
 command_fn cmd_group_add, cmd_group_list, cmd_group_remove, cmd_group_join, cmd_group_leave;
 command_fn cmd_window_add, cmd_window_list, cmd_window_remove, cmd_window_next;

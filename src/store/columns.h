@@ -29,7 +29,8 @@
 	"id, name, release, target, state, reason, urgency, budget, in_flight_window, total, " \
 	"planned, in_flight, deferred, failed, succeeded, timed_out, ended, made_by, created, " \
 	"started, finished, phase, track_due, etag, per_minute, max_in_flight, link_in_flight, " \
-	"bytes_per_s, link_bytes_per_s, update_order, focus, force, pause_at, pace_tat, bytes_tat, " \
+	"bytes_per_s, link_bytes_per_s, update_order, focus, force, pause_at, pace_tat, " \
+	"bytes_tat, " \
 	"auto_start, standing, approved_by"
 #define PHASE_COLUMNS \
 	"rollout, number, percent, count, filter, success_percent, soak_s, timeout_s, total, " \

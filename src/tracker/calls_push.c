@@ -77,7 +77,7 @@ static int64_t busy_ms(const struct turn *t, int64_t usual)
 	return left > 0 && left < usual ? left : usual;
 }
 
-/* A gate is closed. What opens by somebody's hand tells; it is looked at now and then all the same. */
+/* A gate is closed. What opens by somebody's hand tells; it is looked at now and then anyway. */
 static int closed(struct turn *t, const struct update *u, const struct offer_wait *w, struct err *e)
 {
 	int64_t usual = contact_ms(t, u);

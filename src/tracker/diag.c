@@ -23,8 +23,7 @@ int diag_ask(struct tracker *tk, struct device *d, struct err *e)
 	effects_notify(tk->fx, d->dev, d->id);
 	if (registry_live(tk, d->dev, &live, e) < 0)
 		return -1;
-	if (call_possible(d, &live) && device_can(d, "diag") &&
-	    call_want(tk, d, CALL_DIAG, e) < 0)
+	if (call_possible(d, &live) && device_can(d, "diag") && call_want(tk, d, CALL_DIAG, e) < 0)
 		return -1;
 	return audit_note(tk, "device.diag", d->id, e, "asked for");
 }

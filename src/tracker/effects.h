@@ -23,7 +23,8 @@ enum effect_kind {
 	EFFECT_WITHDRAW,	/* no front serves this object any more */
 	EFFECT_PREPARE,		/* make the cached copy of this object soon */
 	EFFECT_WAKE,		/* the schedule has something new: plan the next pass again */
-	EFFECT_SEND,		/* call the device at its open session or its endpoint: send says what */
+	/* call the device at its open session or its endpoint: send says what */
+	EFFECT_SEND,
 };
 
 /* What the server calls a device for (server and negotiated mode; device.cddl). */

@@ -71,11 +71,13 @@ struct policy {
 	int64_t contact_interval_s;	/* nothing pending; default 3600 */
 	/* bytes a second a download is allowed to take at the slowest, default 1024 */
 	int64_t min_rate;
-	int64_t status_max_age_s;	/* older, a device's service status is asked for; default 300 */
+	/* older, a device's service status is asked for; default 300 */
+	int64_t status_max_age_s;
 	int64_t offer_timeout_s, decide_timeout_s;
 	int64_t install_timeout_s, reboot_timeout_s, confirm_timeout_s;
 	int64_t download_slack_s;
-	int64_t install_expected_s;	/* what installing is taken to need of a window, default 600 */
+	/* what installing is taken to need of a window, default 600 */
+	int64_t install_expected_s;
 	bool allow_external;		/* releases whose images are elsewhere */
 	enum first_contact first_contact;
 	enum urgency default_urgency;

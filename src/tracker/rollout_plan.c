@@ -31,7 +31,7 @@ static int64_t share(const struct phase *p, int64_t total)
 	return p->count > 0 ? p->count : whole + (rest + 99) / 100;
 }
 
-/* Whom a filter takes waits for its phase; the others fill the rest in order, the last takes all. */
+/* Whom a filter takes waits for its phase; others fill the rest in order, the last takes all. */
 static void spread(struct rollout_plan *out, const int64_t expected[PHASES_MAX])
 {
 	int64_t open = out->devices;

@@ -300,7 +300,10 @@ struct rollout_plan {
 	struct plan_phase {
 		struct phase p;
 		int64_t devices;	/* of those looked at */
-		/* the earliest it can begin and end, from the start, by pace and soak: a lower bound */
+		/*
+		 * the earliest it can begin and end, from the start, by pace and soak: a lower
+		 * bound
+		 */
 		int64_t begins_s, ends_s;
 	} phase[PHASES_MAX];
 	uint64_t bytes;			/* of one update */
