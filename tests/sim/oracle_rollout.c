@@ -239,7 +239,7 @@ void oracle_offer(struct oracle *o, struct o_update *u)
 	u->waits = false;
 	u->word_boot = d->n_boots > 0 ? d->boots[0].boot : 0;
 	if (u->deadline == 0 && span > 0)
-		u->deadline = r->started + span;
+		u->deadline = r->phase[(u->joined ? u->phase : r->at_phase) - 1].opened + span;
 	if (!d->has_floor || d->floor < rel->sequence)
 		d->floor = rel->sequence;
 	d->has_floor = true;

@@ -309,7 +309,7 @@ static int next(struct sim *s)
 	int dev = next_device(s);
 	int64_t at = s->device[dev].next_at;
 
-	if (s->server.jobs)
+	if (s->server.jobs && dice_chance(&s->dice, 300))
 		return own_work(s, HAPPENS_JOB);
 	if (s->step >= s->people_from)
 		return people(s);
