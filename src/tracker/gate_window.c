@@ -161,14 +161,14 @@ static int64_t deadline_ms(const struct look *g)
 {
 	const struct strategy *s = &g->tk->policy->strategy[g->u->urgency];
 	const struct now *now = &g->tk->now;
-	int64_t started = g->u->rollout > 0 ? g->rollout.started : g->u->created;
 
 	if (!s->window_until_deadline || s->deadline_s == 0)
 		return INT64_MAX;
 	if (g->u->track_deadline > 0)
 		return g->u->track_deadline - now->track;
-	/* not offered yet: it will run from the rollout's start */
-	return started > 0 ? started + s->deadline_s * 1000 - now->wall : INT64_MAX;
+	/* not offered yet: it runs from its phase's opening, or will from the offer */
+	return g->phase_opened > 0 ? g->phase_opened + s->deadline_s * 1000 - now->track
+				   : INT64_MAX;
 }
 
 static int64_t download_ms(const struct look *g)

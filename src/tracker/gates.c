@@ -122,7 +122,12 @@ static int gate_phase(struct look *g, char value[REASON_TEXT], struct err *e)
 		cause_format(value, REASON_TEXT, "none");
 		return 1;
 	}
-	return phase_admits(g->tk, &g->rollout, u, joined, g->looking, &g->wake_ms, value, e);
+	int open = phase_admits(g->tk, &g->rollout, u, joined, g->looking, &g->wake_ms, value, e);
+	/* from there the deadline runs */
+	if (open > 0 && u->track_deadline == 0 &&
+	    update_phase_opened(g->tk, u, &g->phase_opened, e) < 0)
+		return -1;
+	return open;
 }
 
 int budget_describe(const struct rollout *r, char value[REASON_TEXT])

@@ -27,6 +27,8 @@ int64_t deferral_latest_s(const struct tracker *tk, const struct update *u);
 /* ---- update.c ---- */
 /* Tell the device's observers to look again. */
 int update_notify(struct tracker *tk, int64_t dev, struct err *e);
+/* Tracker time its phase was opened at: the one it joined, or joins now. 0: it has none. */
+int update_phase_opened(struct tracker *tk, const struct update *u, int64_t *out, struct err *e);
 /* Sum of what the release's images weigh. */
 int update_size(struct tracker *tk, int64_t release, uint64_t *size, struct err *e);
 /* The device's open updates, first the one that runs, then by urgency and age. Number, or -1. */
@@ -106,6 +108,7 @@ struct look {			/* what the gates of one update are judged by */
 	bool windows_read;
 	/* when it may be installed, wall; from 0: at once; until 0: no end */
 	struct window_span slot;
+	int64_t phase_opened;	/* tracker time, 0 not known; of what was not offered yet */
 	int64_t wake_ms;	/* of the gate that is closed: when to look again, 0 not known */
 };
 int gates_load(struct look *g, struct err *e);

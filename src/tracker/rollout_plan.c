@@ -7,6 +7,7 @@
 #include "tracker/pace.h"
 
 #define DRY_RUN_PAGE 500
+#define OPENINGS 16 /* of windows that are looked ahead */
 #define DRY_RUN_US 8000 /* a fleet takes longer: then the numbers are lower bounds */
 
 static int look(struct tracker *tk, const struct plan_filters *f, struct rollout_plan *out,
@@ -77,8 +78,53 @@ static int64_t span_s(const struct tracker *tk, const struct rollout_spec *s,
 	return paced > waves ? paced : waves;
 }
 
+/* When it may be installed, as the windows of one device say that the target takes. */
+struct openings {
+	struct window_span v[OPENINGS];
+	int n;
+	bool any;
+};
+
+static int openings_of(struct tracker *tk, const struct plan_filters *f, struct openings *o,
+		       struct err *e)
+{
+	int64_t dev, cursor = 0;
+	struct device d;
+	bool done;
+
+	*o = (struct openings){ .n = 0 };
+	int found = store_device_match(tk->st, f->target, &cursor, DRY_RUN_PAGE, 1, &dev, &done, e);
+	if (found > 0)
+		found = store_device_by_dev(tk->st, dev, &d, e);
+	if (found <= 0)
+		return found;
+	o->n = window_next(tk, &d, 0, OPENINGS, o->v, &o->any, e);
+	return o->n < 0 ? -1 : 0;
+}
+
+/* Seconds from the start at which so many seconds of open time have gone since at. */
+static int64_t open_time(const struct tracker *tk, const struct openings *o, int64_t at, int64_t s)
+{
+	for (int i = 0; i < o->n; i++) {
+		int64_t from = (o->v[i].from - tk->now.wall) / 1000;
+		int64_t until = o->v[i].until == WINDOW_EVER
+					? INT64_MAX
+					: (o->v[i].until - tk->now.wall) / 1000;
+
+		if (until <= at)
+			continue;
+		if (from > at)
+			at = from;
+		if (until - at >= s)
+			break;
+		s -= until - at;
+		at = until;
+	}
+	return at + s;
+}
+
 static void predict(const struct tracker *tk, const struct rollout_spec *s,
-		    struct rollout_plan *out)
+		    const struct openings *o, struct rollout_plan *out)
 {
 	int64_t at = 0;
 
@@ -86,8 +132,8 @@ static void predict(const struct tracker *tk, const struct rollout_spec *s,
 		struct plan_phase *p = &out->phase[i];
 		int64_t start = (p->p.not_before - tk->now.wall) / 1000;
 
-		p->begins_s = p->p.not_before > 0 && start > at ? start : at;
-		p->ends_s = p->begins_s + span_s(tk, s, out, p->devices);
+		p->begins_s = open_time(tk, o, p->p.not_before > 0 && start > at ? start : at, 0);
+		p->ends_s = open_time(tk, o, p->begins_s, span_s(tk, s, out, p->devices));
 		at = p->ends_s + p->p.soak_s;
 	}
 }
@@ -97,6 +143,7 @@ int rollout_dry_run(struct tracker *tk, const struct rollout_spec *s, struct rol
 {
 	int64_t expected[PHASES_MAX] = { 0 };
 	struct rollout_spec full = *s;
+	struct openings o;
 	struct plan_filters f;
 
 	memset(out, 0, sizeof(*out));
@@ -112,9 +159,9 @@ int rollout_dry_run(struct tracker *tk, const struct rollout_spec *s, struct rol
 		out->phase[i].p = full.phases[i];
 		out->phase[i].p.number = i + 1;
 	}
-	if (look(tk, &f, out, expected, e) < 0)
+	if (look(tk, &f, out, expected, e) < 0 || openings_of(tk, &f, &o, e) < 0)
 		return -1;
 	spread(out, expected);
-	predict(tk, s, out);
+	predict(tk, s, &o, out);
 	return 0;
 }

@@ -301,8 +301,8 @@ struct rollout_plan {
 		struct phase p;
 		int64_t devices;	/* of those looked at */
 		/*
-		 * the earliest it can begin and end, from the start, by pace and soak: a lower
-		 * bound
+		 * The earliest it can begin and end, from the start, by pace, soak and the
+		 * windows of one device of the target: a lower bound.
 		 */
 		int64_t begins_s, ends_s;
 	} phase[PHASES_MAX];

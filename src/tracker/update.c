@@ -154,8 +154,7 @@ static int arm(struct tracker *tk, struct update *u, enum update_event ev, enum 
 	return 0;
 }
 
-/* Tracker time its phase was opened at: the one it joined, or joins now. 0: it has none. */
-static int phase_opened(struct tracker *tk, const struct update *u, int64_t *out, struct err *e)
+int update_phase_opened(struct tracker *tk, const struct update *u, int64_t *out, struct err *e)
 {
 	struct phase p[PHASES_MAX];
 	struct rollout r;
@@ -179,7 +178,7 @@ static int set_deadline(struct tracker *tk, struct update *u, struct err *e)
 
 	if (u->track_deadline > 0 || span == 0)
 		return 0;
-	if (phase_opened(tk, u, &from, e) < 0)
+	if (update_phase_opened(tk, u, &from, e) < 0)
 		return -1;
 	u->track_deadline = (from > 0 ? from : tk->now.track) + span;
 	return 0;

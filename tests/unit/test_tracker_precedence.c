@@ -239,6 +239,32 @@ START_TEST(test_deadline)
 }
 END_TEST
 
+/* What was not offered yet has a deadline, too: it runs from the opening of its phase. */
+START_TEST(test_a_deadline_runs_from_the_phase)
+{
+	struct rollout_spec s = spec_of(0);
+	struct job job;
+
+	w.policy.strategy[URGENCY_NORMAL].window_until_deadline = true;
+	w.policy.strategy[URGENCY_NORMAL].deadline_s = 3 * 86400;
+	s.n_phases = 1;
+	s.phases[0].not_before = w.tk.now.wall + 86400000;
+	WORLD_OK(&w, rollout_create(&w.tk, &s, &ro, &job, &w.err));
+	world_jobs(&w);
+	ro = world_rollout_now(&w, ro.id);
+	WORLD_OK(&w, rollout_start(&w.tk, &ro, &w.err));
+	window("daily 20:00-21:00 UTC", false);
+	first_closed("phase");
+	world_wait(&w, 86400);
+	world_schedule(&w);
+	first_closed("window");
+	world_wait(&w, 2 * 86400);
+	first_closed("window");
+	world_wait(&w, 86400);
+	ck_assert_msg(world_ask(&w, "lamp") > 0, "%s", w.err.text);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("tracker/precedence");
@@ -250,6 +276,7 @@ int main(void)
 	tcase_add_loop_test(t, test_pair, 0, RULES - 1);
 	tcase_add_loop_test(t, test_all_below, 0, RULES);
 	tcase_add_test(t, test_nothing_forbids);
+	tcase_add_test(t, test_a_deadline_runs_from_the_phase);
 	tcase_add_loop_test(t, test_deadline, 0, 8);
 	suite_add_tcase(s, t);
 	SRunner *r = srunner_create(s);

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "tracker/internal.h"
 #include "tracker_world.h"
 
 static struct world w;
@@ -201,6 +202,32 @@ START_TEST(test_dry_run_plans_phases)
 		ck_assert_int_eq(p.phase[i].begins_s, begins[i]);
 		ck_assert_int_eq(p.phase[i].ends_s, ends[i]);
 	}
+}
+END_TEST
+
+/* The clock stands at 08:00 UTC: a phase begins when a window opens, and goes on in the next. */
+START_TEST(test_dry_run_keeps_windows)
+{
+	struct rollout_spec s = spec("id in (lamp-1, lamp-2, lamp-3)", 1);
+	struct window set[WINDOW_RANGES_MAX];
+	struct rollout_plan p;
+
+	enrol(4);
+	memset(set, 0, sizeof(set));
+	ck_assert_int_eq(window_set_short(set, "daily 09:00-10:00 UTC", &w.err), 1);
+	set[0].level = WINDOW_DEVICE;
+	set[0].ref = world_device(&w, "lamp-1").dev;
+	WORLD_OK(&w, store_window_add(w.st, &set[0], &w.err));
+	s.n_phases = 2;
+	s.phases[0].count = 1;
+	s.phases[0].soak_s = 3600;
+	s.limits.bytes_per_s = 1;
+	ck_assert_msg(rollout_dry_run(&w.tk, &s, &p, &w.err) == 0, "%s", w.err.text);
+	ck_assert_int_eq(p.phase[0].begins_s, 3600);
+	ck_assert_int_eq(p.phase[0].ends_s, 3600);
+	/* its soak ends as the window does: tomorrow, then 15 bytes a second apart */
+	ck_assert_int_eq(p.phase[1].begins_s, 25 * 3600);
+	ck_assert_int_eq(p.phase[1].ends_s, 25 * 3600 + 15);
 }
 END_TEST
 
@@ -737,6 +764,7 @@ int main(void)
 	tcase_add_test(t, test_nobody_to_update);
 	tcase_add_test(t, test_dry_run);
 	tcase_add_test(t, test_dry_run_plans_phases);
+	tcase_add_test(t, test_dry_run_keeps_windows);
 	tcase_add_test(t, test_budget_is_reserved_before_the_offer);
 	tcase_add_test(t, test_a_fact_over_the_budget_pauses);
 	tcase_add_test(t, test_window_mode);
