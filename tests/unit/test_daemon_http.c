@@ -670,6 +670,39 @@ START_TEST(head_has_no_body)
 }
 END_TEST
 
+/* Told to stop it waits for what moves, ends each connection with its answer, and takes none. */
+START_TEST(stops_gently)
+{
+	struct sockaddr_in sa = { .sin_family = AF_INET, .sin_port = htons((uint16_t)port) };
+	struct client k, still;
+	struct reply r;
+	int64_t now;
+
+	client_open(&still);
+	client_open(&k);
+	ask(&k, &r, "GET /a" V "\r\n");
+	ck_assert_str_ne(header(&r, "Connection"), "close");
+	client_say(&still, "POST /a" V "Content-Length: 10\r\n\r\nabc");
+	for (int i = 0; i < 20; i++)
+		pump(still.fd, 0);
+	now = clock_mono_ms();
+	http_server_stop(server);
+	ck_assert(http_server_busy(server, now));
+	ck_assert(http_server_busy(server, now + HTTP_STILL_MS - 1));
+	/* it only holds its connection by now */
+	ck_assert(!http_server_busy(server, now + HTTP_STILL_MS));
+	ask(&k, &r, "GET /b" V "\r\n");
+	ck_assert_int_eq(r.status, 200);
+	ck_assert_str_eq(header(&r, "Connection"), "close");
+	client_close(&k);
+	sa.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+	ck_assert_int_ne(connect(fd, (struct sockaddr *)&sa, sizeof(sa)), 0);
+	close(fd);
+	client_close(&still);
+}
+END_TEST
+
 START_TEST(answers_map)
 {
 	struct client k;
@@ -1384,6 +1417,7 @@ int main(void)
 	tcase_add_test(t, fields_reach_the_core);
 	tcase_add_test(t, one_session_per_connection_and_token);
 	tcase_add_test(t, head_has_no_body);
+	tcase_add_test(t, stops_gently);
 	tcase_add_test(t, answers_map);
 	tcase_add_test(t, no_room_is_said);
 	tcase_add_loop_test(t, doubtful_framing_closes, 0, COUNT(doubtful));
