@@ -155,6 +155,9 @@ static int chunk(struct core *c, struct core_lane *l, struct slice body, struct 
 	/* too many bytes are the sender's trouble, not the disk's */
 	if (why.code >= ERR_IO || store_must_stop(c->store))
 		core_store_failed(c, "upload", &why);
+	/* who sends all of it at once is not to blame for bytes lost with a rollback */
+	if (why.code == ERR_CONFLICT && up->request.method == METHOD_POST)
+		why.code = ERR_BUSY;
 	if (!c->stopping)
 		refuse(c, l, id, &up->request, why.code);
 	/* what is durable stays: a resumable upload goes on from there */

@@ -232,6 +232,9 @@ static int seal(struct call *c, struct upload *u, struct err *e)
 	struct image i;
 
 	if (seal_and_note(c, u, &i, e) != 0) {
+		/* who sent all of it at once is not to blame for bytes lost with a rollback */
+		if (e->code == ERR_CONFLICT && c->rq->method == METHOD_POST)
+			e->code = ERR_BUSY;
 		/* bytes that are wrong stay wrong: nothing is left to continue */
 		if (e->code == ERR_VERIFY && store_upload_drop(c->tk.st, u->id, NULL) != 0)
 			log_warn("upload=%s cause=\"it could not be dropped\"", u->name);

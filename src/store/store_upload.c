@@ -264,15 +264,22 @@ static int take(struct store *st, struct upload_state *s, struct slice bytes, st
 	return 0;
 }
 
+/* Its bytes may have gone back to the durable ones with another's rollback. */
+static int same_offset(const struct upload *u, const struct upload_state *s, struct err *e)
+{
+	if (u->offset == s->offset)
+		return 0;
+	return err_set(e, ERR_CONFLICT, "the upload continues at %" PRIu64 ", not at %" PRIu64,
+		       s->offset, u->offset);
+}
+
 static int chunk_allowed(const struct upload *u, const struct upload_state *s, struct slice bytes,
 			 struct err *e)
 {
 	if (s->sealed && bytes.n > 0)
 		return err_set(e, ERR_CONFLICT, "the upload is whole already");
-	if (u->offset != s->offset)
-		return err_set(e, ERR_CONFLICT,
-			       "the upload continues at %" PRIu64 ", not at %" PRIu64, s->offset,
-			       u->offset);
+	if (same_offset(u, s, e) != 0)
+		return -1;
 	if (bytes.n > STORE_CHUNK)
 		return err_set(e, ERR_TOO_LARGE, "more than %d bytes in one piece", STORE_CHUNK);
 	if (s->offset + bytes.n > OBJECT_MAX)
@@ -331,7 +338,10 @@ int store_upload_finish(struct store *st, struct upload *u, struct digest *diges
 
 	if (state_open(st, u->id, &s, e) != 0)
 		return -1;
+	bool same = same_offset(u, s, e) == 0;
 	u->offset = s->offset;
+	if (!same)
+		return -1;
 	if (u->has_size && s->offset != u->size)
 		return err_set(e, ERR_VERIFY,
 			       "%" PRIu64 " bytes arrived, %" PRIu64 " were declared", s->offset,

@@ -6,6 +6,7 @@
 
 #include "base/text.h"
 #include "service_rig.h"
+#include "store/internal.h"
 
 /* Images as they come in: whole, in parts, wrong, too much. */
 #define IMAGES "/api/v1/images"
@@ -294,6 +295,51 @@ START_TEST(revoked_meanwhile)
 }
 END_TEST
 
+static unsigned finish(const char *path, enum method m, struct upload_ask ask)
+{
+	struct request rq = request(r.root, m, path);
+
+	service_upload_close(r.sv, LANE_CONTROL, &rq, &ask, &u, &r.now, &r.arena, &r.rs, &r.oc);
+	return r.rs.status;
+}
+
+/*
+ * A full disk takes back what was not durable yet, of all uploads: that is not what the sender
+ * did wrong, and a resumable one goes on from what is left.
+ */
+START_TEST(lost_with_a_rollback)
+{
+	char where[PATH_MAX_LEN];
+	struct upload_ask ask = { .has_size = true, .size = 8, .complete = -1 };
+	struct image i;
+
+	ck_assert_uint_eq(begin(IMAGES, METHOD_POST, ask), 0);
+	ck_assert_int_eq(service_upload_chunk(r.sv, &u, slice_str("firm"), &e), 0);
+	store_images_rollback(r.bed.st);
+	ck_assert_int_eq(service_upload_chunk(r.sv, &u, slice_str("ware"), &e), -1);
+	ck_assert_int_eq(e.code, ERR_CONFLICT);
+	ck_assert_uint_eq(begin(IMAGES, METHOD_POST, ask), 0);
+	ck_assert_int_eq(service_upload_chunk(r.sv, &u, slice_str("firmware"), &e), 0);
+	store_images_rollback(r.bed.st);
+	ck_assert_uint_eq(finish(IMAGES, METHOD_POST, ask), 503);
+	ck_assert_int_gt(r.rs.retry_after, 0);
+
+	ask = (struct upload_ask){ .complete = 0 };
+	ck_assert_uint_eq(part(r.root, METHOD_POST, IMAGES, ask, ""), 201);
+	ck_assert_int_eq(text_copy(where, sizeof(where), r.rs.location), 0);
+	ask = (struct upload_ask){ .has_offset = true, .complete = 1, .has_size = true, .size = 8 };
+	ck_assert_uint_eq(begin(where, METHOD_PATCH, ask), 0);
+	ck_assert_int_eq(service_upload_chunk(r.sv, &u, slice_str("firmware"), &e), 0);
+	store_images_rollback(r.bed.st);
+	ck_assert_uint_eq(finish(where, METHOD_PATCH, ask), 409);
+	ck_assert_uint_eq(rig_get(&r, r.root, where), 200);
+	ck_assert_int_eq(rig_int(&r, "offset"), 0);
+	ck_assert_uint_eq(part(r.root, METHOD_PATCH, where, ask, "firmware"), 201);
+	struct digest d = digest_of("firmware");
+	ck_assert_int_eq(store_image_get(r.bed.st, &d, &i, NULL), 1);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("service upload");
@@ -310,6 +356,7 @@ int main(void)
 	tcase_add_test(t, where_uploads_go);
 	tcase_add_test(t, sealed_once_more);
 	tcase_add_test(t, revoked_meanwhile);
+	tcase_add_test(t, lost_with_a_rollback);
 	suite_add_tcase(s, t);
 	SRunner *sr = srunner_create(s);
 	srunner_run_all(sr, CK_ENV);
