@@ -395,7 +395,9 @@ enum agent_kind agent_kind_of(const struct agent *a)
 		return ASK_DECISION;
 	if (a->step == STEP_MANIFEST)
 		return ASK_MANIFEST;
-	return a->step == STEP_FETCH ? ASK_IMAGE : ASK_UPDATE;
+	if (a->step == STEP_FETCH)
+		return ASK_IMAGE;
+	return a->step == STEP_ASK || a->step == STEP_OBSERVE ? ASK_UPDATE : ASK_NOTHING;
 }
 
 static int request_body(struct agent *a, struct arena *mem, enum media m, struct agent_request *out,

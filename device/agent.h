@@ -118,6 +118,7 @@ enum agent_todo {
 
 enum agent_kind {
 	ASK_REGISTER, ASK_UPDATE, ASK_DECISION, ASK_MANIFEST, ASK_IMAGE, ASK_REPORT, ASK_DIAG,
+	ASK_NOTHING,
 };
 
 enum agent_result {

@@ -490,6 +490,31 @@ START_TEST(between_question_and_answer)
 }
 END_TEST
 
+/* Told to install while a question was under way: its answer does not take that back. */
+START_TEST(applied_between_question_and_answer)
+{
+	struct agent_reply nothing = { .status = 200, .max_age = -1 };
+	struct buf b = BUF_INIT(AGENT_BODY_MAX);
+	struct agent_request rq;
+	int64_t wake;
+	struct err e;
+
+	run();
+	put_manifest();
+	for (uint32_t i = 0; i < 3; i++)
+		put_image(i);
+	now += 100000;
+	ck_assert_int_eq(agent_next(&agent, now, &wake), TODO_SEND);
+	ck_assert_int_eq(agent_request(&agent, &mem, MEDIA_CBOR, &rq, &b, now, &e), 0);
+	ck_assert_int_eq(rq.kind, ASK_UPDATE);
+	ck_assert_uint_eq(post("/fettle/apply", "update", 3, false), 204);
+	agent_reply(&agent, &mem, MEDIA_CBOR, &nothing, now);
+	ck_assert_int_eq(run(), TODO_END);
+	ck_assert_int_eq(agent.result, RESULT_SUCCEEDED);
+	buf_free(&b);
+}
+END_TEST
+
 static const struct {
 	enum method method;
 	const char *path, *query;
@@ -568,6 +593,7 @@ int main(void)
 	tcase_add_test(t, no_means_no);
 	tcase_add_test(t, negotiated_and_pushed);
 	tcase_add_test(t, between_question_and_answer);
+	tcase_add_test(t, applied_between_question_and_answer);
 	tcase_add_loop_test(t, wrong_calls, 0, sizeof(wrong) / sizeof(wrong[0]));
 	tcase_add_test(t, takes_no_calls);
 	tcase_add_test(t, another_component);
