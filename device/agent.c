@@ -442,6 +442,8 @@ int agent_request(struct agent *a, struct arena *mem, enum media m, struct agent
 	out->media = MEDIA_NONE;
 	out->kind = a->asked = agent_kind_of(a);
 	out->method = METHOD_GET;
+	if (out->kind == ASK_NOTHING)
+		return err_set(e, ERR_INVALID, "there is nothing to send");
 	if (out->kind == ASK_IMAGE) {
 		request_piece(a, out);
 		return 0;
