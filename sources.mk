@@ -114,6 +114,7 @@ libfettle_la_SOURCES = \
 	src/service/svc_window.c \
 	src/store/batch.c \
 	src/store/cache.h \
+	src/store/calls.h \
 	src/store/columns.h \
 	src/store/filter_sql.c \
 	src/store/internal.h \
@@ -164,6 +165,7 @@ libfettle_la_SOURCES = \
 	src/tracker/audit.c \
 	src/tracker/calls.c \
 	src/tracker/calls.h \
+	src/tracker/calls_answer.c \
 	src/tracker/calls_internal.h \
 	src/tracker/calls_push.c \
 	src/tracker/cause.c \
@@ -474,6 +476,7 @@ unit_tests = \
 	tests/unit/test_device_state \
 	tests/unit/test_ipc \
 	tests/unit/test_service_auth \
+	tests/unit/test_service_calls \
 	tests/unit/test_service_faults \
 	tests/unit/test_service_flow \
 	tests/unit/test_service_matrix \
@@ -547,6 +550,7 @@ tests_unit_test_device_parts_LDADD = $(test_common) $(device_libs)
 tests_unit_test_device_state_LDADD = $(test_common) $(device_libs)
 tests_unit_test_ipc_LDADD = $(test_common) $(core_libs)
 tests_unit_test_service_auth_LDADD = $(test_common) $(core_libs)
+tests_unit_test_service_calls_LDADD = $(test_common) $(core_libs)
 tests_unit_test_service_faults_LDADD = $(test_common) $(core_libs)
 tests_unit_test_service_flow_LDADD = $(test_common) $(core_libs)
 tests_unit_test_service_matrix_LDADD = $(test_common) $(core_libs)

@@ -351,62 +351,6 @@ int store_policy_get(struct store *st, const char *name, struct arena *a, struct
 		     struct err *e); /* 1/0/-1 */
 int store_policy_put(struct store *st, const char *name, struct slice body, struct err *e);
 
-/* Calls to devices. */
-/* 1/0/-1 */
-int store_call_get(struct store *st, int64_t dev, struct device_call *out, struct err *e);
-int store_call_put(struct store *st, const struct device_call *c, struct err *e);
-int store_call_remove(struct store *st, int64_t dev, struct err *e); /* there may be none */
-/* Due at or before track, earliest first: those to be made, or the lost among those sent. */
-int store_call_due(struct store *st, bool sent, int64_t track, int limit, struct device_call *out,
-		   struct err *e);
-int store_call_next_due(struct store *st, bool sent, int64_t *track, struct err *e); /* 1/0/-1 */
-int store_call_sent_count(struct store *st, int64_t *out, struct err *e);
-/* Whoever had them under way is gone: all of them count as lost at track. */
-int store_call_sent_lost(struct store *st, int64_t track, struct err *e);
-
-/* Outages: who is told that a device above it will be away. */
-int store_outage_add(struct store *st, const struct outage *o, struct err *e); /* 1, 0 was there */
-int store_outage_get(struct store *st, int64_t dev, int64_t update, struct outage *out,
-		     struct err *e); /* 1/0/-1 */
-/* One of this update's whose devices below are not all entered yet: 1/0/-1 */
-int store_outage_walk(struct store *st, int64_t update, struct outage *out, struct err *e);
-int store_outage_walked(struct store *st, const struct outage *o, struct err *e);
-/* 1 somebody is untold, and the longest is waited until *until; 0 all were; -1 */
-int store_outage_untold(struct store *st, int64_t update, int64_t *until, struct err *e);
-int store_outage_untold_count(struct store *st, int64_t update, int limit, int64_t *out,
-			      struct err *e);
-/* What concerns dev, of an open update of another device, untold before told: 1/0/-1 */
-int store_outage_of(struct store *st, int64_t dev, struct outage *out, struct err *e);
-int store_outage_told(struct store *st, int64_t dev, int64_t update, int64_t at, struct err *e);
-int store_outage_acknowledge(struct store *st, int64_t dev, int64_t update, int64_t at,
-			     struct err *e); /* 1 first time, 0 not */
-int store_outage_list(struct store *st, int64_t update, int64_t after, int limit,
-		      struct outage *out, struct err *e);
-/*
- * Of updates that are over, some; *cursor goes round the updates that have any. How many went.
- */
-int store_outage_sweep(struct store *st, int64_t *cursor, int limit, struct err *e);
-/* Devices right below this one, by number. */
-int store_device_below(struct store *st, const char *parent, int64_t after, int limit,
-		       int64_t *devs, struct err *e);
-
-/* Diagnostics: the last DIAGS_KEPT of a device, newest first. */
-int store_diag_add(struct store *st, int64_t dev, const struct diag *d, struct err *e);
-int store_diag_list(struct store *st, int64_t dev, struct arena *a, struct diag out[DIAGS_KEPT],
-		    struct err *e);
-/* Its next answer asks for diagnostics, or not; no new version of what is assigned. */
-int store_device_ask_diag(struct store *st, int64_t dev, bool on, struct err *e);
-
-/*
- * What the prepared statements have done since this was asked last: how often one was run,
- * the steps of SQLite's machine (they grow with the rows touched), the rows stepped over in
- * scans of whole tables, and sorts.
- */
-struct store_work {
-	int64_t statements, steps, scanned, sorts;
-};
-void store_work_take(struct store *st, struct store_work *out);
-
 /* Offline and background care. */
 int store_quick_check(struct store *st, struct err *e);
 /* SHA-256 for the store's own hashing comes from its caller, so that rank 1 folders stay apart. */
@@ -419,5 +363,7 @@ struct store_hash {
 void store_set_hash(struct store *st, const struct store_hash *h);
 
 #include "store/rollouts.h"
+
+#include "store/calls.h"
 
 #endif

@@ -8,7 +8,7 @@
 #include "tracker/outage.h"
 #include "tracker/push.h"
 
-/* Between calls.c and calls_push.c. */
+/* Between the files calls*.c. */
 struct turn {			/* of one device */
 	struct tracker *tk;
 	const struct device *d;
@@ -26,8 +26,11 @@ int call_turn(struct turn *t, struct err *e);
 int call_keep(struct tracker *tk, const struct device_call *c, struct err *e);
 
 /* ---- calls_push.c ---- */
+/* Which of them are sent, by their index: how many. */
+int call_pushable(const struct manifest_image *images, int n, int out[IMAGES_MAX]);
 /* The next step of what is pushed: 1 a call was ordered, 0 not, -1. */
 int call_push_turn(struct turn *t, struct err *e);
+/* ---- calls_answer.c ---- */
 /* What the answer leads to: 1 go on at once, 0 look again at t->next, -1. */
 int call_push_answered(struct turn *t, const struct call_answer *a, enum push_outcome o,
 		  enum failure f, struct err *e);

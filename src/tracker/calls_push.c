@@ -11,13 +11,12 @@
  */
 
 #define STEPS 4 /* in one turn, before a call is ordered */
-#define BLOCK 1024 /* an image goes on at one of these */
 enum { GO_ON = 2 };
 
 /* ---- what there is to push ---- */
 
 /* Images that are sent: what rides inside the manifest, or lies elsewhere, is not. */
-static int pushable(const struct manifest_image *images, int n, int out[IMAGES_MAX])
+int call_pushable(const struct manifest_image *images, int n, int out[IMAGES_MAX])
 {
 	int k = 0;
 
@@ -33,17 +32,6 @@ static bool any_external(const struct manifest_image *images, int n)
 		if (images[i].external)
 			return true;
 	return false;
-}
-
-/* The next image: of alternatives of one component one is enough. */
-static uint8_t after_component(const struct manifest_image *images, const int list[IMAGES_MAX],
-			       int n, uint8_t at)
-{
-	uint8_t next = at;
-
-	while (next < n && images[list[next]].component == images[list[at]].component)
-		next++;
-	return next;
 }
 
 static void restart(struct device_call *c, const struct update *u)
@@ -77,7 +65,7 @@ static int64_t busy_ms(const struct turn *t, int64_t usual)
 	return left > 0 && left < usual ? left : usual;
 }
 
-/* A gate is closed. What opens by somebody's hand tells; it is looked at now and then anyway. */
+/* A gate is closed. What opens by somebody's hand tells; still it is looked at now and then. */
 static int closed(struct turn *t, const struct update *u, const struct offer_wait *w, struct err *e)
 {
 	int64_t usual = contact_ms(t, u);
@@ -222,7 +210,7 @@ static int look(struct pushing *s, struct err *e)
 	*s->u = s->of.update;
 	if (s->u->id != t->c->update || s->u->attempt != t->c->attempt)
 		restart(t->c, s->u);
-	s->n = pushable(s->of.images, s->of.n_images, s->list);
+	s->n = call_pushable(s->of.images, s->of.n_images, s->list);
 	return act(s, e);
 }
 
@@ -244,279 +232,5 @@ int call_push_turn(struct turn *t, struct err *e)
 	if (rc != GO_ON)
 		return rc;
 	call_again(t, 1000);
-	return 0;
-}
-
-/* ---- answers ---- */
-
-struct heard {
-	struct turn *t;
-	const struct call_answer *a;
-	struct update u; /* what is pushed, when live */
-	bool runs; /* it does, and in the attempt the answer is about */
-};
-
-static int hear(struct heard *h, struct err *e)
-{
-	const struct device_call *c = h->t->c;
-	bool about = c->kind >= SEND_MANIFEST && c->kind <= SEND_APPLY;
-	int found = about ? store_update_get(h->t->tk->st, c->update, &h->u, e) : 0;
-
-	h->runs = found > 0 && h->u.attempt == c->attempt && update_state_in_flight(h->u.state) &&
-		  h->u.state < UPDATE_INSTALLING;
-	return found < 0 ? -1 : 0;
-}
-
-static int fetched(struct heard *h, struct err *e)
-{
-	if (h->u.manifest_fetched)
-		return 0;
-	h->u.manifest_fetched = true;
-	return store_update_progress(h->t->tk->st, h->u.id, h->u.progress, true, e);
-}
-
-static int enter(struct heard *h, enum update_event ev, const char *cause, struct err *e)
-{
-	struct transition t;
-
-	if (!state_next(h->u.state, ev, &t) || t.none)
-		return 0;
-	return update_apply(h->t->tk, &h->u, ev, FAILURE_NONE, cause, e);
-}
-
-static int status_ok(struct heard *h, struct err *e)
-{
-	struct turn *t = h->t;
-
-	/* one that does not say is as if it were in a state not known */
-	registry_status(&t->live, &h->a->device, t->tk->now.track);
-	return store_live_put(t->tk->st, &t->live, e);
-}
-
-static int look_ok(struct heard *h, struct err *e)
-{
-	struct turn *t = h->t;
-
-	if (!h->a->of_outage) {
-		t->c->want &= (uint8_t)~CALL_LOOK;
-		return 0;
-	}
-	return outage_told(t->tk, t->d->dev, h->a->update, h->a->acknowledged, e);
-}
-
-static int manifest_ok(struct heard *h, struct err *e)
-{
-	struct device_call *c = h->t->c;
-
-	c->manifest = true;
-	c->image = 0;
-	c->held = -1;
-	if (!h->runs)
-		return 0;
-	return fetched(h, e) < 0 ? -1 : enter(h, EVENT_ACCEPTED, "the device took the manifest", e);
-}
-
-static int images_of(struct heard *h, struct manifest_image images[IMAGES_MAX],
-		     int list[IMAGES_MAX], struct err *e)
-{
-	struct tracker *tk = h->t->tk;
-	struct release r;
-	int found = store_release_get(tk->st, h->u.release, &r, e);
-	int n = found > 0 ? store_manifest_images(tk->st, &r.manifest, images, IMAGES_MAX, e)
-			  : found;
-
-	return n < 0 ? -1 : pushable(images, n, list);
-}
-
-static uint8_t percent(uint64_t of, uint64_t size)
-{
-	if (size == 0 || of >= size)
-		return 100;
-	return (uint8_t)(of >= UINT64_MAX / 100 ? of / (size / 100) : of * 100 / size);
-}
-
-/* Stored in place, where it is one image: of several the device's own reports tell. */
-static int progress(struct heard *h, int n, uint64_t of, uint64_t size, struct err *e)
-{
-	uint8_t now = percent(of, size);
-
-	if (n != 1 || now <= h->u.progress)
-		return 0;
-	h->u.progress = now;
-	return store_update_progress(h->t->tk->st, h->u.id, now, h->u.manifest_fetched, e);
-}
-
-/* Does the device want another of this component's alternatives? */
-static bool other_wanted(const struct manifest_image *images, const int *list, int n, uint8_t at,
-			 const struct call_answer *a)
-{
-	if (!a->has_digest || digest_eq(&a->digest, &images[list[at]].digest))
-		return false;
-	for (int i = at + 1; i < n; i++)
-		if (images[list[i]].component == images[list[at]].component &&
-		    digest_eq(&a->digest, &images[list[i]].digest))
-			return true;
-	return false;
-}
-
-static int held_ok(struct heard *h, struct err *e)
-{
-	struct manifest_image images[IMAGES_MAX];
-	struct device_call *c = h->t->c;
-	int list[IMAGES_MAX];
-
-	if (!h->runs)
-		return 0;
-	int n = images_of(h, images, list, e);
-	if (n < 0 || c->image >= n)
-		return n < 0 ? -1 : 0;
-	if (enter(h, EVENT_DOWNLOADING, "its image is sent", e) < 0)
-		return -1;
-	if (other_wanted(images, list, n, c->image, h->a)) {
-		c->image++;
-		return 0;
-	}
-	const struct manifest_image *i = &images[list[c->image]];
-	uint64_t has = h->a->held;
-	if (i->has_size && has >= i->size) {
-		c->image = after_component(images, list, n, c->image);
-		c->held = -1;
-		return progress(h, n, i->size, i->size, e);
-	}
-	c->held = (int64_t)(has / BLOCK * BLOCK);
-	return 0;
-}
-
-static int image_ok(struct heard *h, struct err *e)
-{
-	struct manifest_image images[IMAGES_MAX];
-	struct device_call *c = h->t->c;
-	int list[IMAGES_MAX];
-
-	if (!h->runs)
-		return 0;
-	int n = images_of(h, images, list, e);
-	if (n < 0 || c->image >= n)
-		return n < 0 ? -1 : 0;
-	c->image = after_component(images, list, n, c->image);
-	c->held = -1;
-	return progress(h, n, 1, 1, e);
-}
-
-static int apply_ok(struct heard *h, struct err *e)
-{
-	struct turn *t = h->t;
-
-	t->c->want &= (uint8_t)~CALL_PUSH;
-	if (!h->runs)
-		return 0;
-	/* success must come from another boot than this one */
-	h->u.offer_boot = t->live.boot;
-	return enter(h, EVENT_INSTALLING, "the server said so", e);
-}
-
-static int diag_ok(struct heard *h, struct err *e)
-{
-	(void)e;
-	h->t->c->want &= (uint8_t)~CALL_DIAG;
-	return 0;
-}
-
-static int ok(struct heard *h, struct err *e)
-{
-	static int (*const heard[SEND_KIND_COUNT])(struct heard * h, struct err * e) = {
-		[SEND_LOOK] = look_ok, [SEND_STATUS] = status_ok, [SEND_MANIFEST] = manifest_ok,
-		[SEND_HELD] = held_ok, [SEND_IMAGE] = image_ok,	  [SEND_APPLY] = apply_ok,
-		[SEND_DIAG] = diag_ok,
-	};
-	struct device_call *c = h->t->c;
-
-	/* asking how far it came, or beginning again, gets nobody further */
-	if (c->kind != SEND_HELD && c->kind != SEND_MANIFEST)
-		c->tries = 0;
-	return heard[c->kind](h, e) < 0 ? -1 : 1;
-}
-
-/* Some of it arrived before the device fell silent: that is no failed try. */
-static int partly(struct heard *h, struct err *e)
-{
-	struct manifest_image images[IMAGES_MAX];
-	struct device_call *c = h->t->c;
-	int list[IMAGES_MAX];
-
-	if (h->a->offset == 0 || !h->runs)
-		return 0;
-	if (c->kind == SEND_MANIFEST)
-		return fetched(h, e);
-	if (c->kind != SEND_IMAGE || (int64_t)h->a->offset <= c->held)
-		return 0;
-	c->tries = 0;
-	int n = images_of(h, images, list, e);
-	if (n < 0 || c->image >= n)
-		return n < 0 ? -1 : 0;
-	return progress(h, n, h->a->offset, images[list[c->image]].size, e);
-}
-
-static int later(struct heard *h, struct err *e)
-{
-	struct device_call *c = h->t->c;
-	struct update u = h->u;
-
-	if (partly(h, e) < 0)
-		return -1;
-	if (c->kind == SEND_IMAGE)
-		c->held = -1;
-	if (c->tries < UINT8_MAX)
-		c->tries++;
-	if (!h->runs) {
-		int found = store_update_open(h->t->tk->st, c->dev, &u, e);
-		if (found < 0)
-			return -1;
-		h->runs = found > 0;
-	}
-	int64_t cap = registry_ask_again(h->t->tk, h->t->d, h->runs ? &u : NULL);
-	call_again(h->t, push_backoff_s(h->a->status, c->tries, cap) * 1000);
-	return 0;
-}
-
-static int failed(struct heard *h, enum failure f, struct err *e)
-{
-	struct device_call *c = h->t->c;
-	char cause[REASON_TEXT];
-
-	c->want &= (uint8_t)~CALL_PUSH;
-	if (!h->runs)
-		return 1;
-	cause_format(cause, sizeof(cause), "call: %s", c->reason);
-	return update_apply(h->t->tk, &h->u, EVENT_FAILED, f, cause, e) < 0 ? -1 : 1;
-}
-
-int call_push_answered(struct turn *t, const struct call_answer *a, enum push_outcome o,
-		       enum failure f, struct err *e)
-{
-	struct heard h = { .t = t, .a = a };
-	struct device_call *c = t->c;
-
-	if (hear(&h, e) < 0)
-		return -1;
-	if ((o == PUSH_ASK || o == PUSH_RESTART) && c->tries >= PUSH_TRIES_MAX)
-		o = PUSH_FAILED;
-	switch (o) {
-	case PUSH_OK:
-	case PUSH_NOTHING:
-		return ok(&h, e);
-	case PUSH_ASK:
-		c->held = -1;
-		return later(&h, e);
-	case PUSH_RESTART:
-		c->manifest = false;
-		c->image = 0;
-		c->held = -1;
-		return later(&h, e);
-	case PUSH_LATER:
-		return later(&h, e);
-	case PUSH_FAILED:
-		return failed(&h, f, e);
-	}
 	return 0;
 }

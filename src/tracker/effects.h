@@ -23,8 +23,7 @@ enum effect_kind {
 	EFFECT_WITHDRAW,	/* no front serves this object any more */
 	EFFECT_PREPARE,		/* make the cached copy of this object soon */
 	EFFECT_WAKE,		/* the schedule has something new: plan the next pass again */
-	/* call the device at its open session or its endpoint: send says what */
-	EFFECT_SEND,
+	EFFECT_SEND,		/* call the device, at its session or endpoint: send says what */
 };
 
 /* What the server calls a device for (server and negotiated mode; device.cddl). */
