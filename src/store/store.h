@@ -362,8 +362,7 @@ struct store_hash {
 };
 void store_set_hash(struct store *st, const struct store_hash *h);
 
-#include "store/rollouts.h"
-
 #include "store/calls.h"
+#include "store/rollouts.h"
 
 #endif
