@@ -121,6 +121,29 @@ START_TEST(etags)
 }
 END_TEST
 
+/* There and back is the same, but for what CoAP has one code for. */
+START_TEST(coap_to_status)
+{
+	static const struct {
+		unsigned class, detail;
+		uint16_t status;
+	} rows[] = {
+		{ 2, 1, 201 },	{ 2, 2, 200 },	{ 2, 3, 304 },	{ 2, 4, 200 },	{ 2, 5, 200 },
+		{ 2, 30, 200 }, { 4, 0, 400 },	{ 4, 2, 400 },	{ 4, 4, 404 },	{ 4, 8, 408 },
+		{ 4, 9, 409 },	{ 4, 12, 412 }, { 4, 13, 413 }, { 4, 22, 422 }, { 4, 29, 429 },
+		{ 4, 31, 400 }, { 5, 0, 500 },	{ 5, 3, 503 },	{ 5, 31, 500 }, { 7, 31, 500 },
+	};
+
+	for (int i = 0; i < COUNT(rows); i++)
+		ck_assert_uint_eq(http_status_of((uint8_t)(rows[i].class << 5 | rows[i].detail)),
+				  rows[i].status);
+	for (unsigned code = 0; code < 256; code++) {
+		ck_assert_uint_ge(http_status_of((uint8_t)code), 200);
+		ck_assert_uint_le(http_status_of((uint8_t)code), 599);
+	}
+}
+END_TEST
+
 START_TEST(method_names)
 {
 	ck_assert_str_eq(method_name(METHOD_GET), "GET");
@@ -171,6 +194,7 @@ int main(void)
 	tcase_add_test(t, media_corners);
 	tcase_add_test(t, etags);
 	tcase_add_test(t, method_names);
+	tcase_add_test(t, coap_to_status);
 	tcase_add_loop_test(t, status_to_coap, 0, COUNT(codes));
 	tcase_add_loop_test(t, error_to_status, 0, COUNT(statuses));
 	tcase_add_loop_test(t, media_both_ways, 0, COUNT(medias));

@@ -326,6 +326,8 @@ static const struct {
 	{ "an unknown frame", 200, "", 0 },
 	{ "upload opening", FRAME_UPLOAD_OPEN, "\0\0", 2 },
 	{ "upload end", FRAME_UPLOAD_CLOSE, "\0\0\0\1\1", 5 },
+	{ "figures of another number", FRAME_FIGURES, "\1\0\0\0\0\0\0\0\1", 9 },
+	{ "figures cut off", FRAME_FIGURES, "\11\0\0\0\0\0\0\0\1", 9 },
 	{ "a second greeting", FRAME_HELLO, "\0\0\0\0\1", 5 },
 };
 
