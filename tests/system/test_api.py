@@ -295,7 +295,9 @@ class Answers(Api):
         # rollouts
         plan = {"name": "r", "release": release["name"], "target": "all", "budget": 1,
                 "phases": [{"count": 1, "success_percent": 100}, {"percent": 100, "soak_s": 5}]}
-        self.assertEqual(one("POST", "/api/v1/rollouts?dry_run=1", plan, status=200), {"devices": 3, "exact": True})
+        dry = one("POST", "/api/v1/rollouts?dry_run=1", plan, status=200)
+        self.assertEqual((dry["devices"], dry["exact"], dry["order"]), (3, True, "any"))
+        self.assertEqual([phase["number"] for phase in dry["phases"]], list(range(1, len(dry["phases"]) + 1)))
         rollout = one("POST", "/api/v1/rollouts", plan, status=202)
         base = "/api/v1/rollouts/%d" % rollout["id"]
         self.assertEqual(self.headers["Location"], base)

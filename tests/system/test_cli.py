@@ -94,8 +94,8 @@ class Sentences(harness.unittest.TestCase):
         script = os.path.join(harness.SOURCE, "etc/bash-completion/fettle")
         for typed, want in (
                 (["dev"], ["device"]),
-                (["rollout", ""], ["create", "list", "show", "start", "pause", "resume", "abort", "watch",
-                                   "standing"]),
+                (["rollout", ""], ["create", "list", "show", "start", "pause", "resume", "abort", "retry",
+                                   "next", "clone", "approve", "deny", "why", "watch", "standing"]),
                 (["device", "credential", "r"], ["revoke"]),
                 (["rollout", "create", "x", "--ta"], ["--target"]),
                 (["--socket", "/x", "rel"], ["release"]),
