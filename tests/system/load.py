@@ -183,8 +183,11 @@ class Device(Worker):
             self.random.shuffle(blocks)
         for n in blocks:
             answer = self.exchange(coap.GET, uri, [(coap.BLOCK2, coap.block(n, 0, szx))])
-            if coap.code(answer.code) == "4.04":
-                # a new front or core does not know yet whose address this is
+            for _ in range(5):
+                # a new front or core does not know yet whose address this is; where commits are
+                # slow another one may have come before the question is asked again
+                if coap.code(answer.code) != "4.04":
+                    break
                 self.poll()
                 self.ledger.count("sessions made known again")
                 answer = self.exchange(coap.GET, uri, [(coap.BLOCK2, coap.block(n, 0, szx))])
