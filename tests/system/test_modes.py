@@ -113,6 +113,23 @@ class Modes(harness.Case):
         self.finish(process)
         self.check_done("camera", image)
 
+    def test_a_push_goes_on_where_it_was_after_a_kill(self):
+        port = self.free_port()
+        self.daemon.fettle("device", "add", "pump", "--auth", "none", "--mode", "server")
+        process = self.device("pump", "coap", "--mode", "server", "--push", "--endpoint", str(port),
+                              "--verbose", "--block", "256")
+        self.registered("pump")
+        image = self.rollout(budget=1, size=2 * 1024 * 1024 + 5)
+        harness.wait_until("its image to come", lambda: self.state("pump") == "downloading", 30)
+        self.daemon.kill()
+        self.daemon.start()
+        output = self.finish(process)
+        self.check_done("pump", image)
+        asked = output.count("called: GET /fettle/image/0")
+        self.assertGreaterEqual(asked, 2, output[-2000:])
+        counters = self.daemon.json("rollout", "show", "spring")["counters"]
+        self.assertEqual((counters["succeeded"], counters["failed"]), (1, 0))
+
     def test_negotiated_push_after_a_deferral_that_was_granted(self):
         self.policy(urgency={"normal": {"contact_interval": 1}})
         _, _, psk = self.psk_device("valve", mode="negotiated")
