@@ -598,8 +598,10 @@ sim_helper_sources = \
 	tests/sim/sim.h
 
 sim_tests = \
+	tests/sim/test_crash \
 	tests/sim/test_fleet
 
+tests_sim_test_crash_LDADD = $(sim_common) $(core_libs)
 tests_sim_test_fleet_LDADD = $(sim_common) $(core_libs)
 
 fuzz_programs = \

@@ -238,11 +238,15 @@ static int own_work(struct sim *s, enum happening what)
 	if (commit(s) != 0)
 		return -1;
 	oracle_before(&s->oracle, &said, s->server.now.track, s->server.now.wall);
+	if (s->box)
+		*s->box = (struct sim_box){ what, true, s->server.now.track, s->server.now.wall };
 	int rc = what == HAPPENS_PASS ? server_pass(&s->server, &e) : server_job(&s->server, &e);
 	if (rc < 0)
 		return over(s, e.text);
 	tell_oracle(s, &said, &(struct heard){ .status = 200 });
 	oracle_commit(&s->oracle);
+	if (s->box)
+		s->box->busy = false;
 	fleet_effects(s);
 	if (what == HAPPENS_PASS && s->server.next_pass <= s->server.now.track)
 		s->server.next_pass = s->server.now.track + 1000;

@@ -123,7 +123,15 @@ struct pending {
 };
 #define PENDING_MAX 8
 
+/* The schedule and the jobs commit before anybody can take it down: what was under way. */
+struct sim_box {
+	enum happening what;
+	bool busy;
+	int64_t track, wall;
+};
+
 struct sim {
+	struct sim_box *box;		/* NULL: nobody looks into it */
 	struct sim_options opt;
 	struct dice dice;
 	struct habits habits;

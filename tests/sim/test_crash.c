@@ -1,0 +1,326 @@
+/* SPDX-License-Identifier: ISC */
+/* SPDX-FileCopyrightText: The Fettle authors */
+
+/*
+ * The server is killed, really: a child runs a fleet on a durable store and dies by SIGKILL
+ * at one of its writes, which may be torn, before it, after it, or anywhere in between. The
+ * parent opens what is left: it must be all of one of the two models that the child left in
+ * shared memory, that of the last commit or that of the batch which was on its way to be
+ * one. What was acknowledged is in the first. FETTLE_CRASHES says how often (500;
+ * FETTLE_LONG=yes: 10,000), FETTLE_SEED where to begin.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <sqlite3.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/text.h"
+#include "sim.h"
+#include "tracker/tracker.h"
+
+#ifdef FETTLE_UNHARDENED
+#define CRASHES 40
+#else
+#define CRASHES 500
+#endif
+#define EVENTS_MAX 200
+
+/* ---- dying at the n-th write of the database ---- */
+
+static long writes_left;
+static unsigned torn_percent;
+
+static ssize_t last_words(int fd, const void *p, size_t n, off_t at)
+{
+	if (--writes_left == 0) {
+		size_t some = n * torn_percent / 100;
+
+		if (some > 0 && pwrite(fd, p, some, at) < 0)
+			torn_percent = 0;
+		kill(getpid(), SIGKILL);
+	}
+	return pwrite(fd, p, n, at);
+}
+
+/* SQLite lets its system calls be replaced: no product code knows of this. */
+static int watch_writes(void)
+{
+	sqlite3_vfs *v = sqlite3_vfs_find(NULL);
+	union {
+		ssize_t (*call)(int, const void *, size_t, off_t);
+		sqlite3_syscall_ptr ptr;
+	} u = { .call = last_words };
+
+	if (sqlite3_initialize() != SQLITE_OK || !v || !v->xSetSystemCall)
+		return -1;
+	return v->xSetSystemCall(v, "pwrite", u.ptr) == SQLITE_OK &&
+			       v->xSetSystemCall(v, "pwrite64", u.ptr) == SQLITE_OK
+		       ? 0
+		       : -1;
+}
+
+/* ---- dying at a named point ---- */
+
+/* The linker leads the library's calls of these through here (-Wl,--wrap): see Makefile.am. */
+static const char *const points[] = { "before reserve", "after reserve",   "after offer",
+				      "after report",	"in phase change", "in abort" };
+#define POINTS ((int)(sizeof(points) / sizeof(points[0])))
+#define POINT_EVENTS 3000
+
+static int point = -1; /* which one, -1 none */
+static long passes_left; /* so many times it is passed before */
+
+static void at(int here)
+{
+	if (here == point && passes_left-- <= 0)
+		kill(getpid(), SIGKILL);
+}
+
+int __real_store_rollout_reserve(struct store *st, int64_t id, struct err *e);
+int __wrap_store_rollout_reserve(struct store *st, int64_t id, struct err *e);
+int __wrap_store_rollout_reserve(struct store *st, int64_t id, struct err *e)
+{
+	at(0);
+	int got = __real_store_rollout_reserve(st, id, e);
+	if (got > 0)
+		at(1);
+	return got;
+}
+
+int __real_update_apply(struct tracker *tk, struct update *u, enum update_event ev, enum failure f,
+			const char *cause, struct err *e);
+int __wrap_update_apply(struct tracker *tk, struct update *u, enum update_event ev, enum failure f,
+			const char *cause, struct err *e);
+int __wrap_update_apply(struct tracker *tk, struct update *u, enum update_event ev, enum failure f,
+			const char *cause, struct err *e)
+{
+	int rc = __real_update_apply(tk, u, ev, f, cause, e);
+
+	if (rc == 0 && ev == EVENT_OFFER)
+		at(2);
+	return rc;
+}
+
+int __real_report_apply(struct tracker *tk, const struct device *d, const struct report *r,
+			struct report_answer *out, struct err *e);
+int __wrap_report_apply(struct tracker *tk, const struct device *d, const struct report *r,
+			struct report_answer *out, struct err *e);
+int __wrap_report_apply(struct tracker *tk, const struct device *d, const struct report *r,
+			struct report_answer *out, struct err *e)
+{
+	int rc = __real_report_apply(tk, d, r, out, e);
+
+	if (rc == 0)
+		at(3);
+	return rc;
+}
+
+int __real_store_phase_put(struct store *st, const struct phase *p, struct err *e);
+int __wrap_store_phase_put(struct store *st, const struct phase *p, struct err *e);
+int __wrap_store_phase_put(struct store *st, const struct phase *p, struct err *e)
+{
+	int rc = __real_store_phase_put(st, p, e);
+
+	if (p->closed > 0)
+		at(4);
+	return rc;
+}
+
+enum step __real_rollout_cancel_step(struct tracker *tk, struct job *j, struct err *e);
+enum step __wrap_rollout_cancel_step(struct tracker *tk, struct job *j, struct err *e);
+enum step __wrap_rollout_cancel_step(struct tracker *tk, struct job *j, struct err *e)
+{
+	enum step s = __real_rollout_cancel_step(tk, j, e);
+
+	at(5);
+	return s;
+}
+
+/* ---- one schedule ---- */
+
+static void arm(uint64_t seed)
+{
+	struct dice d = { .s = seed ^ 0x5eed };
+
+	/* the first few hundred make the fleet: death at them, too, now and then */
+	if (point >= 0) {
+		passes_left = dice_range(&d, 0, 2);
+		return;
+	}
+	writes_left = dice_range(&d, 1, dice_chance(&d, 200) ? 300 : 1500);
+	torn_percent = dice_chance(&d, 500) ? (unsigned)dice_below(&d, 100) : 0;
+	if (dice_chance(&d, 300)) {
+		writes_left = INT64_C(1) << 40;
+		ualarm((useconds_t)dice_range(&d, 1000, 150000), 0);
+		signal(SIGALRM, SIG_DFL);
+	}
+}
+
+static void live(struct sim *s, uint64_t seed)
+{
+	arm(seed);
+	int rc = sim_run(s);
+	if (rc != 0)
+		sim_report(s, "tests/sim/test_crash");
+	_exit(rc == 0 ? 0 : 1);
+}
+
+/* What the parent knows of the child when it is dead. */
+struct left {
+	struct o_model now, durable;
+	struct sim_box box;
+};
+
+/* A pass or a job had committed and nobody had taken it down: it is judged now. */
+static bool holds_work(struct sim *s, const struct o_model *m, const struct sim_box *box)
+{
+	struct oracle *o = &s->oracle;
+
+	if (!box->busy)
+		return false;
+	oracle_copy(o->now, m);
+	o->failed = false;
+	oracle_before(o, &(struct said){ .what = box->what, .dev = -1 }, box->track, box->wall);
+	oracle_after(o, &(struct heard){ .status = 200 });
+	if (!o->failed)
+		oracle_audit(o);
+	return !o->failed;
+}
+
+static int check(struct sim *s, const struct left *l)
+{
+	struct err e = { 0 };
+	char first[sizeof(s->oracle.verdict)];
+
+	if (server_crash(&s->server, &e) != 0) {
+		printf("it does not open again: %s\n", e.text);
+		return -1;
+	}
+	s->oracle.st = s->server.st;
+	bool one = oracle_holds(&s->oracle, &l->durable);
+	memcpy(first, s->oracle.verdict, sizeof(first));
+	if (!one && !oracle_holds(&s->oracle, &l->now) && !holds_work(s, &l->durable, &l->box)) {
+		printf("it holds neither what was committed: %s\nnor what was to be: %s\n", first,
+		       s->oracle.verdict);
+		return -1;
+	}
+	oracle_history(&s->oracle);
+	if (!s->oracle.failed && store_quick_check(s->server.st, &e) == 0)
+		return 0;
+	printf("%s%s\n", s->oracle.verdict, e.text);
+	return -1;
+}
+
+/* The child's own connection: the parent's must not be carried over a fork. */
+static void begin(struct sim *s, struct left *l, uint64_t seed)
+{
+	struct err e = { 0 };
+
+	s->server.st = NULL;
+	s->server.sv = NULL;
+	s->oracle.now = &l->now;
+	s->oracle.durable = &l->durable;
+	s->box = &l->box;
+	if (server_crash(&s->server, &e) != 0)
+		_exit(2);
+	s->oracle.st = s->server.st;
+	live(s, seed);
+}
+
+/* 1 it was killed and is whole, 0 it lived to its end and is, -1 */
+static int run(struct sim *s, struct left *l, uint64_t seed)
+{
+	struct sim_options o = { .seed = seed, .events = point < 0 ? EVENTS_MAX : POINT_EVENTS };
+	int status = 0;
+
+	if (sim_open(s, &o) != 0)
+		return -1;
+	pid_t child = fork();
+	if (child == 0)
+		begin(s, l, seed);
+	if (child < 0 || waitpid(child, &status, 0) != child)
+		return -1;
+	bool killed =
+		WIFSIGNALED(status) && (WTERMSIG(status) == SIGKILL || WTERMSIG(status) == SIGALRM);
+	if (!killed && status != 0)
+		return -1;
+	return check(s, l) != 0 ? -1 : killed;
+}
+
+static int schedule(uint64_t seed)
+{
+	struct sim *s = calloc(1, sizeof(*s));
+	struct left *l =
+		mmap(NULL, sizeof(*l), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	int rc = -1;
+
+	if (s && l != MAP_FAILED) {
+		rc = run(s, l, seed);
+		if (rc < 0)
+			printf("again: FETTLE_SEED=%" PRIu64
+			       " FETTLE_CRASHES=1 tests/sim/test_crash\n",
+			       seed);
+		sim_close(s);
+		munmap(l, sizeof(*l));
+	}
+	free(s);
+	return rc;
+}
+
+static long number(const char *name, long otherwise)
+{
+	const char *v = getenv(name);
+	int64_t n;
+
+	return v && v[0] && text_i64(slice_str(v), &n) == 0 && n > 0 ? (long)n : otherwise;
+}
+
+/* At each point some fleets' servers die; one that no fleet comes to is no point. */
+static int at_points(long from)
+{
+	for (point = 0; point < POINTS; point++) {
+		int killed = 0;
+
+		for (long i = 0; i < 12 && killed < 3; i++) {
+			int rc = schedule((uint64_t)(from + i));
+			if (rc < 0) {
+				printf("killed %s\n", points[point]);
+				return -1;
+			}
+			killed += rc;
+		}
+		printf("killed %s: %d\n", points[point], killed);
+		if (killed == 0)
+			return -1;
+	}
+	return 0;
+}
+
+int main(void)
+{
+	const char *length = getenv("FETTLE_LONG");
+	long most = length && strcmp(length, "yes") == 0 ? 10000 : CRASHES, killed = 0;
+	long wanted = number("FETTLE_CRASHES", most), from = number("FETTLE_SEED", 1);
+
+	log_set_level(LOG_ERROR_);
+	if (watch_writes() != 0) {
+		printf("SQLite's calls cannot be watched\n");
+		return 77;
+	}
+	writes_left = INT64_C(1) << 40;
+	for (long i = 0; i < wanted; i++) {
+		int rc = schedule((uint64_t)(from + i));
+		if (rc < 0)
+			return EXIT_FAILURE;
+		killed += rc;
+	}
+	printf("%ld schedules, %ld killed\n", wanted, killed);
+	return at_points(from) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
