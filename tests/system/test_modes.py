@@ -152,6 +152,27 @@ class Modes(harness.Case):
 
         self.assertGreaterEqual(seconds(again["at"]) - seconds(granted["at"]), 5)
 
+    def test_those_below_are_told_of_an_outage_first(self):
+        self.policy(urgency={"normal": {"outage": 60}})
+        self.daemon.fettle("device", "add", "gw", "--auth", "none")
+        self.daemon.fettle("device", "add", "leaf", "--auth", "none", "--parent", "gw")
+        gateway = self.device("gw", "coap", "--poll", "1")
+        self.registered("gw")
+        image = self.rollout(target="id == gw", budget=1)
+
+        def outage():
+            return [g["value"] for g in self.daemon.json("device", "why", "gw")["gates"]
+                    if g["gate"] == "outage" and not g["open"]]
+
+        harness.wait_until("the leaf to be waited for",
+                           lambda: outage() and "1 of those below are not told" in outage()[0], 20)
+        self.assertEqual(self.state("gw"), "planned")
+        # it comes by itself, and its answer tells it
+        leaf = self.device("leaf", "coap", "--once")
+        leaf.communicate(timeout=30 * harness.PATIENCE)
+        self.finish(gateway)
+        self.check_done("gw", image)
+
     def test_why_and_diagnostics(self):
         _, _, psk = self.psk_device("sleeper", mode="server")
         process = self.device("sleeper", "coaps", "--psk-file", psk, "--mode", "server", "--push")
