@@ -46,16 +46,20 @@ class Fleet(harness.Case):
         lines = subprocess.run([harness.DEVICE, "--fleet", str(DEVICES), "--enroll-out", "-", *how],
                                check=True, capture_output=True, text=True).stdout.splitlines()
 
-        def add(line):
-            device = json.loads(line)
-            self.daemon.rest("POST", "/api/v1/devices",
-                             {"id": device["id"], "auth": "credential" if "psk" in device else "none"})
-            if "psk" in device:
-                self.daemon.rest("POST", "/api/v1/devices/%s/credentials" % device["id"],
-                                 {"kind": "psk", "key": device["psk"]})
+        devices = [json.loads(line) for line in lines]
+        path = self.path("fleet.ndjson")
+        with open(path, "w") as f:
+            for device in devices:
+                auth = "credential" if "psk" in device else "none"
+                f.write(json.dumps({"id": device["id"], "auth": auth}) + "\n")
+        self.daemon.fettle("device", "import", path)
+
+        def give(device):
+            self.daemon.rest("POST", "/api/v1/devices/%s/credentials" % device["id"],
+                             {"kind": "psk", "key": device["psk"]})
 
         with ThreadPoolExecutor(16) as pool:
-            list(pool.map(add, lines))
+            list(pool.map(give, (d for d in devices if "psk" in d)))
 
     def pages(self, path):
         cursor = ""
