@@ -136,6 +136,9 @@ int store_rollout_link_move(struct store *st, int64_t rollout, int64_t dev, int 
 /* Count those of devices after < dev <= upto. */
 int store_rollout_link_fill(struct store *st, int64_t rollout, int64_t after, int64_t upto,
 			    struct err *e);
+/* Devices directly below parent (the first 2,000) whose update of this rollout is planned. */
+int store_link_waiting(struct store *st, int64_t rollout, const char *parent, int limit,
+		       int64_t *devs, struct err *e);
 /* Unseen: not heard of for three contact intervals, and least_ms, before wall. */
 struct seen_since {
 	int64_t wall, least_ms;

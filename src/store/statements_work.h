@@ -210,6 +210,11 @@ X(LINK_LIVING, MAIN,
   "LEFT JOIN device_live l ON l.dev = d.dev "
   "WHERE u.rollout = $3 AND (u.state <> 'planned' OR coalesce(l.last_seen, 0) > $4 - max($5, "
   "3000 * CASE WHEN d.contact_interval_s > 0 THEN d.contact_interval_s ELSE $6 END)) LIMIT $7")
+/* those below one parent that wait in a rollout: some of them are woken */
+X(LINK_WAITING, MAIN,
+  "SELECT u.dev FROM (SELECT dev FROM devices WHERE parent = $1 AND parent <> '' LIMIT $2) d "
+  "JOIN updates u ON u.dev = d.dev AND u.open = 1 "
+  "WHERE u.rollout = $3 AND u.state = 'planned' LIMIT $4")
 
 /* Jobs, idempotency, audit */
 X(JOB_ADD, MAIN,

@@ -113,6 +113,19 @@ int store_rollout_link_fill(struct store *st, int64_t rollout, int64_t after, in
 	return sql_run(&q);
 }
 
+int store_link_waiting(struct store *st, int64_t rollout, const char *parent, int limit,
+		       int64_t *devs, struct err *e)
+{
+	struct sql q;
+
+	sql_begin(&q, st, STMT_LINK_WAITING, e);
+	sql_text(&q, parent);
+	sql_int(&q, CHILDREN_SEEN);
+	sql_int(&q, rollout);
+	sql_int(&q, limit);
+	return STORE_LIST(&q, limit, devs, number_read);
+}
+
 int store_link_living(struct store *st, int64_t rollout, const char *parent,
 		      const struct seen_since *s, int64_t *dev, struct err *e)
 {

@@ -183,24 +183,50 @@ static int check_failures(struct tracker *tk, struct rollout *r, const struct up
 	return rollout_set_state(tk, r, ROLLOUT_PAUSED, reason, e) < 0 ? -1 : 1;
 }
 
-/* Who waits for those below it may be next. */
-static int wake_above(struct tracker *tk, const struct update *u, struct err *e)
+static int wake_below(struct tracker *tk, const struct rollout *r, const char *parent,
+		      struct err *e)
 {
-	struct device d, above;
-	int found = store_device_by_dev(tk->st, u->dev, &d, e);
+	int64_t devs[NEIGHBOURS];
+	int n = store_link_waiting(tk->st, r->id, parent, NEIGHBOURS, devs, e);
 
-	if (found > 0 && d.parent[0])
-		found = store_device_get(tk->st, d.parent, &above, e);
-	if (found > 0 && d.parent[0])
-		effects_notify(tk->fx, above.dev, above.id);
+	for (int i = 0; i < n; i++)
+		if (update_notify(tk, devs[i], e) < 0)
+			return -1;
+	return n < 0 ? -1 : 0;
+}
+
+static int wake_one(struct tracker *tk, const char *id, struct err *e)
+{
+	struct device d;
+	int found = store_device_get(tk->st, id, &d, e);
+
+	if (found > 0)
+		effects_notify(tk->fx, d.dev, d.id);
 	return found < 0 ? -1 : 0;
+}
+
+/* Who waits for this one: above it, below it, or for its place below its parent. */
+static int wake_around(struct tracker *tk, const struct rollout *r, int64_t dev, struct err *e)
+{
+	const struct rollout_limits *l = &r->limits;
+	bool links = l->focus || l->link_in_flight > 0;
+	struct device d;
+
+	if (l->order == ORDER_ANY && !links)
+		return 0;
+	int found = store_device_by_dev(tk->st, dev, &d, e);
+	if (found <= 0)
+		return found;
+	if (l->order == ORDER_LEAF_FIRST && d.parent[0] && wake_one(tk, d.parent, e) < 0)
+		return -1;
+	if (l->order == ORDER_CORE_FIRST && wake_below(tk, r, d.id, e) < 0)
+		return -1;
+	return links && d.parent[0] ? wake_below(tk, r, d.parent, e) : 0;
 }
 
 static int wake(struct tracker *tk, const struct rollout *r, const struct update *u, struct err *e)
 {
-	if (r->limits.order == ORDER_LEAF_FIRST && wake_above(tk, u, e) < 0)
-		return -1;
-	return wake_waiting(tk, r, e);
+	return wake_around(tk, r, u->dev, e) < 0 ? -1 : wake_waiting(tk, r, e);
 }
 
 static int check_running(struct tracker *tk, struct rollout *r, const struct update *u,

@@ -270,6 +270,7 @@ static const struct {
 	{ "JOB_NEXT", "USE TEMP B-TREE" },
 	/* those below one parent, so many at most */
 	{ "LINK_LIVING", "SCAN d" },
+	{ "LINK_WAITING", "SCAN d" },
 	/* a page of those that wait */
 	{ "UPDATE_LIVING", "SCAN u" },
 };

@@ -257,6 +257,37 @@ START_TEST(test_leaf_first)
 }
 END_TEST
 
+static bool woken(const char *id)
+{
+	for (unsigned i = 0; i < w.fx.n; i++)
+		if (w.fx.v[i].kind == EFFECT_NOTIFY && strcmp(w.fx.v[i].device, id) == 0)
+			return true;
+	return false;
+}
+
+/* Whoever waited for the one that is done is told, far back in the queue as it may be. */
+START_TEST(test_who_is_woken)
+{
+	static const struct rollout_limits limits[] = { { .order = ORDER_LEAF_FIRST },
+							{ .order = ORDER_CORE_FIRST },
+							{ .focus = true } };
+	static const char *const done[] = { "a", "gw", "a" }, *const next[] = { "gw", "a", "b" };
+
+	for (const char *id = "1\0002\0003\0004\0005\000"; *id; id += 2)
+		world_enrol(&w, id, "1.0", 1);
+	world_enrol(&w, "gw", "1.0", 1);
+	below("a", "gw");
+	below("b", "gw");
+	begin(&limits[_i]);
+	offered(done[_i]);
+	effects_clear(&w.fx);
+	succeeds(done[_i]);
+	ck_assert(woken(next[_i]));
+	ck_assert(woken("1"));
+	ck_assert(!woken("5"));
+}
+END_TEST
+
 START_TEST(test_core_first)
 {
 	const struct rollout_limits l = { .order = ORDER_CORE_FIRST };
@@ -307,6 +338,7 @@ int main(void)
 	tcase_add_test(t, test_links);
 	tcase_add_test(t, test_bytes_of_a_link_and_focus);
 	tcase_add_test(t, test_leaf_first);
+	tcase_add_loop_test(t, test_who_is_woken, 0, 3);
 	tcase_add_test(t, test_core_first);
 	tcase_add_test(t, test_core_first_without_the_silent);
 	suite_add_tcase(s, t);
