@@ -104,6 +104,8 @@ class Api(harness.Case):
         return best
 
     def check(self, method, path, status, headers, data):
+        if path.startswith("/device/"):  # its messages are in schema/device.cddl
+            return json.loads(data) if data else None
         pattern = self.operation(method, path)
         if method == "HEAD" or status == 304:
             self.assertEqual(data, b"")
@@ -272,7 +274,7 @@ class Answers(Api):
         one("GET", "/api/v1/devices/a/history", status=200)
         self.assertFalse(one("POST", "/api/v1/devices/a/approve", status=200)["held_back"])
         psk = one("POST", "/api/v1/devices/a/credentials", {"kind": "psk", "key": PSK}, status=201)
-        one("POST", "/api/v1/devices/a/credentials", {"kind": "token", "days": 3}, status=201)
+        asker = one("POST", "/api/v1/devices/a/credentials", {"kind": "token", "days": 3}, status=201)["token"]
         one("GET", "/api/v1/devices/a/credentials", status=200)
         one("DELETE", "/api/v1/devices/a/credentials/%d" % psk["id"], status=204)
         one("POST", "/api/v1/groups", {"name": "g"}, status=201)
@@ -308,6 +310,25 @@ class Answers(Api):
         one("GET", "/api/v1/devices/a/why", status=200)
         updates = one("GET", "/api/v1/updates?rollout=r", status=200)["items"]
         one("GET", "/api/v1/updates/%d" % updates[0]["id"], status=200)
+        self.assertIn("gates", one("GET", base + "/why", status=200))
+        one("POST", base + "/next", None, status=200)
+        self.refused(409, "conflict", "", "POST", base + "/retry")
+        copy = one("POST", base + "/clone", {"name": "r2"}, status=202)
+        twin = "/api/v1/rollouts/%d" % copy["id"]
+        harness.wait_until("the copy to be planned", lambda: one("GET", twin, status=200)["state"] == "ready")
+        self.approvals(base)
+        # what has failed gets another attempt
+        mine = {"token": asker, "scheme": "https"}
+        one("PUT", "/device/a", {"boot": 1, "counter": 1, "mode": "client"}, **mine)
+        offer = one("GET", "/device/a/update", status=200, **mine)
+        one("POST", "/device/a/report", {"boot": 1, "counter": 2, "update": offer["update"], "state": "failed",
+                                         "failure": "signature"}, **mine)
+        self.assertEqual(self.status, 200)
+        self.assertEqual(one("GET", base, status=200)["counters"]["failed"], 1)
+        one("POST", base + "/retry")
+        self.assertIn(self.status, (200, 202))
+        one("POST", "/api/v1/devices/a/diag", None, status=200)
+        self.assertEqual(one("GET", "/api/v1/devices/a/diag", status=200)["items"], [])
         one("POST", base + "/abort", {"reason": "enough"})
         self.assertIn(self.status, (200, 202))
         jobs = one("GET", "/api/v1/jobs", status=200)["items"]
@@ -362,6 +383,20 @@ class Answers(Api):
         # only a job that still runs can be cancelled, and the description needs to be installed to be shown
         left = set(operations()) - Api.called - {("POST", "/api/v1/jobs/{id}/cancel"), ("GET", "/api/v1/openapi.json")}
         self.assertEqual(left, set())
+
+    def approvals(self, base):
+        """Rollouts of more devices than policy lets pass wait for another pair of eyes."""
+        policy = self.api("GET", "/api/v1/policies/settings", status=200)
+        self.api("PUT", "/api/v1/policies/settings", {"approve_above": 1}, status=200)
+        eyes = self.api("POST", "/api/v1/tokens", {"name": "eyes", "role": "approver"}, status=201)["token"]
+        for verb, state in (("approve", "ready"), ("deny", "aborted")):
+            twin = "/api/v1/rollouts/%d" % self.api("POST", base + "/clone", {"name": verb}, status=202)["id"]
+            harness.wait_until("the rollout to wait", lambda: self.api("GET", twin)["state"] == "awaiting-approval")
+            self.refused(409, "conflict", "", "POST", twin + "/start")
+            self.api("POST", "%s/%s" % (twin, verb), token=eyes, scheme="https")
+            self.assertIn(self.status, (200, 202))
+            self.assertEqual(self.api("GET", twin, status=200)["state"], state)
+        self.api("PUT", "/api/v1/policies/settings", policy, status=200)
 
     def headers_location(self, one, want):
         self.assertEqual(self.headers["Location"] or want, want)
