@@ -568,8 +568,9 @@ int fleet_enrol(struct sim *s)
 			return -1;
 		if (h.status != 201 || store_device_get(s->server.st, d->id, &row, NULL) != 1)
 			return -1;
-		s->oracle.now->device[s->oracle.now->n_devices++] =
-			(struct o_device){ .row = row.dev, .class_ = d->class_, .mode = d->mode };
+		s->oracle.now->device[s->oracle.now->n_devices++] = (struct o_device){
+			.row = row.dev, .class_ = d->class_, .parent = d->parent, .mode = d->mode
+		};
 	}
 	return 0;
 }

@@ -89,6 +89,7 @@ struct o_rollout {
 	int release;
 	int class_;			/* its target: -1 all, else one class */
 	int64_t budget, window;		/* budget -1: everyone */
+	int64_t per_minute, most, per_link;	/* 0: no limit */
 	int n_phases;
 	struct o_phase phase[O_PHASES];
 	/* as last seen */
@@ -104,7 +105,7 @@ struct o_update {
 	enum urgency urgency;
 	bool charged, fetched, joined, flew;	/* flew: was once past planned and put off */
 	bool waits;			/* until earliest: put off, or between attempts */
-	int64_t earliest, entered, deadline;
+	int64_t earliest, entered, deadline, taken;	/* taken: its slot, at last */
 	uint64_t word_boot;		/* in which it last told of progress */
 };
 struct o_boot {
@@ -114,7 +115,7 @@ struct o_boot {
 };
 struct o_device {
 	int64_t row;
-	int class_;
+	int class_, parent;		/* parent -1: none */
 	enum mode mode;
 	int n_boots;
 	struct o_boot boots[O_BOOTS];	/* newest first */

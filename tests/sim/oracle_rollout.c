@@ -204,6 +204,28 @@ static const char *time_forbids(const struct oracle *o, const struct o_update *u
 	return "its back-off is not over";
 }
 
+/* Pace and links: judged with the update still on the ground. */
+static const char *pace_forbids(const struct oracle *o, const struct o_update *u)
+{
+	const struct o_rollout *r = &o->now->rollout[u->rollout];
+	int parent = o->now->device[u->dev].parent;
+	int64_t minute = 0, flying = 0, link = 0;
+
+	for (int i = 0; i < o->now->n_updates; i++) {
+		const struct o_update *other = &o->now->update[i];
+		bool mine = other->rollout == u->rollout, flies = oracle_flies(other->state);
+
+		minute += mine && other->taken > 0 && other->taken > o->track - 60000;
+		flying += mine && flies;
+		link += flies && parent >= 0 && o->now->device[other->dev].parent == parent;
+	}
+	if (r->per_minute > 0 && minute >= r->per_minute)
+		return "its rollout goes slower";
+	if (r->most > 0 && flying >= r->most)
+		return "its rollout has enough in flight";
+	return r->per_link > 0 && link >= r->per_link ? "its link is busy" : NULL;
+}
+
 static const char *forbids(const struct oracle *o, const struct o_update *u)
 {
 	const struct o_device *d = &o->now->device[u->dev];
@@ -219,6 +241,8 @@ static const char *forbids(const struct oracle *o, const struct o_update *u)
 		why = "its rollout does not run";
 	if (!why)
 		why = phase_forbids(o, u);
+	if (!why)
+		why = pace_forbids(o, u);
 	return why ? why : time_forbids(o, u);
 }
 
@@ -237,6 +261,7 @@ void oracle_offer(struct oracle *o, struct o_update *u)
 	o->offers++;
 	o->offered = (int)u->id;
 	u->waits = false;
+	u->taken = o->track;
 	u->word_boot = d->n_boots > 0 ? d->boots[0].boot : 0;
 	if (u->deadline == 0 && span > 0)
 		u->deadline = r->phase[(u->joined ? u->phase : r->at_phase) - 1].opened + span;

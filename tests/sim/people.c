@@ -205,6 +205,23 @@ static void put_phases(struct sim *s, struct o_rollout *r, struct buf *json)
 	buf_add_str(json, "]");
 }
 
+static void put_limits(struct sim *s, struct o_rollout *r, struct buf *json)
+{
+	struct {
+		const char *name;
+		int64_t *value;
+	} limits[] = { { "per_minute", &r->per_minute },
+		       { "max_in_flight", &r->most },
+		       { "per_link", &r->per_link } };
+
+	for (size_t i = 0; i < sizeof(limits) / sizeof(limits[0]); i++) {
+		if (!dice_chance(&s->dice, 250))
+			continue;
+		*limits[i].value = dice_range(&s->dice, 1, 4);
+		buf_printf(json, ",\"%s\":%" PRId64, limits[i].name, *limits[i].value);
+	}
+}
+
 static int add_rollout(struct sim *s)
 {
 	struct o_model *m = s->oracle.now;
@@ -235,6 +252,7 @@ static int add_rollout(struct sim *s)
 		buf_printf(&json, ",\"in_flight\":%" PRId64, r.window);
 	}
 	put_phases(s, &r, &json);
+	put_limits(s, &r, &json);
 	buf_add_str(&json, "}");
 	s->made = r;
 	int rc = ask(s, COMMAND_ROLLOUT, m->n_rollouts, "/api/v1/rollouts", buf_cstr(&json), &h);
