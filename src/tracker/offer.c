@@ -322,7 +322,8 @@ int offer_get(struct tracker *tk, const struct device *d, bool looking, struct o
 	int found = store_update_open(tk->st, d->dev, &u, e);
 	if (found <= 0)
 		return found < 0 ? -1 : nothing(&q, "update", "none is planned");
-	if (looking && d->mode == MODE_SERVER && call_contact(tk, d, false, e) < 0)
+	bool calls = looking && d->mode == MODE_SERVER && u.state < UPDATE_INSTALLING;
+	if (calls && call_contact(tk, d, false, e) < 0)
 		return -1;
 	int result = ask(&q, out, e);
 	*ask_again_s = when_to_ask(&q);

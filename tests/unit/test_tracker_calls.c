@@ -160,6 +160,9 @@ START_TEST(a_push_from_status_to_the_device_s_report)
 	ck_assert_int_eq(open_update(&d).state, UPDATE_INSTALLING);
 	struct device_call c;
 	ck_assert_int_eq(row(&d, &c), 0);
+	/* its polls write nothing now */
+	ck_assert_int_eq(world_ask(&w, "cam"), u.id);
+	ck_assert_int_eq(row(&d, &c), 0);
 	/* nothing more is due but the state's own timeout */
 	ck_assert_int_eq(pass(), 0);
 	ck_assert_int_eq(world_register(&w, "cam", 2, 1, "2.0", 2), 0);
