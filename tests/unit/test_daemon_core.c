@@ -596,6 +596,68 @@ START_TEST(pings_are_answered_meanwhile)
 }
 END_TEST
 
+static unsigned say(struct channel *c, enum method m, const char *path, const char *json,
+		    const struct evidence *ev)
+{
+	struct request rq = ask(m, path);
+	struct response rs;
+
+	rq.content_format = MEDIA_JSON;
+	rq.body = slice_str(json);
+	return ask_once(c, ev, &rq, &rs);
+}
+
+static void put_sent(struct channel *c, const uint8_t tag[IPC_SEND_TAG], uint16_t status)
+{
+	struct ipc_sent s = { .status = status, .media = MEDIA_NONE };
+	size_t mark = begin_batch(c, 9, 1);
+
+	memcpy(s.tag, tag, sizeof(s.tag));
+	ipc_put_sent(channel_out(c), &s);
+	ipc_end(channel_out(c), mark);
+}
+
+/* An operator's question becomes a call over the device's own session, and its answer counts. */
+START_TEST(a_device_is_called_and_its_answer_comes_back)
+{
+	struct channel *net = greeted_lane(LANE_NETWORK), *control = greeted_lane(LANE_CONTROL);
+	struct evidence here = local(), device = plain();
+	struct ipc_send call = { .port = 1 };
+	struct slice body;
+	enum frame_type t;
+
+	device.transport = TRANSPORT_COAP;
+	ck_assert_uint_eq(say(control, METHOD_POST, "/api/v1/devices",
+			      "{\"id\":\"cam\",\"auth\":\"none\",\"mode\":\"server\"}", &here),
+			  201);
+	ck_assert_uint_lt(say(net, METHOD_PUT, "/device/cam",
+			      "{\"boot\":1,\"counter\":1,\"capabilities\":[\"diag\"]}", &device),
+			  300);
+	ck_assert_uint_eq(say(control, METHOD_POST, "/api/v1/devices/cam/diag", "{}", NULL), 200);
+	while ((t = next_frame(net, &body)) != 0 && t != FRAME_SEND)
+		continue;
+	ck_assert_int_eq(t, FRAME_SEND);
+	struct rd r = rd_init(body);
+	ck_assert(ipc_get_send(&r, &call));
+	ck_assert_uint_eq(call.session, 1);
+	ck_assert_uint_eq(call.port, 0);
+	ck_assert_str_eq(call.path, "/fettle/diag");
+	/* what no call is awaited for is let be, and so is the answer given twice */
+	put_sent(net, (const uint8_t[IPC_SEND_TAG]){ 1, 2, 3 }, 204);
+	ck_assert_int_eq(next_frame(net, &body), FRAME_REPLIES);
+	put_sent(net, call.tag, 204);
+	ck_assert_int_eq(next_frame(net, &body), FRAME_REPLIES);
+	put_sent(net, call.tag, 204);
+	ck_assert_int_eq(next_frame(net, &body), FRAME_REPLIES);
+	/* nobody calls devices from the control lane */
+	put_sent(control, call.tag, 204);
+	ck_assert(lane_is_closed(control));
+	channel_free(control);
+	channel_free(net);
+	still_serves();
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("daemon/core");
@@ -604,6 +666,7 @@ int main(void)
 	tcase_set_timeout(t, 60);
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, lanes_are_told_apart);
+	tcase_add_test(t, a_device_is_called_and_its_answer_comes_back);
 	tcase_add_test(t, a_batch_runs_again_for_one_that_fails);
 	tcase_add_test(t, forged_local_credentials_are_refused);
 	tcase_add_test(t, forged_greeting_is_refused);
