@@ -154,6 +154,7 @@ struct agent {
 	unsigned failed;		/* attempts, since the last success */
 	unsigned notices;		/* of outages, acknowledged */
 	int64_t outage_s;		/* of the last notice */
+	int64_t acknowledge;		/* the update it is of, once a report said so; 0 none */
 	struct etag nothing;		/* of the last answer that there is nothing */
 	int64_t ask_s;			/* when to ask again, as last heard */
 	enum agent_result result;	/* of the last update; with TODO_END of all */

@@ -152,6 +152,8 @@ struct doc *agent_report_doc(const struct agent *a, struct arena *mem)
 	doc_add_text(mem, d, "state", a->report);
 	if (a->progress >= 0)
 		doc_add_int(mem, d, "progress", a->progress);
+	if (strcmp(a->report, "idle") == 0)
+		doc_add_int(mem, d, "acknowledged", a->acknowledge);
 	if (a->failure != FAILURE_NONE) {
 		doc_add_text(mem, d, "failure", failure_word(a->failure));
 		doc_add_text(mem, d, "text", a->why);

@@ -58,6 +58,23 @@ static void take_asks(struct agent *a, const struct doc *d)
 		a->diag |= x->type == DOC_TEXT && slice_eq_str(x->v.s, "diag");
 }
 
+/* The outage of a device above this one: acknowledged by a report, once. */
+static void take_outage(struct agent *a, const struct doc *d)
+{
+	struct doc_reader in;
+	int64_t update = 0;
+	struct err e;
+
+	doc_read_init(&in, d, &e);
+	if (!doc_opt_int(&in, "outage_update", 1, INT64_MAX, &update) || update == a->acknowledge)
+		return;
+	doc_opt_int(&in, "outage", 0, INT32_MAX, &a->outage_s);
+	a->acknowledge = update;
+	a->notices++;
+	agent_say(a, "idle", -1);
+	a->report_update = 0;
+}
+
 static void on_register(struct agent *a, struct arena *mem, enum media m,
 			const struct agent_reply *r)
 {
@@ -135,6 +152,7 @@ static void on_update(struct agent *a, struct arena *mem, enum media m, const st
 	if (r->max_age >= 0)
 		a->ask_s = r->max_age;
 	take_asks(a, d);
+	take_outage(a, d);
 	if (a->plan->mode == MODE_SERVER || (a->offer && a->offer->pushed && a->offer->taken)) {
 		on_contact(a, d, now);
 		return;
@@ -335,4 +353,6 @@ void agent_reply(struct agent *a, struct arena *mem, enum media m, const struct 
 		on_observe(a, mem, m, r, now);
 	else
 		on_update(a, mem, m, r, now);
+	if (k == ASK_UPDATE && a->reporting)
+		a->wake = now;
 }

@@ -22,6 +22,8 @@ static int64_t now;
 static struct agent_answer r;
 static char said[512]; /* what the device sent by itself */
 static uint64_t offered; /* by GET update, 0 nothing */
+static int outage; /* by GET update: of which update above this device */
+static int64_t acknowledged; /* by a report */
 static int granted_s; /* answer to a deferral */
 
 static struct {
@@ -75,7 +77,8 @@ static void setup(void)
 	now = 100000;
 	said[0] = 0;
 	offered = 0;
-	granted_s = 0;
+	granted_s = outage = 0;
+	acknowledged = 0;
 	for (size_t i = 0; i < IMAGE_SIZE; i++)
 		image[i] = (uint8_t)(i * 5 + i / 256);
 	ck_assert_int_eq(key_generate(KEY_P256, &key, &e), 0);
@@ -128,8 +131,21 @@ static void send_one(void)
 	if (rq.kind != ASK_UPDATE)
 		text_format(said + n, sizeof(said) - n, "%s%s", n ? " " : "",
 			    agent_kind_word(&agent, rq.kind));
+	if (rq.kind == ASK_REPORT) {
+		const struct doc *sent;
+		struct doc_reader in;
+
+		ck_assert_int_eq(docfmt_decode(MEDIA_CBOR, buf_slice(&b), &mem, &sent, &e), 0);
+		doc_read_init(&in, sent, &e);
+		doc_opt_int(&in, "acknowledged", 0, INT64_MAX, &acknowledged);
+	}
 	d = doc_map(&mem, NULL, NULL);
 	doc_add_int(&mem, d, "ask_again", 60);
+	if (rq.kind == ASK_UPDATE && outage) {
+		doc_add_int(&mem, d, "outage", 120);
+		doc_add_int(&mem, d, "outage_update", outage);
+		doc_add_text(&mem, d, "device", "gateway");
+	}
 	if (rq.kind == ASK_UPDATE && offered) {
 		doc_add_u64(&mem, d, "update", offered);
 		doc_add_text(&mem, d, "manifest_uri", "/manifest/m");
@@ -410,6 +426,21 @@ START_TEST(status_notice_diag)
 }
 END_TEST
 
+/* An outage above it that comes with an answer is acknowledged by a report, once. */
+START_TEST(outage_with_an_answer)
+{
+	outage = 9;
+	ck_assert_int_eq(run(), TODO_WAIT);
+	ck_assert_str_eq(said, "register idle");
+	ck_assert_int_eq(acknowledged, 9);
+	ck_assert_int_eq(agent.outage_s, 120);
+	now += 100000;
+	ck_assert_int_eq(run(), TODO_WAIT);
+	ck_assert_str_eq(said, "register idle");
+	ck_assert_uint_eq(agent.notices, 1);
+}
+END_TEST
+
 /* A granted time: neither a look, nor an offer, nor a push makes it begin earlier. */
 START_TEST(granted_is_kept)
 {
@@ -589,6 +620,7 @@ int main(void)
 	tcase_add_test(t, wrong_image);
 	tcase_add_test(t, fetches_itself);
 	tcase_add_test(t, status_notice_diag);
+	tcase_add_test(t, outage_with_an_answer);
 	tcase_add_test(t, granted_is_kept);
 	tcase_add_test(t, no_means_no);
 	tcase_add_test(t, negotiated_and_pushed);
