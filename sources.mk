@@ -719,6 +719,7 @@ system_files = \
 script_files = \
 	scripts/build \
 	scripts/check \
+	scripts/coverage \
 	scripts/demo \
 	scripts/deps \
 	scripts/embed-sql \
