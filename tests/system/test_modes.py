@@ -119,11 +119,17 @@ class Modes(harness.Case):
         process = self.device("pump", "coap", "--mode", "server", "--push", "--endpoint", str(port),
                               "--verbose", "--block", "256")
         self.registered("pump")
-        image = self.rollout(budget=1, size=2 * 1024 * 1024 + 5)
-        harness.wait_until("its image to come", lambda: self.state("pump") == "downloading", 30)
+        image = self.rollout(budget=1, size=4 * 1024 * 1024 + 5)
+        # the device says when it is asked how much it has: blocks follow at once
+        output = ""
+        for line in process.stdout:
+            output += line
+            if "called: GET /fettle/image/0" in line:
+                break
         self.daemon.kill()
+        self.assertIn("called: GET /fettle/image/0", output)
         self.daemon.start()
-        output = self.finish(process)
+        output += self.finish(process)
         self.check_done("pump", image)
         asked = output.count("called: GET /fettle/image/0")
         self.assertGreaterEqual(asked, 2, output[-2000:])
