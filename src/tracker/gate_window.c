@@ -220,7 +220,6 @@ static int closed(struct look *g, const struct plan *p, bool found, const struct
 		  char value[REASON_TEXT])
 {
 	char when[TEXT_TIME_SIZE];
-	int64_t from = found ? sooner(p, s->from) : p->now + p->deadline_ms;
 	int64_t room = found ? s->until - s->from - p->needs_ms : 0;
 
 	if (!found && p->deadline_ms == INT64_MAX) {
@@ -228,6 +227,7 @@ static int closed(struct look *g, const struct plan *p, bool found, const struct
 			     p->needs_ms / 1000);
 		return 0;
 	}
+	int64_t from = found ? sooner(p, s->from) : p->now + p->deadline_ms;
 	until_text(when, from);
 	cause_format(value, REASON_TEXT, "%s at %s, %" PRId64 " s are needed",
 		     found && from == s->from ? "opens" : "holds until the deadline,", when,
