@@ -74,6 +74,7 @@ static bool buf_reserve(struct buf *b, size_t n)
 	if (b->max < SIZE_MAX && cap > b->max + 1)
 		cap = b->max + 1;
 	uint8_t *p = realloc(b->p, cap);
+	b->no_memory = !p;
 	if (!p)
 		goto fail;
 	b->p = p;
@@ -140,7 +141,7 @@ uint8_t *buf_extend(struct buf *b, size_t n)
 void buf_reset(struct buf *b)
 {
 	b->n = 0;
-	b->failed = false;
+	b->failed = b->no_memory = false;
 }
 
 void buf_free(struct buf *b)
@@ -163,6 +164,13 @@ const char *buf_cstr(struct buf *b)
 		return "";
 	b->p[b->n] = '\0';
 	return (const char *)b->p;
+}
+
+int buf_blame(const struct buf *b, const char *what, struct err *e)
+{
+	if (b->no_memory)
+		return err_set(e, ERR_NO_MEMORY, "no memory for the %s", what);
+	return err_set(e, ERR_TOO_LARGE, "%s of more than %zu bytes", what, b->max);
 }
 
 /* A new block behind the current one. `used` counts inside the current block only. */

@@ -7,6 +7,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/err.h"
+
 /* A view of bytes somebody else owns. p may be NULL only when n is 0. */
 struct slice {
 	const uint8_t *p;
@@ -28,7 +30,7 @@ bool slice_eq_ct(struct slice a, struct slice b);
 struct buf {
 	uint8_t *p;
 	size_t n, cap, max;
-	bool failed;
+	bool failed, no_memory;	/* no_memory: that was why */
 };
 
 #define BUF_INIT(bound) ((struct buf){ .max = (bound) })
@@ -45,6 +47,8 @@ void buf_free(struct buf *b);	/* release; the buffer may be used again */
 struct slice buf_slice(const struct buf *b);
 /* The content as a C string (a NUL is kept behind it), "" when empty or failed. */
 const char *buf_cstr(struct buf *b);
+/* Why it failed, as the error of what was to be written: no memory, or too large. -1 always. */
+int buf_blame(const struct buf *b, const char *what, struct err *e);
 
 /*
  * Arena: memory that lives as long as one request. Blocks of 16 KiB, bounded by

@@ -224,6 +224,6 @@ int docfmt_cbor_encode(const struct doc *d, struct buf *out, struct err *e)
 	if (encode_item(d, out, true, 1))
 		return err_set(e, ERR_INTERNAL, "document nested too deep to be written");
 	if (out->failed)
-		return err_set(e, ERR_TOO_LARGE, "document of more than %zu bytes", out->max);
+		return buf_blame(out, "document", e);
 	return 0;
 }

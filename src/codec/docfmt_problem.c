@@ -82,7 +82,7 @@ int docfmt_problem_encode(const struct doc *d, struct buf *out, struct err *e)
 		if (!number_of(m) && !slice_eq_str(m->key, "type") && encode_member(m, out, e))
 			return -1;
 	if (out->failed)
-		return err_set(e, ERR_TOO_LARGE, "document of more than %zu bytes", out->max);
+		return buf_blame(out, "document", e);
 	return 0;
 }
 

@@ -281,6 +281,6 @@ int json_encode(const struct doc *d, bool pretty, struct buf *out, struct err *e
 	if (pretty)
 		buf_add_u8(out, '\n');
 	if (out->failed)
-		return err_set(e, ERR_TOO_LARGE, "document of more than %zu bytes", out->max);
+		return buf_blame(out, "document", e);
 	return 0;
 }

@@ -175,5 +175,5 @@ int suit_print(struct slice envelope, const struct suit_manifest *m, struct buf 
 	print_text(&m->text, out);
 	if (m->severed)
 		line_str(out, "severed members", "present, digests match");
-	return out->failed ? err_set(e, ERR_TOO_LARGE, "text too large") : 0;
+	return out->failed ? buf_blame(out, "text", e) : 0;
 }

@@ -330,7 +330,7 @@ int main(void)
 	int failed;
 
 	faults_install();
-	tcase_set_timeout(t, 600);
+	tcase_set_timeout(t, 7200); /* the long form */
 	tcase_add_loop_test(t, each_fails, 0, FAULT_COUNT * 2);
 	tcase_add_loop_test(t, opening_fails, 0, FAULT_COUNT * 2);
 	suite_add_tcase(s, t);
