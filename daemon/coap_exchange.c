@@ -74,7 +74,7 @@ struct exchange *exchange_new(struct coap_peer *p, const struct wire_msg *m, enu
 	memcpy(x->token, m->token, m->tkl);
 	x->no_response = m->no_response;
 	x->method = method;
-	x->what = kept_what(p->cs, m);
+	x->what = method == METHOD_GET ? kept_what(p->cs, m) : 0;
 	x->block1 = m->block1;
 	x->block2 = m->block2;
 	x->pending = true;

@@ -87,11 +87,13 @@ static void read_pause_at(struct doc_reader *r, char out[PAUSE_AT_TEXT])
 
 static void read_limits(struct doc_reader *r, struct rollout_limits *l)
 {
-	doc_opt_int(r, "per_minute", 1, INT32_MAX, &l->per_minute);
-	doc_opt_int(r, "max_in_flight", 1, INT32_MAX, &l->max_in_flight);
-	doc_opt_int(r, "per_link", 1, INT32_MAX, &l->link_in_flight);
-	doc_opt_int(r, "bytes_per_s", 1, INT64_MAX, &l->bytes_per_s);
-	doc_opt_int(r, "link_bytes_per_s", 1, INT64_MAX, &l->link_bytes_per_s);
+	for (unsigned i = 0; i < ROLLOUT_NUMBERS; i++) {
+		const struct rollout_number *n = &rollout_numbers[i];
+		int64_t v = 0;
+
+		if (doc_opt_int(r, n->name, 1, n->most, &v))
+			rollout_number_set(l, i, v);
+	}
 	doc_opt_bool(r, "focus", &l->focus);
 	doc_opt_bool(r, "force", &l->force);
 	read_order(r, &l->order);
@@ -141,22 +143,13 @@ static void put_pause_at(struct arena *a, struct doc *d, const char *text)
 
 void rollout_put_limits(struct arena *a, struct doc *d, const struct rollout_limits *l)
 {
-	const struct {
-		const char *name;
-		int64_t v;
-	} numbers[] = {
-		{ "per_minute", l->per_minute },
-		{ "max_in_flight", l->max_in_flight },
-		{ "per_link", l->link_in_flight },
-		{ "bytes_per_s", l->bytes_per_s },
-		{ "link_bytes_per_s", l->link_bytes_per_s },
-	};
+	for (unsigned i = 0; i < ROLLOUT_NUMBERS; i++) {
+		int64_t v = rollout_number(l, i);
 
-	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
-		if (numbers[i].v > 0)
-			doc_add_int(a, d, numbers[i].name, numbers[i].v);
+		if (v > 0)
+			doc_add_int(a, d, rollout_numbers[i].name, v);
 		else
-			doc_add_null(a, d, numbers[i].name);
+			doc_add_null(a, d, rollout_numbers[i].name);
 	}
 	doc_add_text(a, d, "order", update_order_word(l->order));
 	doc_add_bool(a, d, "focus", l->focus);

@@ -231,7 +231,6 @@ static int ask_again(struct tracker *tk, const struct device *d, int64_t *out, s
 	return found < 0 ? -1 : 0;
 }
 
-/* What holds of the device now: not told by an older boot's words that come late. */
 /* They may only narrow, so they need nobody's leave; a change of them may open or close at once. */
 static int keep_windows(struct tracker *tk, int64_t dev, const struct registration *r,
 			struct err *e)
@@ -249,6 +248,7 @@ static int keep_windows(struct tracker *tk, int64_t dev, const struct registrati
 	return store_window_report(tk->st, dev, own, r->n_windows, &changed, e);
 }
 
+/* What holds of the device now: not told by an older boot's words that come late. */
 static int keep_current(struct tracker *tk, struct device *d, const struct registration *r,
 			struct err *e)
 {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /* SPDX-FileCopyrightText: The Fettle authors */
 #include <inttypes.h>
+#include <stddef.h>
 #include <string.h>
 
 #include "base/text.h"
@@ -33,23 +34,40 @@ int pause_at_parse(const char *text, int64_t n[FAILURE_COUNT], struct err *e)
 	return 0;
 }
 
+#define NUMBER(name, member, most)                                  \
+	{                                                           \
+		name, offsetof(struct rollout_limits, member), most \
+	}
+
+const struct rollout_number rollout_numbers[ROLLOUT_NUMBERS] = {
+	NUMBER("per_minute", per_minute, INT32_MAX),
+	NUMBER("max_in_flight", max_in_flight, INT32_MAX),
+	NUMBER("per_link", link_in_flight, INT32_MAX),
+	NUMBER("bytes_per_s", bytes_per_s, INT64_MAX),
+	NUMBER("link_bytes_per_s", link_bytes_per_s, INT64_MAX),
+};
+
+int64_t rollout_number(const struct rollout_limits *l, unsigned i)
+{
+	int64_t v;
+
+	memcpy(&v, (const char *)l + rollout_numbers[i].at, sizeof(v));
+	return v;
+}
+
+void rollout_number_set(struct rollout_limits *l, unsigned i, int64_t v)
+{
+	memcpy((char *)l + rollout_numbers[i].at, &v, sizeof(v));
+}
+
 static int check_limits(const struct rollout_limits *l, struct err *e)
 {
-	const struct {
-		const char *name;
-		int64_t v;
-	} numbers[] = {
-		{ "per_minute", l->per_minute },
-		{ "max_in_flight", l->max_in_flight },
-		{ "per_link", l->link_in_flight },
-		{ "bytes_per_s", l->bytes_per_s },
-		{ "link_bytes_per_s", l->link_bytes_per_s },
-	};
 	int64_t at[FAILURE_COUNT];
 
-	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
-		if (numbers[i].v < 0)
-			return err_set(e, ERR_INVALID, "%s: must not be negative", numbers[i].name);
+	for (unsigned i = 0; i < ROLLOUT_NUMBERS; i++)
+		if (rollout_number(l, i) < 0)
+			return err_set(e, ERR_INVALID, "%s: must not be negative",
+				       rollout_numbers[i].name);
 	if ((unsigned)l->order >= ORDER_COUNT)
 		return err_set(e, ERR_INVALID, "order: any, leaf-first or core-first");
 	return pause_at_parse(l->pause_at, at, e);

@@ -257,6 +257,16 @@ struct rollout_spec {
 	bool auto_start;
 	int64_t standing;		/* made by this standing rollout, 0: by a person */
 };
+/* The limits that are numbers, as operators call them; 0 is none. */
+#define ROLLOUT_NUMBERS 5
+struct rollout_number {
+	const char *name;
+	size_t at;			/* of an int64_t in struct rollout_limits */
+	int64_t most;
+};
+extern const struct rollout_number rollout_numbers[ROLLOUT_NUMBERS];
+int64_t rollout_number(const struct rollout_limits *l, unsigned i);
+void rollout_number_set(struct rollout_limits *l, unsigned i, int64_t v);
 /* Could it be created? Its release is not looked at. */
 int rollout_check_spec(struct tracker *tk, const struct rollout_spec *s, struct err *e);
 /* Makes the row and the job that plans the updates. */
