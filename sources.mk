@@ -588,8 +588,10 @@ tests_unit_test_tracker_window_gate_LDADD = $(test_common) $(core_libs)
 
 sim_helper_sources = \
 	tests/sim/fleet.c \
+	tests/sim/fleet_say.c \
 	tests/sim/oracle.c \
 	tests/sim/oracle.h \
+	tests/sim/oracle_audit.c \
 	tests/sim/oracle_move.c \
 	tests/sim/oracle_rollout.c \
 	tests/sim/people.c \

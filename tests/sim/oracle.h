@@ -180,6 +180,9 @@ void oracle_fail(struct oracle *o, const char *fmt, ...) __attribute__((format(p
 void oracle_copy(struct o_model *to, const struct o_model *from);
 
 /* Between its files. */
+void oracle_learn_updates(struct oracle *o);	/* rows that are new: plans */
+void oracle_follow_history(struct oracle *o);
+void oracle_check_row(struct oracle *o, struct o_update *u);
 struct o_update *oracle_update(struct oracle *o, int64_t id);
 bool oracle_flies(enum update_state s);
 bool oracle_ended(enum update_state s);

@@ -172,6 +172,12 @@ void fleet_hear(struct sim *s, const struct pending *p);
 void fleet_lost(struct sim *s, int dev);
 void fleet_effects(struct sim *s);
 
+/* fleet_say.c: what a device says next, and its restarts */
+void fleet_compose(struct sim *s, int dev, struct message *m);
+void fleet_compose_lie(struct sim *s, int dev, struct message *m);
+void fleet_boot(struct sim *s, struct virtual_device *d);
+void fleet_reboot(struct sim *s, struct virtual_device *d);
+
 /* people.c */
 int people_begin(struct sim *s);
 int people_act(struct sim *s);
