@@ -17,6 +17,8 @@ ALTER TABLE devices ADD COLUMN ask_diag INTEGER NOT NULL DEFAULT 0 CHECK (ask_di
 
 -- When what it says of its service was said, in tracker time.
 ALTER TABLE device_live ADD COLUMN status_at INTEGER NOT NULL DEFAULT 0;
+-- last_seen in tracker time: it is for people, what is judged is judged by this one.
+ALTER TABLE device_live ADD COLUMN track_seen INTEGER NOT NULL DEFAULT 0;
 
 -- What the server calls a device for, in server and negotiated mode: one row a device, while
 -- there is something. An answer is believed only while its call stands here as sent.
@@ -96,6 +98,8 @@ CREATE INDEX device_tags_canary ON device_tags (tag) WHERE tag = 'canary';
 CREATE INDEX rollouts_active ON rollouts (id)
 	WHERE state IN ('awaiting-approval', 'ready', 'running', 'paused');
 
+-- The last change of its state in tracker time, before it ever changed 0.
+ALTER TABLE updates ADD COLUMN track_changed INTEGER NOT NULL DEFAULT 0;
 -- The first phase whose filter takes this device, 0: none of those that have one.
 ALTER TABLE updates ADD COLUMN planned_phase INTEGER NOT NULL DEFAULT 0;
 -- How many of a phase's filter have not joined yet.

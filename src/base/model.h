@@ -72,7 +72,8 @@ struct boot_record {
 };
 struct device_live {
 	int64_t dev;
-	int64_t last_seen;		/* a hint, flushed every few minutes */
+	int64_t last_seen;		/* wall, for people; a hint, flushed every few minutes */
+	int64_t track_seen;		/* the same in tracker time, for decisions; 0 never */
 	uint64_t boot;			/* latest boot id, 0 none */
 	struct boot_record boots[BOOTS_KEPT];	/* newest first */
 	uint8_t n_boots;
@@ -230,6 +231,7 @@ struct update {
 	int64_t not_before, not_after;	/* granted slot, wall */
 	char reason[REASON_TEXT];
 	int64_t created, changed;	/* changed: wall time of the last state change */
+	int64_t track_changed;		/* the same in tracker time, 0 none yet */
 	struct {			/* as the row had it when it was read: the store's own */
 		bool known;
 		enum update_state state;

@@ -67,7 +67,8 @@ void seen_note(struct seen *s, int64_t dev, int64_t wall, int64_t track)
 	if (i == 0)
 		return;
 	struct seen_entry *en = &s->pool[i - 1];
-	en->at = wall;
+	en->wall = wall;
+	en->track = track;
 	if (en->polls < UINT32_MAX)
 		en->polls++;
 }

@@ -11,14 +11,15 @@
  * Which devices polled lately, and how often: a poll writes nothing, so that is kept in
  * memory and put into rows every few minutes, a slice at a time (architecture.md 4). A
  * hint: a crash loses it, and when the set is full further devices wait for the next
- * round. Bounded by SEEN_MAX devices, of 24 bytes each. Times in ms.
+ * round. Bounded by SEEN_MAX devices, of 32 bytes each. Times in ms.
  */
 #define SEEN_MAX (1u << 17)
 #define SEEN_EVERY_MS 180000	/* a round begins that long after its first poll */
 #define SEEN_SOON_MS 60000	/* that long, when the set is nearly full */
 
 struct seen_entry {
-	int64_t dev, at;	/* wall time of the last poll */
+	int64_t dev;
+	int64_t wall, track;	/* of the last poll */
 	uint32_t polls;
 	uint32_t next;		/* in its bucket, or of the free ones; an index + 1, 0 ends */
 };

@@ -328,10 +328,12 @@ static int flush_seen(struct service *sv, const struct now *now, int64_t until_u
 	while (seen_due(&sv->seen, now->track) && clock_mono_us() < until_us) {
 		size_t n = seen_take(&sv->seen, now->track, some, SEEN_SLICE);
 
-		for (size_t i = 0; i < n; i++)
-			if (store_live_seen(sv->o.store, some[i].dev, some[i].at, some[i].polls,
-					    e) != 0)
+		for (size_t i = 0; i < n; i++) {
+			const struct now at = { .wall = some[i].wall, .track = some[i].track };
+
+			if (store_live_seen(sv->o.store, some[i].dev, &at, some[i].polls, e) != 0)
 				return -1;
+		}
 	}
 	return 0;
 }

@@ -39,12 +39,13 @@
 #define UPDATE_COLUMNS \
 	"id, dev, rollout, release, phase, state, urgency, failure, attempt, deferrals, charged, " \
 	"reserved, manifest_fetched, late, progress, offer_boot, track_due, track_deadline, " \
-	"not_before, not_after, reason, created, changed, last_history, planned_phase"
+	"not_before, not_after, reason, created, changed, last_history, planned_phase, track_changed"
 /* set by every statement that puts an update */
 #define UPDATE_PLAIN \
 	"failure = $1, attempt = $2, deferrals = $3, charged = $4, reserved = $5, " \
 	"manifest_fetched = $6, late = $7, progress = $8, offer_boot = $9, track_deadline = $10, " \
-	"not_before = $11, not_after = $12, reason = $13, changed = $14"
+	"not_before = $11, not_after = $12, reason = $13, changed = $14, " \
+	"track_changed = $15"
 #define HISTORY_COLUMNS "id, upd, dev, from_state, to_state, inferred, late, cause, at"
 #define JOB_COLUMNS \
 	"id, kind, ref, cursor, done, total, state, made_by, result, created, finished, " \

@@ -139,9 +139,9 @@ int store_rollout_link_fill(struct store *st, int64_t rollout, int64_t after, in
 /* Devices directly below parent (the first 2,000) whose update of this rollout is planned. */
 int store_link_waiting(struct store *st, int64_t rollout, const char *parent, int limit,
 		       int64_t *devs, struct err *e);
-/* Unseen: not heard of for three contact intervals, and least_ms, before wall. */
+/* Unseen: not heard of for three contact intervals, and least_ms, before track (tracker time). */
 struct seen_since {
-	int64_t wall, least_ms;
+	int64_t track, least_ms;
 	int64_t interval_s; /* of a device that has none of its own */
 };
 /*

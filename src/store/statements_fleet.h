@@ -116,22 +116,22 @@ X(WINDOW_CONCERNING, MAIN,
 /* Live part */
 X(LIVE_GET, MAIN,
   "SELECT last_seen, boot, boots, ip, endpoint_port, service, service_until, battery, free_flash, "
-  "free_ram, polls, status_at FROM device_live WHERE dev = $1")
+  "free_ram, polls, status_at, track_seen FROM device_live WHERE dev = $1")
 X(LIVE_PUT, MAIN,
   "UPDATE device_live SET last_seen = $1, boot = $2, boots = $3, ip = $4, endpoint_port = $5, "
   "service = $6, service_until = $7, battery = $8, free_flash = $9, free_ram = $10, "
-  "status_at = $11 WHERE dev = $12")
+  "status_at = $11, track_seen = $12 WHERE dev = $13")
 X(LIVE_ADD, MAIN,
   "INSERT INTO device_live (last_seen, boot, boots, ip, endpoint_port, service, service_until, "
-  "battery, free_flash, free_ram, status_at, dev) "
-  "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)")
+  "battery, free_flash, free_ram, status_at, track_seen, dev) "
+  "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)")
 X(LIVE_SEEN, MAIN,
-  "UPDATE device_live SET last_seen = CASE WHEN last_seen < $1 THEN $2 ELSE last_seen END, "
-  "polls = polls + $3 WHERE dev = $4")
+  "UPDATE device_live SET last_seen = CASE WHEN track_seen <= $1 THEN $2 ELSE last_seen END, "
+  "track_seen = max(track_seen, $3), polls = polls + $4 WHERE dev = $5")
 X(LIVE_SEEN_ADD, MAIN,
-  "INSERT INTO device_live (last_seen, polls, boot, boots, ip, endpoint_port, service, "
-  "service_until, battery, free_flash, free_ram, dev) "
-  "SELECT $1, $2, $3, $4, $5, 0, '', 0, -1, -1, -1, dev FROM devices WHERE dev = $6")
+  "INSERT INTO device_live (last_seen, track_seen, polls, boot, boots, ip, endpoint_port, "
+  "service, service_until, battery, free_flash, free_ram, dev) "
+  "SELECT $1, $2, $3, $4, $5, $6, 0, '', 0, -1, -1, -1, dev FROM devices WHERE dev = $7")
 X(COMPONENT_LIST, MAIN,
   "SELECT name, version, sequence, digest FROM device_components WHERE dev = $1 "
   "ORDER BY n LIMIT 16")

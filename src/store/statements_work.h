@@ -36,10 +36,10 @@ X(UPDATE_OF, MAIN,
  * open index; the due time is apart. store_update_put runs what is needed.
  */
 X(UPDATE_KEYS, MAIN, "SELECT state, urgency, track_due FROM updates WHERE id = $1")
-X(UPDATE_PUT, MAIN, "UPDATE updates SET " UPDATE_PLAIN " WHERE id = $15")
-X(UPDATE_PUT_STATE, MAIN, "UPDATE updates SET " UPDATE_PLAIN ", state = $15 WHERE id = $16")
+X(UPDATE_PUT, MAIN, "UPDATE updates SET " UPDATE_PLAIN " WHERE id = $16")
+X(UPDATE_PUT_STATE, MAIN, "UPDATE updates SET " UPDATE_PLAIN ", state = $16 WHERE id = $17")
 X(UPDATE_PUT_OPEN, MAIN,
-  "UPDATE updates SET " UPDATE_PLAIN ", state = $15, open = $16, urgency = $17 WHERE id = $18")
+  "UPDATE updates SET " UPDATE_PLAIN ", state = $16, open = $17, urgency = $18 WHERE id = $19")
 X(UPDATE_PUT_DUE, MAIN, "UPDATE updates SET track_due = $1 WHERE id = $2")
 /* once, when it joins, not with every report */
 X(UPDATE_PHASE, MAIN, "UPDATE updates SET phase = $1 WHERE id = $2")
@@ -57,8 +57,9 @@ X(UPDATE_BY_STATE, MAIN,
   "ORDER BY id LIMIT $4")
 X(UPDATE_LIVING, MAIN,
   "SELECT count(*), coalesce(max(u.id), 0), "
-  "coalesce(sum(u.planned_phase BETWEEN $1 AND $2 AND coalesce(l.last_seen, 0) > $3 - max($4, "
-  "3000 * CASE WHEN d.contact_interval_s > 0 THEN d.contact_interval_s ELSE $5 END)), 0) "
+  "coalesce(sum(u.planned_phase BETWEEN $1 AND $2 AND coalesce(l.track_seen, 0) > max(0, $3 - "
+  "max($4, 3000 * CASE WHEN d.contact_interval_s > 0 THEN d.contact_interval_s ELSE $5 END))), "
+  "0) "
   "FROM (SELECT id, dev, planned_phase FROM updates WHERE rollout = $6 AND state = 'planned' "
   "AND id > $7 ORDER BY id LIMIT $8) u JOIN devices d ON d.dev = u.dev "
   "LEFT JOIN device_live l ON l.dev = u.dev")
@@ -73,12 +74,12 @@ X(UPDATE_NEXT_DUE, MAIN,
  * left alone.
  */
 X(UPDATE_MOVE, MAIN,
-  "UPDATE updates SET " UPDATE_PLAIN ", state = $15, track_due = $16, last_history = $17 "
-  "WHERE id = $18 AND last_history = $19 AND track_due = $20 AND urgency = $21 AND state = $22")
+  "UPDATE updates SET " UPDATE_PLAIN ", state = $16, track_due = $17, last_history = $18 "
+  "WHERE id = $19 AND last_history = $20 AND track_due = $21 AND urgency = $22 AND state = $23")
 X(UPDATE_MOVE_OPEN, MAIN,
-  "UPDATE updates SET " UPDATE_PLAIN ", state = $15, track_due = $16, last_history = $17, "
-  "open = $18, urgency = $19 "
-  "WHERE id = $20 AND last_history = $21 AND track_due = $22 AND urgency = $23 AND state = $24")
+  "UPDATE updates SET " UPDATE_PLAIN ", state = $16, track_due = $17, last_history = $18, "
+  "open = $19, urgency = $20 "
+  "WHERE id = $21 AND last_history = $22 AND track_due = $23 AND urgency = $24 AND state = $25")
 
 /* History: a chain from updates.last_history through prev */
 X(HISTORY_APPEND, MAIN,
@@ -208,8 +209,9 @@ X(LINK_LIVING, MAIN,
   "AND parent <> '' LIMIT $2) d "
   "JOIN updates u ON u.dev = d.dev AND u.open = 1 "
   "LEFT JOIN device_live l ON l.dev = d.dev "
-  "WHERE u.rollout = $3 AND (u.state <> 'planned' OR coalesce(l.last_seen, 0) > $4 - max($5, "
-  "3000 * CASE WHEN d.contact_interval_s > 0 THEN d.contact_interval_s ELSE $6 END)) LIMIT $7")
+  "WHERE u.rollout = $3 AND (u.state <> 'planned' OR coalesce(l.track_seen, 0) > max(0, $4 - "
+  "max($5, 3000 * CASE WHEN d.contact_interval_s > 0 THEN d.contact_interval_s ELSE $6 END))) "
+  "LIMIT $7")
 /* those below one parent that wait in a rollout: some of them are woken */
 X(LINK_WAITING, MAIN,
   "SELECT u.dev FROM (SELECT dev FROM devices WHERE parent = $1 AND parent <> '' LIMIT $2) d "

@@ -125,8 +125,12 @@ int store_group_sweep(struct store *st, int limit, struct err *e);
 int store_live_get(struct store *st, int64_t dev, struct device_live *out,
 		   struct err *e); /* absent: empty, returns 0 */
 int store_live_put(struct store *st, const struct device_live *l, struct err *e);
-/* It polled that often more, at the latest then; of a device that is gone nothing is kept. */
-int store_live_seen(struct store *st, int64_t dev, int64_t at, int64_t polls, struct err *e);
+/*
+ * It polled that often more, at the latest then (wall and track); of a device that is gone
+ * nothing is kept.
+ */
+int store_live_seen(struct store *st, int64_t dev, const struct now *at, int64_t polls,
+		    struct err *e);
 /* Reported components, replaced as a whole, only when they differ; *changed may be NULL. */
 int store_components_put(struct store *st, int64_t dev, const struct component *c, int n,
 			 bool *changed, struct err *e);

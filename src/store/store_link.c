@@ -135,7 +135,7 @@ int store_link_living(struct store *st, int64_t rollout, const char *parent,
 	sql_text(&q, parent);
 	sql_int(&q, CHILDREN_SEEN);
 	sql_int(&q, rollout);
-	sql_int(&q, s->wall);
+	sql_int(&q, s->track);
 	sql_int(&q, s->least_ms);
 	sql_int(&q, s->interval_s);
 	sql_int(&q, 1);

@@ -42,6 +42,7 @@ static void live_read(struct sql *q, struct device_live *l)
 	l->free_ram = sql_get_int(q);
 	l->polls = sql_get_int(q);
 	l->status_at = sql_get_int(q);
+	l->track_seen = sql_get_int(q);
 }
 
 int store_live_get(struct store *st, int64_t dev, struct device_live *out, struct err *e)
@@ -67,6 +68,7 @@ static void live_bind(struct sql *q, const struct device_live *l, const uint8_t 
 	sql_int(q, l->free_flash);
 	sql_int(q, l->free_ram);
 	sql_int(q, l->status_at);
+	sql_int(q, l->track_seen);
 	sql_int(q, l->dev);
 }
 
@@ -89,14 +91,16 @@ int store_live_put(struct store *st, const struct device_live *l, struct err *e)
 	return sql_run(&q);
 }
 
-int store_live_seen(struct store *st, int64_t dev, int64_t at, int64_t polls, struct err *e)
+int store_live_seen(struct store *st, int64_t dev, const struct now *at, int64_t polls,
+		    struct err *e)
 {
 	static const uint8_t nowhere[16];
 	struct sql q;
 
 	sql_begin(&q, st, STMT_LIVE_SEEN, e);
-	sql_int(&q, at);
-	sql_int(&q, at);
+	sql_int(&q, at->track);
+	sql_int(&q, at->wall);
+	sql_int(&q, at->track);
 	sql_int(&q, polls);
 	sql_int(&q, dev);
 	int n = sql_changed(&q);
@@ -104,7 +108,8 @@ int store_live_seen(struct store *st, int64_t dev, int64_t at, int64_t polls, st
 		return n < 0 ? -1 : 0;
 	/* it never registered; or it is gone, then nothing is put anywhere */
 	sql_begin(&q, st, STMT_LIVE_SEEN_ADD, e);
-	sql_int(&q, at);
+	sql_int(&q, at->wall);
+	sql_int(&q, at->track);
 	sql_int(&q, polls);
 	sql_u64(&q, 0);
 	sql_blob(&q, nowhere, 0);

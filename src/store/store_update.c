@@ -31,6 +31,7 @@ static void update_read(struct sql *q, struct update *u)
 	u->changed = sql_get_int(q);
 	u->row.last_history = sql_get_int(q);
 	u->planned_phase = sql_get_int(q);
+	u->track_changed = sql_get_int(q);
 	u->row.known = true;
 	u->row.state = u->state;
 	u->row.urgency = u->urgency;
@@ -167,6 +168,7 @@ static void bind_plain(struct sql *q, const struct update *u)
 	sql_int(q, u->not_after);
 	sql_text(q, u->reason);
 	sql_int(q, u->changed);
+	sql_int(q, u->track_changed);
 }
 
 static int put_changed(struct store *st, const struct update *u, const struct keys *old,
@@ -362,7 +364,7 @@ int store_update_living(struct store *st, int64_t rollout, int64_t from, int64_t
 	sql_begin(&q, st, STMT_UPDATE_LIVING, e);
 	sql_int(&q, from);
 	sql_int(&q, upto);
-	sql_int(&q, s->wall);
+	sql_int(&q, s->track);
 	sql_int(&q, s->least_ms);
 	sql_int(&q, s->interval_s);
 	sql_int(&q, rollout);

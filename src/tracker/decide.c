@@ -172,6 +172,7 @@ int offer_decide(struct tracker *tk, const struct device *d, const struct decisi
 	out->duplicate = fresh == 0;
 	if (fresh > 0) {
 		live.last_seen = tk->now.wall;
+		live.track_seen = tk->now.track;
 		if (u.offer_boot == 0)
 			u.offer_boot = c->boot;
 		if (check_open(&u, e) < 0 || decide(tk, d, &live, &u, c, out, e) < 0 ||

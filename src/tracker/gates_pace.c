@@ -17,7 +17,7 @@
 
 struct seen_since seen_since(const struct tracker *tk)
 {
-	return (struct seen_since){ .wall = tk->now.wall,
+	return (struct seen_since){ .track = tk->now.track,
 				    .least_ms = SILENCE_LEAST_MS,
 				    .interval_s = tk->policy->contact_interval_s };
 }
@@ -28,7 +28,7 @@ static bool unseen(const struct tracker *tk, const struct device *d, const struc
 		d->contact_interval_s > 0 ? d->contact_interval_s : tk->policy->contact_interval_s;
 	int64_t patience = 3000 * s > SILENCE_LEAST_MS ? 3000 * s : SILENCE_LEAST_MS;
 
-	return live->last_seen + patience < tk->now.wall;
+	return live->track_seen == 0 || live->track_seen + patience < tk->now.track;
 }
 
 /* What the limits are judged by. */

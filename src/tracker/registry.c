@@ -183,7 +183,7 @@ int registry_live(struct tracker *tk, int64_t dev, struct device_live *out, stru
 {
 	if (store_live_get(tk->st, dev, out, e) < 0)
 		return -1;
-	if (out->n_boots == 0 && out->last_seen == 0)
+	if (out->n_boots == 0 && out->track_seen == 0)
 		out->battery = out->free_flash = out->free_ram = -1;
 	out->dev = dev;
 	return 0;
@@ -275,6 +275,7 @@ int registry_register(struct tracker *tk, struct device *d, const struct registr
 	bool current = live.boot == r->boot;
 	live.dev = d->dev;
 	live.last_seen = tk->now.wall;
+	live.track_seen = tk->now.track;
 	if (ev)
 		memcpy(live.ip, ev->ip, sizeof(live.ip));
 	if (current && r->has_port)

@@ -197,6 +197,7 @@ static int keep_facts(struct tracker *tk, const struct device *d, const struct r
 	bool current = live->boot == r->boot;
 
 	live->last_seen = tk->now.wall;
+	live->track_seen = tk->now.track;
 	if (r->has_status && current)
 		registry_status(live, &r->status, tk->now.track);
 	if (store_live_put(tk->st, live, e) < 0)

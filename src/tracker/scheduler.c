@@ -19,7 +19,7 @@ static int heard_of(struct tracker *tk, const struct update *u, bool *out, struc
 
 	if (registry_live(tk, u->dev, &live, e) < 0)
 		return -1;
-	*out = live.last_seen > 0 && live.last_seen + patience > tk->now.wall;
+	*out = live.track_seen > 0 && live.track_seen + patience > tk->now.track;
 	return 0;
 }
 

@@ -70,7 +70,7 @@ static int lost(struct tracker *tk, const struct update *u, bool *out, struct er
 		return 0;
 	if (registry_live(tk, u->dev, &live, e) < 0)
 		return -1;
-	*out = live.last_seen <= u->changed;
+	*out = live.track_seen <= u->track_changed;
 	return 0;
 }
 
@@ -211,6 +211,7 @@ static void enter(struct tracker *tk, struct update *u, const struct change *c, 
 	u->reserved = update_state_in_flight(c->t.to);
 	u->late = c->t.late;
 	u->changed = tk->now.wall;
+	u->track_changed = tk->now.track;
 	/* a wait that was the queue's or a deferral's is no slot of what runs */
 	if (!update_state_in_flight(c->from) && c->ev != EVENT_OFFER &&
 	    update_state_in_flight(c->t.to))

@@ -251,10 +251,11 @@ START_TEST(polls_are_seen_later)
 	ck_assert_int_eq(rig_int(&r, "polls"), 1);
 	ck_assert_str_ne(rig_text(&r, "last_seen"), "");
 	/* an older hint takes nothing back, and one of a device that is gone harms nothing */
-	ck_assert_int_eq(store_live_seen(r.bed.st, 1, 5, 1, NULL), 0);
+	const struct now old = { .wall = l.last_seen + 5, .track = 1 };
+	ck_assert_int_eq(store_live_seen(r.bed.st, 1, &old, 1, NULL), 0);
 	ck_assert_int_eq(store_live_get(r.bed.st, 1, &l, NULL), 1);
 	ck_assert_int_eq(l.last_seen, before.last_seen + 1000);
-	ck_assert_int_eq(store_live_seen(r.bed.st, 4711, 5, 1, NULL), 0);
+	ck_assert_int_eq(store_live_seen(r.bed.st, 4711, &old, 1, NULL), 0);
 	ck_assert_int_eq(store_live_get(r.bed.st, 4711, &l, NULL), 0);
 }
 END_TEST
@@ -283,7 +284,8 @@ START_TEST(the_set_of_the_seen)
 		for (size_t i = 0; i < n; i++) {
 			ck_assert(!out[some[i].dev]);
 			out[some[i].dev] = true;
-			ck_assert_int_eq(some[i].at, 8);
+			ck_assert_int_eq(some[i].wall, 8);
+			ck_assert_int_eq(some[i].track, 2000);
 			ck_assert_uint_eq(some[i].polls, 2);
 		}
 		/* who comes meanwhile waits, or goes along */

@@ -38,6 +38,7 @@ static struct device enrol(const char *id, enum mode mode, const char *capabilit
 	WORLD_OK(&w, store_device_add(w.st, &d, &w.err));
 	ck_assert_int_eq(store_live_get(w.st, d.dev, &live, &w.err), 0);
 	live.last_seen = w.tk.now.wall;
+	live.track_seen = w.tk.now.track;
 	live.boot = 1;
 	live.endpoint_port = 5683;
 	live.ip[15] = 1;

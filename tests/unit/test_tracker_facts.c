@@ -127,6 +127,55 @@ START_TEST(test_a_phase_soaks_from_the_start_on)
 }
 END_TEST
 
+/* Who set the wall clock says nothing of whether a device was heard of. */
+START_TEST(test_a_set_clock_silences_nobody)
+{
+	static const int64_t steps[] = { INT64_C(864000000), INT64_C(-864000000) };
+	struct rollout r = world_rollout(&w, &rel, "one", "all", 1);
+	int64_t u = world_ask(&w, "lamp-1");
+
+	ck_assert_int_eq(world_report(&w, "lamp-1", 1, 2, u, "failed"), 0);
+	world_wait(&w, 3600);
+	world_schedule(&w);
+	world_wait(&w, 80000);
+	ck_assert_int_eq(world_register(&w, "lamp-1", 1, 3, "1.0", 1), 0);
+	w.tk.now.wall += steps[_i];
+	world_wait(&w, 6400);
+	world_schedule(&w);
+	/* it was heard of not two hours ago */
+	ck_assert_str_eq(update_state_word(world_update(&w, u).state), "planned");
+	world_wait(&w, 86400);
+	world_schedule(&w);
+	ck_assert_str_eq(update_state_word(world_update(&w, u).state), "timed-out");
+	ck_assert_int_eq(world_rollout_now(&w, r.id).planned, 0);
+}
+END_TEST
+
+/* A clock put back makes nobody who still talks one that was lost with our manifest. */
+START_TEST(test_a_set_clock_loses_nobody)
+{
+	struct report p = {
+		.boot = 1, .counter = 2, .progress = 1, .n_components = -1, .state = "downloading"
+	};
+	struct report_answer a;
+
+	world_rollout(&w, &rel, "one", "all", 1);
+	struct device d = world_device(&w, "lamp-1");
+	int64_t u = world_ask(&w, "lamp-1");
+	WORLD_OK(&w, offer_manifest_fetched(&w.tk, d.dev, &w.err));
+	WORLD_OK(&w, report_apply(&w.tk, &d, &p, &a, &w.err));
+	world_wait(&w, 3000);
+	w.tk.now.wall -= 86400000;
+	p.counter++;
+	p.progress++;
+	WORLD_OK(&w, report_apply(&w.tk, &d, &p, &a, &w.err));
+	world_wait(&w, 1000);
+	world_schedule(&w);
+	ck_assert_str_eq(update_state_word(world_update(&w, u).state), "planned");
+	ck_assert(!world_update(&w, u).charged);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("tracker/facts");
@@ -138,6 +187,8 @@ int main(void)
 	tcase_add_test(t, test_installed_by_itself_is_not_rolled_back);
 	tcase_add_test(t, test_no_start_with_the_budget_used_up);
 	tcase_add_test(t, test_a_phase_soaks_from_the_start_on);
+	tcase_add_loop_test(t, test_a_set_clock_silences_nobody, 0, 2);
+	tcase_add_test(t, test_a_set_clock_loses_nobody);
 	suite_add_tcase(s, t);
 	SRunner *r = srunner_create(s);
 	srunner_run_all(r, CK_NORMAL);
