@@ -8,6 +8,7 @@
 #include "tracker/internal.h"
 
 #define PAGE 32
+#define DUE_PAGE 8 /* each a few reads of the disk at worst: the clock is looked at in between */
 #define PHASES 4 /* rollouts in one pass */
 #define RETRY_MS (INT64_C(10) * 60 * 1000) /* until one that failed is looked at again */
 
@@ -287,26 +288,51 @@ static int due_calls(struct tracker *tk, int limit, int64_t until, struct err *e
 	return made < 0 ? -1 : lost + made;
 }
 
-int scheduler_pass(struct tracker *tk, int limit, int64_t budget_us, int64_t *next_track,
-		   struct err *e)
+/* Over when the next one, as long as the longest so far, would not fit any more. */
+struct meter {
+	int64_t until, last, longest;
+};
+
+static bool time_is_up(struct meter *m)
 {
-	int64_t until = clock_mono_us() + budget_us;
-	struct update page[PAGE];
+	int64_t now = clock_mono_us();
+
+	if (now - m->last > m->longest)
+		m->longest = now - m->last;
+	m->last = now;
+	return now + m->longest >= m->until;
+}
+
+/* How many of at most limit updates that are due were handled. */
+static int due_updates(struct tracker *tk, int limit, struct meter *m, struct err *e)
+{
+	struct update page[DUE_PAGE];
 	bool late = false;
 	int done = 0, n;
 
 	do {
-		int room = limit - done < PAGE ? limit - done : PAGE;
+		int room = limit - done < DUE_PAGE ? limit - done : DUE_PAGE;
 		n = room > 0 ? store_update_due(tk->st, tk->now.track, room, page, e) : 0;
 		for (int i = 0; i < n && !late; i++, done++) {
 			if (handle_alone(tk, &page[i], e) < 0)
 				return -1;
-			late = clock_mono_us() >= until;
+			late = time_is_up(m);
 		}
-	} while (n == PAGE && !late && effects_room(tk->fx) > 8 * PAGE);
-	if (n < 0 || due_phases(tk, e) < 0)
+	} while (n == DUE_PAGE && !late && effects_room(tk->fx) > 8 * PAGE);
+	return n < 0 ? -1 : done;
+}
+
+int scheduler_pass(struct tracker *tk, int limit, int64_t budget_us, int64_t *next_track,
+		   struct err *e)
+{
+	int64_t now = clock_mono_us();
+	/* the phases and the next wake come after the updates: a tenth is kept for them */
+	struct meter m = { .until = now + budget_us - budget_us / 10, .last = now };
+	int done = due_updates(tk, limit, &m, e);
+
+	if (done < 0 || due_phases(tk, e) < 0)
 		return -1;
-	int called = due_calls(tk, limit, until, e);
+	int called = due_calls(tk, limit, now + budget_us, e);
 	if (called < 0 || next_due(tk, next_track, e) < 0)
 		return -1;
 	return done + called;

@@ -71,6 +71,21 @@ START_TEST(test_pass_touches_what_is_due)
 }
 END_TEST
 
+START_TEST(test_pass_without_time_makes_headway)
+{
+	int64_t next = 0;
+
+	world_open(&w);
+	fleet(5 * DUE);
+	for (int i = 0; i < DUE; i++)
+		ck_assert_int_eq(WORLD_TURN(&w, scheduler_pass(&w.tk, 10 * DUE, 0, &next, &w.err)),
+				 1);
+	ck_assert_int_eq(WORLD_TURN(&w, scheduler_pass(&w.tk, 10 * DUE, 0, &next, &w.err)), 0);
+	ck_assert_int_gt(next, w.tk.now.track);
+	world_close(&w);
+}
+END_TEST
+
 static struct store_work poll_among(int devices)
 {
 	struct store_work work;
@@ -105,6 +120,7 @@ int main(void)
 
 	tcase_set_timeout(t, 120);
 	tcase_add_test(t, test_pass_touches_what_is_due);
+	tcase_add_test(t, test_pass_without_time_makes_headway);
 	tcase_add_test(t, test_poll_costs_the_same_in_any_fleet);
 	suite_add_tcase(s, t);
 	SRunner *r = srunner_create(s);
