@@ -593,8 +593,11 @@ sim_helper_sources = \
 	tests/sim/oracle.h \
 	tests/sim/oracle_audit.c \
 	tests/sim/oracle_move.c \
+	tests/sim/oracle_place.c \
 	tests/sim/oracle_rollout.c \
+	tests/sim/oracle_window.c \
 	tests/sim/people.c \
+	tests/sim/places.c \
 	tests/sim/server.c \
 	tests/sim/sim.c \
 	tests/sim/sim.h

@@ -236,21 +236,30 @@ void fleet_effects(struct sim *s)
 
 /* ---- who they are ---- */
 
+/* Some of the first few are below each other, and most of the rest below them. */
+static int a_parent(struct sim *s, int dev)
+{
+	if (dev > 0 && dice_chance(&s->dice, dev < 4 ? 300 : 500))
+		return (int)dice_below(&s->dice, dev < 4 ? (uint64_t)dev : 4);
+	return -1;
+}
+
 void fleet_make(struct sim *s)
 {
 	for (int i = 0; i < s->n_devices; i++) {
 		struct virtual_device *d = &s->device[i];
 
-		*d = (struct virtual_device){ .class_ = (int)dice_below(&s->dice, CLASSES),
-					      .parent = i >= 4 && dice_chance(&s->dice, 500)
-								? (int)dice_below(&s->dice, 4)
-								: -1,
-					      .mode = dice_chance(&s->dice, 500) ? MODE_CLIENT
-										 : MODE_NEGOTIATED,
-					      .observes = dice_chance(&s->dice, 500),
-					      .tells = (int)dice_below(&s->dice, 3),
-					      .runs = -1,
-					      .wants = -1 };
+		*d = (struct virtual_device){
+			.class_ = (int)dice_below(&s->dice, CLASSES),
+			.parent = a_parent(s, i),
+			.mode = dice_chance(&s->dice, 500) ? MODE_CLIENT : MODE_NEGOTIATED,
+			.observes = dice_chance(&s->dice, 500),
+			.tells_status = dice_chance(&s->dice, 400),
+			.tells_windows = s->habits.windows > 0 && dice_chance(&s->dice, 150),
+			.tells = (int)dice_below(&s->dice, 3),
+			.runs = -1,
+			.wants = -1
+		};
 		snprintf(d->id, sizeof(d->id), "dev-%d", i);
 		fleet_boot(s, d);
 		d->next_at = s->server.now.track + 1000 * dice_range(&s->dice, 0, 7200);
@@ -285,9 +294,12 @@ int fleet_enrol(struct sim *s)
 			return -1;
 		if (h.status != 201 || store_device_get(s->server.st, d->id, &row, NULL) != 1)
 			return -1;
-		s->oracle.now->device[s->oracle.now->n_devices++] = (struct o_device){
-			.row = row.dev, .class_ = d->class_, .parent = d->parent, .mode = d->mode
-		};
+		s->oracle.now->device[s->oracle.now->n_devices++] =
+			(struct o_device){ .row = row.dev,
+					   .class_ = d->class_,
+					   .parent = d->parent,
+					   .mode = d->mode,
+					   .flash = -1 };
 	}
 	return 0;
 }

@@ -62,17 +62,19 @@ static void count_up(struct sim *s, struct virtual_device *d)
 static void compose_register(struct sim *s, int dev, struct message *m, enum mode mode)
 {
 	struct virtual_device *d = &s->device[dev];
-	char what[160];
+	char what[160], status[96], own[160];
 
 	count_up(s, d);
 	*m = (struct message){ .method = METHOD_PUT, .said = saying(d, dev, HAPPENS_REGISTER) };
 	m->said.has_component = !dice_chance(&s->dice, 50);
 	m->said.component = running(s, d);
 	put_component(what, sizeof(what), &m->said);
+	places_put_status(s, &m->said, status, sizeof(status));
+	places_put_own(s, &m->said, own, sizeof(own));
 	snprintf(m->path, sizeof(m->path), "/device/%s", d->id);
 	snprintf(m->json, sizeof(m->json),
-		 "{\"boot\":%" PRIu64 ",\"counter\":%" PRIu64 ",\"mode\":\"%s\"%s}", d->boot,
-		 d->counter, mode_word(mode), what);
+		 "{\"boot\":%" PRIu64 ",\"counter\":%" PRIu64 ",\"mode\":\"%s\"%s%s%s}", d->boot,
+		 d->counter, mode_word(mode), what, status, own);
 }
 
 static void compose_poll(struct sim *s, int dev, struct message *m)
@@ -101,7 +103,7 @@ static void compose_report(struct sim *s, int dev, struct message *m, const char
 	static const char *const failures[] = { "download", "signature", "digest", "space",
 						"power",    "install",	 "boot",   "other" };
 	struct virtual_device *d = &s->device[dev];
-	char what[160], why[48] = "", of[40] = "";
+	char what[160], why[48] = "", of[40] = "", status[96];
 
 	count_up(s, d);
 	*m = (struct message){ .method = METHOD_POST, .said = saying(d, dev, HAPPENS_REPORT) };
@@ -109,6 +111,7 @@ static void compose_report(struct sim *s, int dev, struct message *m, const char
 	m->said.has_component = tells;
 	m->said.component = running(s, d);
 	put_component(what, sizeof(what), &m->said);
+	places_put_status(s, &m->said, status, sizeof(status));
 	if (!dice_chance(&s->dice, 150))
 		m->said.update = d->update;
 	if (m->said.update)
@@ -118,8 +121,8 @@ static void compose_report(struct sim *s, int dev, struct message *m, const char
 			 failures[dice_below(&s->dice, sizeof(failures) / sizeof(failures[0]))]);
 	snprintf(m->path, sizeof(m->path), "/device/%s/report", d->id);
 	snprintf(m->json, sizeof(m->json),
-		 "{\"boot\":%" PRIu64 ",\"counter\":%" PRIu64 ",\"state\":\"%s\"%s%s%s}", d->boot,
-		 d->counter, word, of, why, what);
+		 "{\"boot\":%" PRIu64 ",\"counter\":%" PRIu64 ",\"state\":\"%s\"%s%s%s%s}", d->boot,
+		 d->counter, word, of, why, what, status);
 }
 
 static void compose_decision(struct sim *s, int dev, struct message *m, const char *word)
@@ -190,7 +193,7 @@ void fleet_compose_lie(struct sim *s, int dev, struct message *m)
 			 "{\"boot\":%" PRIu64 ",\"counter\":%" PRIu64 ",\"state\":\"%s\"}", d->boot,
 			 m->said.counter, m->said.word);
 		m->said.update = 0;
-		m->said.has_component = false;
+		m->said.has_component = m->said.has_status = false;
 		break;
 	}
 	d->update = update;

@@ -157,7 +157,15 @@ static void keep_words(struct oracle *o, const struct said *s)
 
 	keep_key(d, s);
 	d->heard = o->track;
-	if (s->what == HAPPENS_DECIDE || !s->has_component || d->boots[0].boot != s->boot)
+	d->heard_wall = o->wall;
+	if (s->acknowledged > 0 && oracle_update(o, s->acknowledged))
+		oracle_told(o, s->dev, s->acknowledged);
+	if (s->what == HAPPENS_DECIDE || d->boots[0].boot != s->boot)
+		return;
+	oracle_keep_status(o, s);
+	if (s->has_own)
+		d->own = s->own;
+	if (!s->has_component)
 		return;
 	d->has_component = true;
 	d->component = s->component;
@@ -354,8 +362,11 @@ static void check_offer(struct oracle *o, const struct heard *h)
 	int64_t id = number(h->doc, "update");
 	struct o_update *u = id ? oracle_update(o, id) : NULL;
 	struct digest d;
+	int64_t outage = number(h->doc, "outage_update");
 	int n;
 
+	if (outage > 0)
+		oracle_told(o, o->said.dev, outage);
 	if (o->offers > 0 && (!u || u->id != o->offered))
 		oracle_fail(o, "update %d was offered, %" PRId64 " was told", o->offered, id);
 	if (!id)
@@ -374,6 +385,10 @@ static void check_offer(struct oracle *o, const struct heard *h)
 	if (u->state < UPDATE_INSTALLING && (r->withdrawn || o->now->anchor[r->anchor].revoked))
 		oracle_fail(o, "update %" PRId64 " was told again after its release was taken back",
 			    id);
+	if (u->state < UPDATE_INSTALLING && oracle_expired(o, r))
+		oracle_fail(o, "update %" PRId64 " was told again, and has expired", id);
+	if (o->offers > 0)
+		oracle_check_slot(o, u, number(h->doc, "not_before"));
 	flying_of(o, o->said.dev, &n);
 	if (o->offers > 0 && n > 1)
 		oracle_fail(o, "device %d has %d updates that run", o->said.dev, n);
@@ -394,7 +409,7 @@ static void check_manifest(struct oracle *o, const struct heard *h)
 			continue;
 		u->fetched = good = true;
 		if (u->state < UPDATE_INSTALLING &&
-		    (r->withdrawn || o->now->anchor[r->anchor].revoked))
+		    (r->withdrawn || o->now->anchor[r->anchor].revoked || oracle_expired(o, r)))
 			oracle_fail(o, "device %d got a manifest that was taken back", o->said.dev);
 	}
 	if (!good)

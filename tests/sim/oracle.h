@@ -23,7 +23,15 @@
 #define O_ANCHORS 32
 #define O_PHASES 4
 #define O_BOOTS 4
+#define O_WINDOWS 48
+#define O_GROUPS 3
 #define O_COUNTERS 64
+
+/* Cases in which a rule decided something, counted. */
+enum o_rule {
+	RULE_WINDOW, RULE_AHEAD, RULE_DEADLINE, RULE_FORCED, RULE_STATUS, RULE_OUTAGE,
+	RULE_LEAF_FIRST, RULE_CORE_FIRST, RULE_COUNT,
+};
 
 enum happening {
 	HAPPENS_REGISTER, HAPPENS_POLL, HAPPENS_LOOK, HAPPENS_MANIFEST, HAPPENS_DECIDE,
@@ -33,7 +41,18 @@ enum happening {
 enum command {
 	COMMAND_NONE, COMMAND_ANCHOR, COMMAND_RELEASE, COMMAND_APPROVE, COMMAND_WITHDRAW,
 	COMMAND_FLOOR, COMMAND_REVOKE, COMMAND_ROLLOUT, COMMAND_START, COMMAND_PAUSE,
-	COMMAND_RESUME, COMMAND_ABORT, COMMAND_OTHER,
+	COMMAND_RESUME, COMMAND_ABORT, COMMAND_WINDOW, COMMAND_UNWINDOW, COMMAND_OTHER,
+};
+
+/* Daily, or on some days of the week, in a zone without summer time. */
+struct o_window {
+	int64_t id;			/* 0: there is none */
+	enum window_level level;
+	int ref;			/* index of a device, class or rollout; number of a group */
+	bool own, blackout;
+	unsigned days;			/* bits, Sunday is 1 */
+	int from, until;		/* minutes of the day; until <= from: of the next one */
+	int east;			/* of Greenwich, minutes */
 };
 
 /* One thing that happens, as its author means it. */
@@ -47,6 +66,12 @@ struct said {
 	int64_t until_s;
 	bool has_component;
 	struct component component;
+	bool has_status;		/* of its service, in a registration or report */
+	char service[12];		/* "": it says only what is free */
+	int64_t flash;			/* free, -1 not said */
+	bool has_own;			/* windows, in a registration: one, or none any more */
+	struct o_window own;
+	int64_t acknowledged;		/* an outage of another, by the update that causes it */
 	enum command command;
 	int ref;			/* index of what a command is about */
 };
@@ -59,11 +84,15 @@ struct heard {
 struct o_class {
 	int64_t deadline_s, defer_max_s, backoff_min_s, backoff_max_s, contact_s;
 	int defer_count, retries;
-	bool idle_only;
+	bool idle_only;			/* begins when the device is idle, only */
+	bool until_deadline;		/* windows do not hold behind the deadline */
+	bool with_download;		/* they hold for the download, too */
+	int64_t outage_s;		/* devices are away for so long, 0: not */
 };
 struct o_rules {
 	struct o_class class_[URGENCY_COUNT];
 	int64_t contact_s, offer_s, decide_s, download_s, install_s, reboot_s, confirm_s;
+	int64_t expected_s;		/* what installing needs of a window */
 };
 
 struct o_release {
@@ -74,6 +103,8 @@ struct o_release {
 	enum urgency urgency;
 	struct digest manifest, image;
 	bool approved, withdrawn;
+	int64_t use_before;		/* wall time, 0: for ever */
+	int64_t size;			/* of its image */
 };
 struct o_anchor {
 	int64_t id;
@@ -90,6 +121,8 @@ struct o_rollout {
 	int class_;			/* its target: -1 all, else one class */
 	int64_t budget, window;		/* budget -1: everyone */
 	int64_t per_minute, most, per_link;	/* 0: no limit */
+	enum update_order order;
+	bool focus, force;
 	int n_phases;
 	struct o_phase phase[O_PHASES];
 	/* as last seen */
@@ -107,6 +140,7 @@ struct o_update {
 	bool waits;			/* until earliest: put off, or between attempts */
 	int64_t earliest, entered, deadline, taken;	/* taken: its slot, at last */
 	uint64_t word_boot;		/* in which it last told of progress */
+	uint64_t told;			/* devices that know of its outage, bits */
 };
 struct o_boot {
 	uint64_t boot, high;
@@ -123,8 +157,12 @@ struct o_device {
 	struct component component;	/* as the current boot told last */
 	bool has_floor;
 	uint64_t floor;
-	int64_t heard;			/* tracker time of the last words that were kept */
-	bool idle;
+	int64_t heard, heard_wall;	/* when its last words were kept, tracker and wall time */
+	unsigned groups;		/* bits */
+	struct o_window own;
+	char service[12];		/* as it said last, "" not known */
+	int64_t flash;			/* free, -1 not known */
+	int64_t status_at;		/* tracker time, 0: it did not say */
 };
 
 struct o_model {
@@ -135,6 +173,7 @@ struct o_model {
 	struct o_anchor anchor[O_ANCHORS];
 	struct o_release release[O_RELEASES];
 	struct o_rollout rollout[O_ROLLOUTS];
+	struct o_window window[O_WINDOWS];
 	struct o_update update[O_UPDATES];	/* last: only those in use are copied */
 };
 
@@ -144,6 +183,7 @@ struct oracle {
 	struct o_rules rules;
 	struct store *st;
 	int64_t track, wall;
+	bool trusted;			/* the wall clock is */
 	bool clock_stepped;		/* wall time has jumped: what hangs on it is not judged */
 	long step;
 	struct said said;
@@ -159,6 +199,7 @@ struct oracle {
 	char verdict[400];
 	/* how much of everything was seen: a simulation in which nothing happens proves nothing */
 	long seen[UPDATE_STATE_COUNT], n_duplicates, n_refused, n_audits, n_late;
+	long rule[RULE_COUNT];
 };
 
 int oracle_init(struct oracle *o);
@@ -192,6 +233,20 @@ void oracle_counts(const struct oracle *o, int rollout, int64_t *failed, int64_t
 /* Is what was said of components this release? 1, 0, -1: says nothing of it */
 int oracle_runs(const struct component *c, const struct o_release *r);
 void oracle_rollouts(struct oracle *o);
+int64_t oracle_deadline(const struct oracle *o, const struct o_update *u);	/* 0: none */
+/* Reasons against an offer, NULL: none. oracle_window.c, oracle_place.c */
+const char *oracle_window_forbids(struct oracle *o, const struct o_update *u);
+const char *oracle_status_forbids(struct oracle *o, const struct o_update *u);
+const char *oracle_order_forbids(struct oracle *o, const struct o_update *u);
+const char *oracle_outage_forbids(struct oracle *o, const struct o_update *u);
+/* The slot that was told with a new offer, seconds from now, 0: at once. */
+void oracle_check_slot(struct oracle *o, const struct o_update *u, int64_t not_before_s);
+/* May it be installed at this moment, for all that is said of time? */
+const char *oracle_shut(const struct oracle *o, const struct o_update *u);
+/* It was told, by an answer or a call, that another one will be away. */
+void oracle_told(struct oracle *o, int dev, int64_t update);
+bool oracle_expired(const struct oracle *o, const struct o_release *r);
+void oracle_keep_status(struct oracle *o, const struct said *s);
 void oracle_phases(struct oracle *o, int dev);
 
 #endif

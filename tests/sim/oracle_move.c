@@ -198,7 +198,7 @@ static bool has_newer(const struct oracle *o, const struct o_update *u)
 		const struct o_update *n = &o->now->update[i];
 		const struct o_release *nr = &o->now->release[n->release];
 		if (n->dev == u->dev && !oracle_ended(n->state) && !taken_back(o, n) &&
-		    nr->class_ == r->class_ && nr->sequence > r->sequence)
+		    !oracle_expired(o, nr) && nr->class_ == r->class_ && nr->sequence > r->sequence)
 			return true;
 	}
 	return false;
@@ -230,6 +230,9 @@ static const char *by_poll(struct oracle *o, struct o_update *u, enum update_sta
 	}
 	if (to == UPDATE_CANCELLED)
 		return taken_back(o, u) ? NULL : "its release may be offered";
+	if (to == UPDATE_EXPIRED)
+		return oracle_expired(o, &o->now->release[u->release]) ? NULL
+								       : "it has not expired";
 	return "asking leads nowhere else";
 }
 

@@ -184,6 +184,8 @@ static const char *release_forbids(const struct oracle *o, const struct o_update
 		return "its release is not approved";
 	if (r->withdrawn)
 		return "its release was withdrawn";
+	if (r->use_before > 0 && (!o->trusted || o->wall >= r->use_before))
+		return "its manifest has expired, or nobody knows";
 	if (o->now->anchor[r->anchor].revoked)
 		return "its signer was revoked";
 	if (r->sequence < o->now->class_floor[r->class_])
@@ -223,10 +225,12 @@ static const char *pace_forbids(const struct oracle *o, const struct o_update *u
 		return "its rollout goes slower";
 	if (r->most > 0 && flying >= r->most)
 		return "its rollout has enough in flight";
+	if (r->focus && link > 0)
+		return "its link has another one in its focus";
 	return r->per_link > 0 && link >= r->per_link ? "its link is busy" : NULL;
 }
 
-static const char *forbids(const struct oracle *o, const struct o_update *u)
+static const char *forbids(struct oracle *o, const struct o_update *u)
 {
 	const struct o_device *d = &o->now->device[u->dev];
 	const char *why = release_forbids(o, u);
@@ -243,16 +247,22 @@ static const char *forbids(const struct oracle *o, const struct o_update *u)
 		why = phase_forbids(o, u);
 	if (!why)
 		why = pace_forbids(o, u);
-	return why ? why : time_forbids(o, u);
+	if (!why)
+		why = time_forbids(o, u);
+	if (!why)
+		why = oracle_window_forbids(o, u);
+	if (!why)
+		why = oracle_status_forbids(o, u);
+	if (!why)
+		why = oracle_order_forbids(o, u);
+	return why ? why : oracle_outage_forbids(o, u);
 }
 
 /* Called with the update as it was before. */
 void oracle_offer(struct oracle *o, struct o_update *u)
 {
-	struct o_rollout *r = &o->now->rollout[u->rollout];
 	struct o_device *d = &o->now->device[u->dev];
 	const struct o_release *rel = &o->now->release[u->release];
-	int64_t span = o->rules.class_[u->urgency].deadline_s * 1000;
 	const char *why = forbids(o, u);
 
 	if (why)
@@ -263,8 +273,7 @@ void oracle_offer(struct oracle *o, struct o_update *u)
 	u->waits = false;
 	u->taken = o->track;
 	u->word_boot = d->n_boots > 0 ? d->boots[0].boot : 0;
-	if (u->deadline == 0 && span > 0)
-		u->deadline = r->phase[(u->joined ? u->phase : r->at_phase) - 1].opened + span;
+	u->deadline = oracle_deadline(o, u);
 	if (!d->has_floor || d->floor < rel->sequence)
 		d->floor = rel->sequence;
 	d->has_floor = true;

@@ -101,6 +101,8 @@ static int sign(struct sim *s, const struct o_release *r, const char *image, str
 				 .model_name = sim_models[r->class_],
 				 .has_priority = true,
 				 .priority = priority[r->urgency],
+				 .has_use_before = r->use_before > 0,
+				 .use_before = (uint64_t)(r->use_before / 1000),
 				 .images = { { .component = "main",
 					       .digest = r->image,
 					       .size = strlen(image),
@@ -150,6 +152,10 @@ static int add_release(struct sim *s, int class_)
 			       .urgency = any_urgency(&s->dice) };
 	snprintf(r.version, sizeof(r.version), "1.%" PRIu64, r.sequence);
 	snprintf(image, sizeof(image), "%s %s", sim_models[class_], r.version);
+	r.size = (int64_t)strlen(image);
+	if (dice_chance(&s->dice, s->habits.expiry))
+		r.use_before =
+			(s->server.now.wall / 1000 + dice_range(&s->dice, 3600, 4000000)) * 1000;
 	if (keep_image(s, image, &r.image) != 0 || sign(s, &r, image, &envelope) != 0 ||
 	    sha256_once(buf_slice(&envelope), &r.manifest) != 0 || hand_in(s, &envelope, &h) != 0)
 		goto out;
@@ -220,6 +226,7 @@ static void put_limits(struct sim *s, struct o_rollout *r, struct buf *json)
 		*limits[i].value = dice_range(&s->dice, 1, 4);
 		buf_printf(json, ",\"%s\":%" PRId64, limits[i].name, *limits[i].value);
 	}
+	places_put_limits(s, r, json);
 }
 
 static int add_rollout(struct sim *s)
@@ -353,9 +360,10 @@ static int settings(struct sim *s)
 		   "{\"contact_interval\":%" PRId64 ",\"offer_timeout\":%" PRId64
 		   ",\"decide_timeout\":%" PRId64 ",\"download_slack\":%" PRId64
 		   ",\"install_timeout\":%" PRId64 ",\"reboot_timeout\":%" PRId64
-		   ",\"confirm_timeout\":%" PRId64 ",\"urgency\":{",
+		   ",\"confirm_timeout\":%" PRId64 ",\"install_expected\":%" PRId64
+		   ",\"urgency\":{",
 		   r->contact_s, r->offer_s, r->decide_s, r->download_s, r->install_s, r->reboot_s,
-		   r->confirm_s);
+		   r->confirm_s, r->expected_s);
 	for (int i = 0; i < URGENCY_COUNT; i++) {
 		const struct o_class *c = &r->class_[i];
 
@@ -363,10 +371,13 @@ static int settings(struct sim *s)
 			   "%s\"%s\":{\"deadline\":%" PRId64 ",\"defer_max\":%" PRId64
 			   ",\"defer_count\":%d,\"retries\":%d,\"backoff_min\":%" PRId64
 			   ",\"backoff_max\":%" PRId64 ",\"contact_interval\":%" PRId64
-			   ",\"idle_only\":false}",
+			   ",\"idle_only\":%s,\"window_until_deadline\":%s,\"window_download\":%s"
+			   ",\"outage\":%" PRId64 "}",
 			   i ? "," : "", urgency_word((enum urgency)i), c->deadline_s,
 			   c->defer_max_s, c->defer_count, c->retries, c->backoff_min_s,
-			   c->backoff_max_s, c->contact_s);
+			   c->backoff_max_s, c->contact_s, c->idle_only ? "true" : "false",
+			   c->until_deadline ? "true" : "false",
+			   c->with_download ? "true" : "false", c->outage_s);
 	}
 	buf_add_str(&json, "}}");
 	int rc = sim_happen(s, &said,
@@ -381,7 +392,7 @@ static int settings(struct sim *s)
 
 int people_begin(struct sim *s)
 {
-	if (settings(s) != 0 || fleet_enrol(s) != 0)
+	if (settings(s) != 0 || fleet_enrol(s) != 0 || places_begin(s) != 0)
 		return -1;
 	for (int v = 0; v < VENDORS; v++)
 		if (add_anchor(s, v) != 0)
@@ -396,6 +407,8 @@ int people_act(struct sim *s)
 {
 	uint64_t n = dice_below(&s->dice, 100);
 
+	if (s->habits.windows > 0 && dice_chance(&s->dice, 150))
+		return places_act(s);
 	if (n < 15) {
 		int class_ = (int)dice_below(&s->dice, CLASSES);
 		return anchor_in_force(s, class_ % VENDORS) < 0 ? add_anchor(s, class_ % VENDORS)
@@ -417,6 +430,7 @@ void people_heard(struct sim *s, const struct said *said, const struct heard *h)
 
 	if (h->status >= 300)
 		return;
+	places_heard(s, said, h);
 	if (said->command == COMMAND_WITHDRAW || said->command == COMMAND_FLOOR) {
 		struct o_release *r = &m->release[said->ref];
 		r->withdrawn = true;

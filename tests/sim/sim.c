@@ -36,6 +36,7 @@ static void draw_rules(struct sim *s)
 	r->install_s = PICK(d, 1800, 7200, 86400);
 	r->reboot_s = PICK(d, 600, 3600, 43200);
 	r->confirm_s = PICK(d, 600, 3600, 43200);
+	r->expected_s = PICK(d, 0, 60, 600, 1800);
 	for (int i = 0; i < URGENCY_COUNT; i++) {
 		struct o_class *c = &r->class_[i];
 
@@ -46,6 +47,10 @@ static void draw_rules(struct sim *s)
 		c->backoff_min_s = PICK(d, 0, 300, 900, 3600, 86400);
 		c->backoff_max_s = c->backoff_min_s * PICK(d, 1, 2, 12, 24);
 		c->contact_s = PICK(d, 300, 900, 3600, 21600, 86400);
+		c->idle_only = dice_chance(d, 250);
+		c->until_deadline = dice_chance(d, 500);
+		c->with_download = dice_chance(d, 500);
+		c->outage_s = PICK(d, 0, 0, 0, 60, 600);
 	}
 }
 
@@ -66,7 +71,9 @@ static void draw_habits(struct sim *s)
 			      .skip = (unsigned)PICK(d, 0, 100, 400),
 			      .hasty = (unsigned)PICK(d, 0, 50, 300),
 			      .crash = (unsigned)PICK(d, 0, 1, 3),
-			      .wake = (unsigned)PICK(d, 0, 500, 950) };
+			      .wake = (unsigned)PICK(d, 0, 500, 950),
+			      .windows = (unsigned)PICK(d, 0, 0, 3, 8),
+			      .expiry = (unsigned)PICK(d, 0, 200, 500) };
 }
 
 static int draw_world(struct sim *s)
@@ -101,6 +108,7 @@ int sim_open(struct sim *s, const struct sim_options *o)
 		return -1;
 	}
 	s->oracle.st = s->server.st;
+	s->oracle.trusted = true;
 	s->clock_at = s->server.now.track + INT64_C(86400000) * dice_range(&s->dice, 1, 20);
 	return 0;
 }
@@ -262,7 +270,7 @@ static void set_clock(struct sim *s)
 	int64_t hour = 3600000, jump = dice_range(&s->dice, -48, 48) * hour / 4;
 
 	if (!sr->now.wall_trusted) {
-		sr->now.wall_trusted = true;
+		sr->now.wall_trusted = s->oracle.trusted = true;
 		s->clock_at = sr->now.track + 24 * hour * dice_range(&s->dice, 10, 60);
 		return;
 	}
@@ -270,7 +278,7 @@ static void set_clock(struct sim *s)
 	oracle_trace(&s->oracle, "the clock is set by %" PRId64 " s", jump / 1000);
 	s->oracle.clock_stepped = true;
 	if (jump < 0 || jump > hour)
-		sr->now.wall_trusted = false;
+		sr->now.wall_trusted = s->oracle.trusted = false;
 	s->clock_at = sr->now.track + hour * dice_range(&s->dice, 1, 6);
 }
 

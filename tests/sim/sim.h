@@ -82,13 +82,15 @@ struct message {
 struct habits {				/* per mille */
 	unsigned lose_request, lose_answer, defer, reject, accept, fail, roll_back, silent, lie,
 		replay, skip, hasty, crash, wake;
+	unsigned windows;		/* so many of them there are, about; 0: none */
+	unsigned expiry;
 };
 
 struct virtual_device {
 	char id[24];
 	int class_, parent;
 	enum mode mode;
-	bool observes;
+	bool observes, tells_status, tells_windows;
 	enum { TELLS_VERSION, TELLS_SEQUENCE, TELLS_DIGEST } tells;
 	enum stage stage;
 	uint64_t boot, counter;
@@ -149,6 +151,7 @@ struct sim {
 	struct pending pending[PENDING_MAX];
 	int n_pending;
 	struct o_rollout made;		/* is asked for */
+	struct o_window drawn;
 	long step;
 	char error[256];		/* the simulation itself could not go on */
 };
@@ -177,6 +180,16 @@ void fleet_compose(struct sim *s, int dev, struct message *m);
 void fleet_compose_lie(struct sim *s, int dev, struct message *m);
 void fleet_boot(struct sim *s, struct virtual_device *d);
 void fleet_reboot(struct sim *s, struct virtual_device *d);
+
+/* places.c */
+int places_begin(struct sim *s);
+int places_act(struct sim *s);
+void places_heard(struct sim *s, const struct said *said, const struct heard *h);
+void places_put_limits(struct sim *s, struct o_rollout *r, struct buf *json);
+/* Members of what a device says, and what of them the oracle is told. */
+void places_put_status(struct sim *s, struct said *said, char *dst, size_t cap);
+void places_put_own(struct sim *s, struct said *said, char *dst, size_t cap);
+void places_draw_service(struct sim *s, char service[12], int64_t *flash);
 
 /* people.c */
 int people_begin(struct sim *s);

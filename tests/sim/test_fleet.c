@@ -30,6 +30,14 @@ struct tally {
 	long events, seen[UPDATE_STATE_COUNT], duplicates, refused, audits, late;
 	int64_t days;
 	long runs, failed;
+	long rule[RULE_COUNT];
+};
+
+static const char *const rules[RULE_COUNT] = {
+	[RULE_WINDOW] = "in a window",	       [RULE_AHEAD] = "ahead of one",
+	[RULE_DEADLINE] = "past the deadline", [RULE_FORCED] = "forced",
+	[RULE_STATUS] = "by its status",       [RULE_OUTAGE] = "told before an outage",
+	[RULE_LEAF_FIRST] = "leaf first",      [RULE_CORE_FIRST] = "core first",
 };
 
 static long number(const char *name, long otherwise)
@@ -53,6 +61,8 @@ static void count(struct tally *t, const struct sim *s)
 	t->late += o->n_late;
 	for (int i = 0; i < UPDATE_STATE_COUNT; i++)
 		t->seen[i] += o->seen[i];
+	for (int i = 0; i < RULE_COUNT; i++)
+		t->rule[i] += o->rule[i];
 }
 
 static int run(uint64_t seed, long events, struct tally *t)
@@ -86,6 +96,8 @@ static void print(const struct tally *t)
 	for (int i = 0; i < UPDATE_STATE_COUNT; i++)
 		printf("%s %ld%s", update_state_word((enum update_state)i), t->seen[i],
 		       i == UPDATE_STATE_COUNT - 1 ? "\n" : ", ");
+	for (int i = 0; i < RULE_COUNT; i++)
+		printf("%s %ld%s", rules[i], t->rule[i], i == RULE_COUNT - 1 ? "\n" : ", ");
 }
 
 static void sum(struct tally *t, const struct tally *more)
@@ -100,6 +112,8 @@ static void sum(struct tally *t, const struct tally *more)
 	t->failed += more->failed;
 	for (int i = 0; i < UPDATE_STATE_COUNT; i++)
 		t->seen[i] += more->seen[i];
+	for (int i = 0; i < RULE_COUNT; i++)
+		t->rule[i] += more->rule[i];
 }
 
 /* Every processor takes its share; what a worker dies of fails the test. */
@@ -127,9 +141,15 @@ static int share(long seeds, long events)
 		sum(&all, &t[i]);
 	print(&all);
 	/* whatever a fleet can come to, some of them came to */
-	for (int i = UPDATE_PLANNED; i < UPDATE_EXPIRED && seeds >= 20 && !bad; i++) {
+	for (int i = UPDATE_PLANNED; i < UPDATE_STATE_COUNT && seeds >= 20 && !bad; i++) {
 		if (all.seen[i] == 0) {
 			printf("no update was ever %s\n", update_state_word((enum update_state)i));
+			bad++;
+		}
+	}
+	for (int i = 0; i < RULE_COUNT && seeds >= 20 && !bad; i++) {
+		if (all.rule[i] == 0) {
+			printf("nothing was ever %s\n", rules[i]);
 			bad++;
 		}
 	}
