@@ -96,7 +96,7 @@ ALTER TABLE rollouts ADD COLUMN force INTEGER NOT NULL DEFAULT 0 CHECK (force IN
 CREATE INDEX device_tags_canary ON device_tags (tag) WHERE tag = 'canary';
 -- Those that a device may still join.
 CREATE INDEX rollouts_active ON rollouts (id)
-	WHERE state IN ('awaiting-approval', 'ready', 'running', 'paused');
+	WHERE state IN ('creating', 'awaiting-approval', 'ready', 'running', 'paused');
 
 -- The last change of its state in tracker time, before it ever changed 0.
 ALTER TABLE updates ADD COLUMN track_changed INTEGER NOT NULL DEFAULT 0;

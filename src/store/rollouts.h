@@ -85,9 +85,8 @@ int store_rollout_put(struct store *st, const struct rollout *r,
 		      struct err *e); /* state, reason, times; not the counters */
 int store_rollout_list(struct store *st, int64_t after, int limit, struct rollout *out,
 		       struct err *e);
-/* Those a device may still join: neither being created nor over. */
-int store_rollout_active(struct store *st, int64_t after, int limit, struct rollout *out,
-			 struct err *e);
+/* Of the first look that are not over those the device has no update of: their ids, how many. */
+int store_rollout_joinable(struct store *st, int64_t dev, int look, int64_t *out, struct err *e);
 int store_rollout_by_release(struct store *st, int64_t release, int64_t after, int limit,
 			     struct rollout *out, struct err *e);
 /* Running ones whose open phase is due at or before track, earliest first. */

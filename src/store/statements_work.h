@@ -120,10 +120,11 @@ X(ROLLOUT_PUT, MAIN,
   "approved_by = $11, etag = etag + 1 WHERE id = $12")
 X(ROLLOUT_PACE, MAIN, "UPDATE rollouts SET pace_tat = $1, bytes_tat = $2 WHERE id = $3")
 /* those a device that comes to match may still join */
-X(ROLLOUT_ACTIVE, MAIN,
-  "SELECT " ROLLOUT_COLUMNS " FROM rollouts INDEXED BY rollouts_active "
-  "WHERE state IN ('awaiting-approval', 'ready', 'running', 'paused') AND id > $1 "
-  "ORDER BY id LIMIT $2")
+/* +rollout: by the device's index, a device has few updates */
+X(ROLLOUT_JOINABLE, MAIN,
+  "SELECT r.id FROM (SELECT id FROM rollouts INDEXED BY rollouts_active WHERE state IN "
+  "('creating', 'awaiting-approval', 'ready', 'running', 'paused') ORDER BY id LIMIT $1) r "
+  "WHERE NOT EXISTS (SELECT 1 FROM updates u WHERE u.dev = $2 AND +u.rollout = r.id)")
 X(ROLLOUT_DUE, MAIN,
   "SELECT " ROLLOUT_COLUMNS " FROM rollouts WHERE track_due > 0 AND state = 'running' "
   "AND track_due <= $1 ORDER BY track_due, id LIMIT $2")
@@ -232,6 +233,9 @@ X(JOB_NEXT, MAIN,
   "SELECT " JOB_COLUMNS " FROM jobs WHERE state = 'running' AND due <= $1 "
   "ORDER BY CASE WHEN kind = 'anchor-revoke' OR kind = 'release-withdraw' THEN 0 ELSE 1 END, "
   "id LIMIT 1")
+X(JOB_CURSOR, MAIN,
+  "SELECT cursor FROM jobs WHERE state = 'running' AND kind = $1 AND ref = $2 "
+  "ORDER BY id DESC LIMIT 1")
 X(JOB_LIST, MAIN, "SELECT " JOB_COLUMNS " FROM jobs WHERE id > $1 ORDER BY id LIMIT $2")
 X(JOB_INPUT_ADD, MAIN,
   "INSERT INTO job_inputs (job, media, scope, body, errors) VALUES ($1, $2, $3, $4, x'')")

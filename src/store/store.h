@@ -318,6 +318,9 @@ int store_job_get(struct store *st, int64_t id, struct job *out, struct err *e);
 int store_job_put(struct store *st, const struct job *j, struct err *e);
 /* Running, and due at or before track: trust first, then the oldest; 1/0/-1 */
 int store_job_next(struct store *st, int64_t track, struct job *out, struct err *e);
+/* How far the running job of that kind has come with ref. 1/0/-1 */
+int store_job_cursor(struct store *st, const char *kind, int64_t ref, int64_t *cursor,
+		     struct err *e);
 int store_job_list(struct store *st, int64_t after, int limit, struct job *out, struct err *e);
 /* What a job works through, at most 64 KiB, and what it found wrong with it: the job's to read. */
 struct job_input {

@@ -90,6 +90,22 @@ int store_job_next(struct store *st, int64_t track, struct job *out, struct err 
 	return STORE_ONE(&q, out, job_read);
 }
 
+static void cursor_read(struct sql *q, int64_t *out)
+{
+	*out = sql_get_int(q);
+}
+
+int store_job_cursor(struct store *st, const char *kind, int64_t ref, int64_t *cursor,
+		     struct err *e)
+{
+	struct sql q;
+
+	sql_begin(&q, st, STMT_JOB_CURSOR, e);
+	sql_text(&q, kind);
+	sql_int(&q, ref);
+	return STORE_ONE(&q, cursor, cursor_read);
+}
+
 int store_job_list(struct store *st, int64_t after, int limit, struct job *out, struct err *e)
 {
 	struct sql q;

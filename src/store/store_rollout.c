@@ -194,9 +194,9 @@ int store_rollout_due(struct store *st, int64_t track, int limit, struct rollout
 	return STORE_LIST(&q, limit, out, rollout_read);
 }
 
-static void due_read(struct sql *q, int64_t *track)
+static void number_read(struct sql *q, int64_t *out)
 {
-	*track = sql_get_int(q);
+	*out = sql_get_int(q);
 }
 
 int store_rollout_next_due(struct store *st, int64_t *track, struct err *e)
@@ -204,18 +204,17 @@ int store_rollout_next_due(struct store *st, int64_t *track, struct err *e)
 	struct sql q;
 
 	sql_begin(&q, st, STMT_ROLLOUT_NEXT_DUE, e);
-	return STORE_ONE(&q, track, due_read);
+	return STORE_ONE(&q, track, number_read);
 }
 
-int store_rollout_active(struct store *st, int64_t after, int limit, struct rollout *out,
-			 struct err *e)
+int store_rollout_joinable(struct store *st, int64_t dev, int look, int64_t *out, struct err *e)
 {
 	struct sql q;
 
-	sql_begin(&q, st, STMT_ROLLOUT_ACTIVE, e);
-	sql_int(&q, after);
-	sql_int(&q, limit);
-	return STORE_LIST(&q, limit, out, rollout_read);
+	sql_begin(&q, st, STMT_ROLLOUT_JOINABLE, e);
+	sql_int(&q, look);
+	sql_int(&q, dev);
+	return STORE_LIST(&q, look, out, number_read);
 }
 
 int store_rollout_by_release(struct store *st, int64_t release, int64_t after, int limit,

@@ -43,41 +43,50 @@ static int add(struct tracker *tk, const struct rollout *r, int64_t dev, int64_t
 	return update_notify(tk, dev, e);
 }
 
-/* It had its chance in this one, or has it now. */
-static int join(struct tracker *tk, const struct rollout *r, int64_t dev, struct err *e)
+/* Was it passed by? Whom a job that creates has not come to yet it takes by itself. */
+static int passed(struct tracker *tk, const struct rollout *r, int64_t dev, struct err *e)
+{
+	int64_t cursor;
+
+	if (r->state != ROLLOUT_CREATING)
+		return 1;
+	int found = store_job_cursor(tk->st, "rollout-create", r->id, &cursor, e);
+	return found > 0 ? dev <= cursor : found;
+}
+
+static int join(struct tracker *tk, int64_t rollout, int64_t dev, struct err *e)
 {
 	struct plan_filters f;
-	struct update u;
+	struct rollout r;
 	int64_t phase;
 
-	int found = store_update_of(tk->st, dev, r->id, &u, e);
-	if (found != 0)
-		return found < 0 ? -1 : 0;
-	if (spec_filters(tk, r, &f, e) < 0)
+	int found = store_rollout_get(tk->st, rollout, &r, e);
+	if (found > 0)
+		found = passed(tk, &r, dev, e);
+	if (found <= 0)
+		return found;
+	if (spec_filters(tk, &r, &f, e) < 0)
 		return -1;
 	int takes = store_device_matches(tk->st, dev, f.target, e);
 	if (takes <= 0)
 		return takes;
-	return phase_for(tk, dev, &f, &phase, e) < 0 ? -1 : add(tk, r, dev, phase, e);
+	return phase_for(tk, dev, &f, &phase, e) < 0 ? -1 : add(tk, &r, dev, phase, e);
 }
 
 int rollout_join_late(struct tracker *tk, int64_t dev, struct err *e)
 {
+	int64_t open[ACTIVE_MAX];
 	struct device d;
-	struct rollout r;
-	int64_t after = 0;
 
+	/* nearly always none: it is in them all */
+	int n = store_rollout_joinable(tk->st, dev, ACTIVE_MAX, open, e);
+	if (n <= 0)
+		return n;
 	int found = store_device_by_dev(tk->st, dev, &d, e);
 	if (found <= 0 || d.held_back)
 		return found < 0 ? -1 : 0;
-	for (int i = 0; i < ACTIVE_MAX; i++) {
-		int n = store_rollout_active(tk->st, after, 1, &r, e);
-
-		if (n <= 0)
-			return n;
-		if (join(tk, &r, dev, e) < 0)
+	for (int i = 0; i < n; i++)
+		if (join(tk, open[i], dev, e) < 0)
 			return -1;
-		after = r.id;
-	}
 	return 0;
 }

@@ -297,8 +297,9 @@ int rollout_deny(struct tracker *tk, struct rollout *r, const char *reason, stru
 int rollout_clone_spec(struct tracker *tk, const struct rollout *r, struct rollout_spec *out,
 		       struct err *e);
 /*
- * Called when something of a device changed: it joins the rollouts that take it now and are
- * neither being created nor over, by the same rules as the others; the first 64 of them.
+ * Called when something of a device changed: it joins the rollouts that take it now and are not
+ * over, by the same rules as the others; the first 64 of them. One that is still being created
+ * it joins where the creating job has passed it by.
  */
 int rollout_join_late(struct tracker *tk, int64_t dev, struct err *e);
 

@@ -282,6 +282,41 @@ START_TEST(test_late_joiners)
 }
 END_TEST
 
+static void tag(int i)
+{
+	struct device d = world_device(&w, name(i));
+
+	WORLD_OK(&w, store_tag_put(w.st, d.dev, "north", true, &w.err));
+	WORLD_OK(&w, rollout_join_late(&w.tk, d.dev, &w.err));
+	now();
+}
+
+/* Whom the job that creates has passed by when it begins to match; the others it comes to. */
+START_TEST(test_who_matches_behind_the_creating_job_joins)
+{
+	struct job job;
+
+	enrol(260);
+	text_copy(spec.target, sizeof(spec.target), "tag == north");
+	WORLD_OK(&w, rollout_create(&w.tk, &spec, &ro, &job, &w.err));
+	ck_assert_int_eq(WORLD_TURN(&w, jobs_slice(&w.tk, 0, &w.err)), 1);
+	now();
+	ck_assert_int_eq(ro.state, ROLLOUT_CREATING);
+	tag(0);
+	ck_assert_int_eq(ro.total, 1);
+	tag(259);
+	ck_assert_int_eq(ro.total, 1);
+	world_jobs(&w);
+	now();
+	ck_assert_int_eq(ro.state, ROLLOUT_READY);
+	ck_assert_int_eq(ro.total, 2);
+	ck_assert_int_eq(ro.planned, 2);
+	tag(0);
+	tag(1);
+	ck_assert_int_eq(ro.total, 3);
+}
+END_TEST
+
 START_TEST(test_failures_of_a_class_pause)
 {
 	enrol(5);
@@ -530,6 +565,7 @@ int main(void)
 	tcase_add_test(t, test_a_phase_nobody_came_to_pauses);
 	tcase_add_test(t, test_canary_first);
 	tcase_add_test(t, test_late_joiners);
+	tcase_add_test(t, test_who_matches_behind_the_creating_job_joins);
 	tcase_add_test(t, test_failures_of_a_class_pause);
 	tcase_add_test(t, test_what_may_pause);
 	tcase_add_test(t, test_retry);
