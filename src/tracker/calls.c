@@ -172,7 +172,7 @@ int call_order(struct turn *t, struct send *s, const struct digest *object, stru
 		return -1;
 	c->sent = true;
 	c->kind = (uint8_t)s->kind;
-	/* above all that were before, even where the row is a new one */
+	/* the time, or above all that were before, even where the row is a new one */
 	c->serial = c->serial < now ? now : c->serial + 1;
 	c->due = now + (large ? LOST_LARGE_MS : LOST_MS);
 	s->serial = c->serial;

@@ -225,6 +225,12 @@ static int partly(struct heard *h, struct err *e)
 	return progress(h, n, h->a->offset, images[list[c->image]].size, e);
 }
 
+/* It did not answer, but spoke itself since it was called: it is there now. Serials are times. */
+static bool spoke_since(const struct heard *h)
+{
+	return h->a->status == 0 && h->t->live.track_seen > h->t->c->serial;
+}
+
 static int later(struct heard *h, struct err *e)
 {
 	struct device_call *c = h->t->c;
@@ -243,7 +249,8 @@ static int later(struct heard *h, struct err *e)
 		h->runs = found > 0;
 	}
 	int64_t cap = registry_ask_again(h->t->tk, h->t->d, h->runs ? &u : NULL);
-	call_again(h->t, push_backoff_s(h->a->status, c->tries, cap) * 1000);
+	int64_t wait_s = spoke_since(h) ? 0 : push_backoff_s(h->a->status, c->tries, cap);
+	call_again(h->t, wait_s * 1000);
 	return 0;
 }
 

@@ -236,6 +236,34 @@ START_TEST(a_lost_front_or_core_only_costs_time)
 END_TEST
 
 /* A front may say what it likes: only the call that is under way can be answered. */
+/* A device that restarts while it is called misses the call, and says that it is there. */
+START_TEST(who_speaks_while_it_is_called_is_called_at_once)
+{
+	enrol("cam", MODE_SERVER, "push");
+	world_rollout(&w, &rel, "r", "id == cam", 1);
+	pass();
+	answer_status("idle");
+	expect(SEND_MANIFEST);
+	for (int i = 0; i < 4; i++) {
+		world_wait(&w, 60);
+		answer(0);
+		world_wait(&w, 60);
+		ck_assert_int_eq(pass(), 1);
+	}
+	world_wait(&w, 20);
+	ck_assert_int_eq(world_register(&w, "cam", 2, 1, NULL, 0), 0);
+	world_wait(&w, 40);
+	answer(0);
+	world_wait(&w, 1);
+	ck_assert_int_eq(pass(), 1);
+	/* once: who is silent again is waited for again */
+	world_wait(&w, 60);
+	answer(0);
+	world_wait(&w, 1);
+	ck_assert_int_eq(pass(), 0);
+}
+END_TEST
+
 START_TEST(only_what_is_awaited_is_believed)
 {
 	struct device d = enrol("cam", MODE_SERVER, "push");
@@ -724,6 +752,7 @@ int main(void)
 	tcase_add_test(t, a_push_from_status_to_the_device_s_report);
 	tcase_add_test(t, it_goes_on_where_the_device_is);
 	tcase_add_test(t, a_lost_front_or_core_only_costs_time);
+	tcase_add_test(t, who_speaks_while_it_is_called_is_called_at_once);
 	tcase_add_test(t, only_what_is_awaited_is_believed);
 	tcase_add_test(t, a_refused_manifest_ends_the_attempt);
 	tcase_add_test(t, a_failure_is_retried_after_its_back_off);
