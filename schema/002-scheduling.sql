@@ -35,10 +35,12 @@ CREATE TABLE calls (
 	image INTEGER NOT NULL,			-- and the images before this one,
 	held INTEGER NOT NULL,			-- and so many bytes of it, -1: not known
 	tries INTEGER NOT NULL,			-- of this call without success
+	runs INTEGER NOT NULL CHECK (runs IN (0, 1)),	-- pushed, and a timeout runs
 	reason TEXT NOT NULL			-- what became of the last one
 ) STRICT;
 
 CREATE INDEX calls_due ON calls (sent, due, dev) WHERE due > 0;
+CREATE INDEX calls_running ON calls (due, dev) WHERE sent = 0 AND runs = 1 AND due > 0;
 
 -- What an update of a device above it will cost a device: told before, seen or not. The
 -- device itself is in it as the first that is looked below.

@@ -18,9 +18,13 @@ struct store;
 int store_call_get(struct store *st, int64_t dev, struct device_call *out, struct err *e);
 int store_call_put(struct store *st, const struct device_call *c, struct err *e);
 int store_call_remove(struct store *st, int64_t dev, struct err *e); /* there may be none */
-/* Due at or before track, earliest first: those to be made, or the lost among those sent. */
-int store_call_due(struct store *st, bool sent, int64_t track, int limit, struct device_call *out,
-		   struct err *e);
+/*
+ * Due at or before track, earliest first: the lost among those sent; those to be made, and
+ * of these alone what runs.
+ */
+enum calls_due { CALLS_LOST, CALLS_WAITING, CALLS_RUNNING };
+int store_call_due(struct store *st, enum calls_due which, int64_t track, int limit,
+		   struct device_call *out, struct err *e);
 int store_call_next_due(struct store *st, bool sent, int64_t *track, struct err *e); /* 1/0/-1 */
 int store_call_sent_count(struct store *st, int64_t *out, struct err *e);
 /* Whoever had them under way is gone: all of them count as lost at track. */

@@ -6,14 +6,18 @@
 X(CALL_GET, MAIN, "SELECT " CALL_COLUMNS " FROM calls WHERE dev = $1")
 X(CALL_PUT, MAIN,
   "INSERT INTO calls (" CALL_COLUMNS ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, "
-  "$12, $13) ON CONFLICT (dev) DO UPDATE SET sent = excluded.sent, due = excluded.due, "
+  "$12, $13, $14) ON CONFLICT (dev) DO UPDATE SET sent = excluded.sent, due = excluded.due, "
   "serial = excluded.serial, kind = excluded.kind, want = excluded.want, upd = excluded.upd, "
   "attempt = excluded.attempt, manifest = excluded.manifest, image = excluded.image, "
-  "held = excluded.held, tries = excluded.tries, reason = excluded.reason")
+  "held = excluded.held, tries = excluded.tries, runs = excluded.runs, "
+  "reason = excluded.reason")
 X(CALL_REMOVE, MAIN, "DELETE FROM calls WHERE dev = $1")
 X(CALL_DUE, MAIN,
   "SELECT " CALL_COLUMNS " FROM calls WHERE sent = $1 AND due > 0 AND due <= $2 "
   "ORDER BY due, dev LIMIT $3")
+X(CALL_DUE_RUNNING, MAIN,
+  "SELECT " CALL_COLUMNS " FROM calls WHERE sent = 0 AND runs = 1 AND due > 0 AND due <= $1 "
+  "ORDER BY due, dev LIMIT $2")
 X(CALL_NEXT_DUE, MAIN,
   "SELECT due FROM calls WHERE sent = $1 AND due > 0 ORDER BY due LIMIT 1")
 /* there are never more than may be under way */

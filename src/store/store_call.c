@@ -18,6 +18,7 @@ static void call_read(struct sql *q, struct device_call *c)
 	c->image = (uint8_t)sql_get_int(q);
 	c->held = sql_get_int(q);
 	c->tries = (uint8_t)sql_get_int(q);
+	c->runs = sql_get_bool(q);
 	sql_get_text(q, c->reason, sizeof(c->reason));
 }
 
@@ -47,6 +48,7 @@ int store_call_put(struct store *st, const struct device_call *c, struct err *e)
 	sql_int(&q, c->image);
 	sql_int(&q, c->held);
 	sql_int(&q, c->tries);
+	sql_int(&q, c->runs);
 	sql_text(&q, c->reason);
 	return sql_run(&q);
 }
@@ -60,13 +62,14 @@ int store_call_remove(struct store *st, int64_t dev, struct err *e)
 	return sql_run(&q);
 }
 
-int store_call_due(struct store *st, bool sent, int64_t track, int limit, struct device_call *out,
-		   struct err *e)
+int store_call_due(struct store *st, enum calls_due which, int64_t track, int limit,
+		   struct device_call *out, struct err *e)
 {
 	struct sql q;
 
-	sql_begin(&q, st, STMT_CALL_DUE, e);
-	sql_int(&q, sent);
+	sql_begin(&q, st, which == CALLS_RUNNING ? STMT_CALL_DUE_RUNNING : STMT_CALL_DUE, e);
+	if (which != CALLS_RUNNING)
+		sql_int(&q, which == CALLS_LOST);
 	sql_int(&q, track);
 	sql_int(&q, limit);
 	return STORE_LIST(&q, limit, out, call_read);

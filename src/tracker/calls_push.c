@@ -203,6 +203,7 @@ static int look(struct pushing *s, struct err *e)
 	bool runs = update_state_in_flight(s->u->state);
 	int rc = offer_begin(t->tk, t->d, runs, &s->of, &w, e);
 
+	t->c->runs = runs;
 	if (rc < 0)
 		return -1;
 	if (rc == 0)
@@ -225,6 +226,7 @@ int call_push_turn(struct turn *t, struct err *e)
 
 		if (found <= 0 || !call_pushes(t->d, u.state) || u.state >= UPDATE_INSTALLING) {
 			t->c->want &= (uint8_t)~CALL_PUSH;
+			t->c->runs = false;
 			return found < 0 ? -1 : 0;
 		}
 		rc = look(&s, e);

@@ -255,15 +255,16 @@ static int call_alone(struct tracker *tk, struct device_call *c, struct err *e)
 	return store_call_put(tk->st, &before, e);
 }
 
-/* How many, at most room, of those that are lost (sent) or to be made. */
-static int call_some(struct tracker *tk, bool sent, int64_t room, int64_t until, struct err *e)
+/* How many, at most room. */
+static int call_some(struct tracker *tk, enum calls_due which, int64_t room, int64_t until,
+		     struct err *e)
 {
 	struct device_call page[PAGE];
 	int done = 0, n;
 
 	do {
 		int want = room - done < PAGE ? (int)(room - done) : PAGE;
-		n = want > 0 ? store_call_due(tk->st, sent, tk->now.track, want, page, e) : 0;
+		n = want > 0 ? store_call_due(tk->st, which, tk->now.track, want, page, e) : 0;
 		for (int i = 0; i < n; i++, done++) {
 			if (clock_mono_us() >= until || effects_room(tk->fx) < PAGE)
 				return done;
@@ -274,17 +275,26 @@ static int call_some(struct tracker *tk, bool sent, int64_t room, int64_t until,
 	return n < 0 ? -1 : done;
 }
 
+/* What has begun has a timeout: it does not queue behind all that has yet to begin. */
+static int call_waiting(struct tracker *tk, int64_t room, int64_t until, struct err *e)
+{
+	int run = call_some(tk, CALLS_RUNNING, room, until, e);
+	int rest = run < 0 ? -1 : call_some(tk, CALLS_WAITING, room - run, until, e);
+
+	return rest < 0 ? -1 : run + rest;
+}
+
 static int due_calls(struct tracker *tk, int limit, int64_t until, struct err *e)
 {
 	int64_t sent;
-	int lost = call_some(tk, true, limit, until, e);
+	int lost = call_some(tk, CALLS_LOST, limit, until, e);
 
 	if (lost < 0 || store_call_sent_count(tk->st, &sent, e) < 0)
 		return -1;
 	int64_t room = CALLS_MAX - sent;
 	if (room > limit)
 		room = limit;
-	int made = room > 0 ? call_some(tk, false, room, until, e) : 0;
+	int made = room > 0 ? call_waiting(tk, room, until, e) : 0;
 	return made < 0 ? -1 : lost + made;
 }
 

@@ -454,6 +454,38 @@ START_TEST(one_call_at_a_time_and_a_bounded_number)
 }
 END_TEST
 
+START_TEST(what_has_begun_is_called_before_what_has_not)
+{
+	char id[16];
+
+	for (int i = 0; i < CALLS_MAX + 3; i++) {
+		text_format(id, sizeof(id), "c%03d", i);
+		enrol(id, MODE_SERVER, "push");
+	}
+	world_rollout(&w, &rel, "r", "all", CALLS_MAX + 3);
+	for (int i = 0; i < 20; i++)
+		pass();
+	/* all places are taken; one device is lost on the way, after others began to wait */
+	answer_status("idle");
+	answer(204);
+	answer_held(0);
+	expect(SEND_IMAGE);
+	int64_t lost = sent.dev;
+	struct call_answer none = answer_to_sent(0);
+	world_wait(&w, 1);
+	ck_assert(!give(&none));
+	ck_assert_int_eq(pass(), 1);
+	ck_assert_int_ne(sent.dev, lost);
+	world_wait(&w, 60);
+	/* the next place that is free is its, not theirs who wait for longer */
+	answer_status("idle");
+	ck_assert(!answer(503));
+	ck_assert_int_eq(pass(), 1);
+	ck_assert_int_eq(sent.dev, lost);
+	expect(SEND_HELD);
+}
+END_TEST
+
 START_TEST(negotiated_mode_is_called_to_look_and_pushed_after_its_yes)
 {
 	struct device d = enrol("valve", MODE_NEGOTIATED, "push");
@@ -762,6 +794,7 @@ int main(void)
 	tcase_add_test(t, losing_it_for_ever_is_a_failure);
 	tcase_add_test(t, it_pulls_when_it_says_so);
 	tcase_add_test(t, one_call_at_a_time_and_a_bounded_number);
+	tcase_add_test(t, what_has_begun_is_called_before_what_has_not);
 	tcase_add_test(t, negotiated_mode_is_called_to_look_and_pushed_after_its_yes);
 	tcase_add_test(t, without_push_it_fetches);
 	tcase_add_test(t, a_sleeper_s_own_question_is_enough);
