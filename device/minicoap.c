@@ -280,6 +280,24 @@ int mc_read(struct mc_in *m, struct slice datagram)
 	return read_options(m, &r);
 }
 
+enum mc_meaning mc_meaning(const struct mc_in *m, const struct mc_awaited *w)
+{
+	bool last = m->has_token && m->token == w->token;
+
+	if (m->code == 0)
+		return m->kind == MC_ACK && w->waits && m->mid == w->mid ? MC_LATER : MC_NONE;
+	if (m->code >> 5 < 2)
+		return MC_NONE;
+	if (last && w->waits)
+		return MC_ANSWER;
+	if (w->watch && m->has_token && m->token == w->watch)
+		return MC_NEWS;
+	/* an answer that comes twice, as our acknowledgement got lost */
+	if (last && !m->observe)
+		return MC_NONE;
+	return m->kind == MC_CON || (m->kind == MC_NON && m->observe) ? MC_STRANGE : MC_NONE;
+}
+
 /* ---- words ---- */
 
 uint16_t mc_status(uint8_t code)

@@ -51,6 +51,22 @@ struct mc_in {		/* an answer, or an empty message */
 	struct slice echo, payload;
 };
 
+/* What it is to who waits for an answer, observes, or does neither. */
+struct mc_awaited {
+	bool waits;			/* for the answer to mid and token */
+	uint16_t mid;
+	uint64_t token;			/* of the request under way, or of the last one */
+	uint64_t watch;			/* of the observation, 0 none */
+};
+enum mc_meaning {
+	MC_NONE,			/* nothing: it is dropped, though acknowledged */
+	MC_LATER,			/* the answer will come by itself */
+	MC_ANSWER,
+	MC_NEWS,			/* what is observed has changed */
+	MC_STRANGE,			/* to be rejected: RFC 7252 4.2, RFC 7641 3.6 */
+};
+enum mc_meaning mc_meaning(const struct mc_in *m, const struct mc_awaited *w);
+
 /* ---- the server's calls (minicoap_serve.c) ---- */
 #define MC_TEXT 64
 struct mc_call {		/* a request to us */

@@ -156,7 +156,11 @@ static void take_message(void *ctx, uint32_t n, struct slice datagram)
 	struct net *net = ctx;
 	struct fleet *f = net->fleet;
 	struct sim *s = &f->sims[n];
+	struct mc_awaited w = {
+		.waits = s->packet, .mid = s->mid, .token = s->token, .watch = s->watch
+	};
 	struct mc_call call;
+	enum mc_meaning what;
 	struct mc_in m;
 
 	if (s->over)
@@ -167,20 +171,20 @@ static void take_message(void *ctx, uint32_t n, struct slice datagram)
 	}
 	if (mc_read(&m, datagram) != 0)
 		return;
-	if (m.kind == MC_ACK && m.code == 0 && s->packet && m.mid == s->mid) {
+	what = mc_meaning(&m, &w);
+	if (what == MC_STRANGE)
+		send_empty(s, MC_RST, m.mid);
+	else if (m.kind == MC_CON && m.code >> 5 >= 2)
+		send_empty(s, MC_ACK, m.mid);
+	if (what == MC_LATER) {
 		s->acked = true;
 		heap_set(&f->heap, n, f->now + SEPARATE_MS);
-		return;
-	}
-	if (m.code >> 5 < 2)
-		return;
-	if (m.kind == MC_CON)
-		send_empty(s, MC_ACK, m.mid);
-	if (s->packet && m.has_token && m.token == s->token) {
+	} else if (what == MC_ANSWER) {
 		sim_answer(s, &m);
-	} else if (s->watch && m.has_token && m.token == s->watch && !s->packet) {
-		agent_notified(&s->agent);
-		sim_step(s);
+	} else if (what == MC_NEWS) {
+		agent_notified(&s->agent); /* it looks when the request under way is over */
+		if (!s->packet)
+			sim_step(s);
 	}
 }
 

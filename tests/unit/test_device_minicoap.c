@@ -307,6 +307,57 @@ START_TEST(answering_calls)
 }
 END_TEST
 
+START_TEST(meaning)
+{
+	enum { OK_205 = 2 << 5 | 5, GET = 1 };
+	/* nothing under way, the last request was 7, 5 is observed; and 8 under way as well */
+	const struct mc_awaited idle = { .mid = 70, .token = 7, .watch = 5 };
+	const struct mc_awaited busy = { .waits = true, .mid = 80, .token = 8, .watch = 5 };
+	const struct mc_awaited blind = { .mid = 70, .token = 7 };
+	const struct {
+		const struct mc_awaited *w;
+		enum mc_kind kind;
+		uint8_t code;
+		uint16_t mid;
+		uint64_t token; /* 0: none of our size */
+		bool observe;
+		enum mc_meaning want;
+	} t[] = {
+		{ &busy, MC_ACK, 0, 80, 0, false, MC_LATER },
+		{ &busy, MC_ACK, 0, 79, 0, false, MC_NONE },
+		{ &idle, MC_ACK, 0, 70, 0, false, MC_NONE },
+		{ &busy, MC_RST, 0, 80, 0, false, MC_NONE },
+		{ &busy, MC_CON, GET, 80, 8, false, MC_NONE },
+		{ &busy, MC_ACK, OK_205, 80, 8, false, MC_ANSWER },
+		{ &busy, MC_CON, OK_205, 1, 8, true, MC_ANSWER },
+		{ &busy, MC_NON, OK_205, 1, 8, false, MC_ANSWER },
+		/* news are news, whatever is under way */
+		{ &idle, MC_CON, OK_205, 1, 5, true, MC_NEWS },
+		{ &busy, MC_CON, OK_205, 1, 5, true, MC_NEWS },
+		{ &busy, MC_NON, OK_205, 1, 5, true, MC_NEWS },
+		/* an answer that comes twice is acknowledged twice */
+		{ &idle, MC_CON, OK_205, 1, 7, false, MC_NONE },
+		/* the observation is forgotten, or another's */
+		{ &blind, MC_CON, OK_205, 1, 5, true, MC_STRANGE },
+		{ &blind, MC_NON, OK_205, 1, 5, true, MC_STRANGE },
+		{ &blind, MC_CON, OK_205, 1, 7, true, MC_STRANGE },
+		{ &busy, MC_CON, OK_205, 1, 4, true, MC_STRANGE },
+		{ &busy, MC_CON, OK_205, 1, 4, false, MC_STRANGE },
+		{ &busy, MC_CON, OK_205, 1, 0, true, MC_STRANGE },
+		{ &busy, MC_NON, OK_205, 1, 4, false, MC_NONE },
+		{ &busy, MC_ACK, OK_205, 80, 4, false, MC_NONE },
+	};
+	struct mc_in m = { .kind = t[_i].kind,
+			   .code = t[_i].code,
+			   .mid = t[_i].mid,
+			   .has_token = t[_i].token != 0,
+			   .token = t[_i].token,
+			   .observe = t[_i].observe };
+
+	ck_assert_int_eq(mc_meaning(&m, t[_i].w), t[_i].want);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("device_minicoap");
@@ -319,6 +370,7 @@ int main(void)
 	tcase_add_test(t, reading);
 	tcase_add_loop_test(t, reading_malformed, 0, sizeof(malformed) / sizeof(malformed[0]));
 	tcase_add_test(t, words);
+	tcase_add_loop_test(t, meaning, 0, 20);
 	tcase_add_test(t, agent_both_ways);
 	tcase_add_loop_test(t, reading_calls, 0, sizeof(calls) / sizeof(calls[0]));
 	tcase_add_test(t, answering_calls);
