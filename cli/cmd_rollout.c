@@ -247,7 +247,8 @@ int cmd_rollout_pause(struct ctx *c, struct err *e)
 	return verb(c, API "/rollouts/%s/pause", e);
 }
 
-int cmd_rollout_resume(struct ctx *c, struct err *e)
+/* A verb that may allow more failures. */
+static int verb_budget(struct ctx *c, const char *path, struct err *e)
 {
 	struct doc *body = doc_map(&c->a, NULL, NULL);
 	const char *budget = ctx_option(c, "budget");
@@ -257,13 +258,17 @@ int cmd_rollout_resume(struct ctx *c, struct err *e)
 		return ctx_usage(c, e, "--budget takes a number, not '%s'", budget);
 	if (budget)
 		doc_add_int(&c->a, body, "budget", n);
-	return rest_object(c, "POST", rest_path(c, e, API "/rollouts/%s/resume", c->args[0]), body,
-			   e);
+	return rest_object(c, "POST", rest_path(c, e, path, c->args[0]), body, e);
+}
+
+int cmd_rollout_resume(struct ctx *c, struct err *e)
+{
+	return verb_budget(c, API "/rollouts/%s/resume", e);
 }
 
 int cmd_rollout_retry(struct ctx *c, struct err *e)
 {
-	return verb(c, API "/rollouts/%s/retry", e);
+	return verb_budget(c, API "/rollouts/%s/retry", e);
 }
 
 int cmd_rollout_next(struct ctx *c, struct err *e)

@@ -179,7 +179,7 @@ static const struct option_spec reason_force[] = {
 	{ "force", OPTION_FLAG, NULL, "stop whoever has not begun to install" },
 	END,
 };
-static const struct option_spec rollout_resume[] = {
+static const struct option_spec budget_raise[] = {
 	{ "budget", OPTION_VALUE, "N", "allow more failures than before" },
 	END,
 };
@@ -323,12 +323,12 @@ const struct command commands[] = {
 	  "fettle rollout start spring", false },
 	{ "rollout pause <rollout>", cmd_rollout_pause, reason_force, "offer nothing new",
 	  "fettle rollout pause spring --reason holidays", false },
-	{ "rollout resume <rollout>", cmd_rollout_resume, rollout_resume, "go on",
+	{ "rollout resume <rollout>", cmd_rollout_resume, budget_raise, "go on",
 	  "fettle rollout resume spring", false },
 	{ "rollout abort <rollout>", cmd_rollout_abort, reason_force, "cancel what has not begun",
 	  "fettle rollout abort spring", false },
-	{ "rollout retry <rollout>", cmd_rollout_retry, NULL, "another attempt for what failed",
-	  "fettle rollout retry spring", false },
+	{ "rollout retry <rollout>", cmd_rollout_retry, budget_raise,
+	  "another attempt for what failed", "fettle rollout retry spring --budget 8", false },
 	{ "rollout next <rollout>", cmd_rollout_next, NULL, "open the next phase",
 	  "fettle rollout next spring", false },
 	{ "rollout clone <rollout> <name>", cmd_rollout_clone, rollout_clone, "another one like it",

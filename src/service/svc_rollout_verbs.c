@@ -98,7 +98,9 @@ int svc_rollout_retry(struct call *c, struct err *e)
 	struct job job = { 0 };
 	struct verb v;
 
-	if (verb_begin(c, &v, NULL, e) || rollout_retry(&c->tk, &v.r, &job, e))
+	if (verb_begin(c, &v, "budget", e) ||
+	    (v.budget >= 0 && raise_budget(c, &v.r, v.budget, e) != 0) ||
+	    rollout_retry(&c->tk, &v.r, &job, e))
 		return -1;
 	return rollout_reply_job(c, &v.r, &job, e);
 }

@@ -86,7 +86,18 @@ int rollout_stop(struct tracker *tk, struct rollout *r, const char *reason, stru
 	return job_start(tk, "rollout-stop", r->id, job, e);
 }
 
-/* A finished one goes on; what a budget has to say of it, it says at each offer. */
+/* Without a slot every attempt would wait, and a finished rollout would run for nothing. */
+static int has_slots(const struct rollout *r, struct err *e)
+{
+	if (r->failed == 0 || r->failed < r->budget)
+		return 0;
+	return err_set(e, ERR_CONFLICT,
+		       "rollout %s: the budget of %" PRId64 " failures is used up, and an attempt "
+		       "takes a slot besides: allow more with retry --budget N",
+		       r->name, r->budget);
+}
+
+/* A finished one goes on. */
 int rollout_retry(struct tracker *tk, struct rollout *r, struct job *job, struct err *e)
 {
 	struct release rel;
@@ -101,6 +112,8 @@ int rollout_retry(struct tracker *tk, struct rollout *r, struct job *job, struct
 		return err_prefix(e, "release %s", rel.name);
 	if (r->failed == 0 && r->timed_out == 0)
 		return err_set(e, ERR_CONFLICT, "rollout %s: nothing has failed", r->name);
+	if (has_slots(r, e) < 0)
+		return -1;
 	if (r->state == ROLLOUT_FINISHED) {
 		r->finished = 0;
 		if (rollout_set_state(tk, r, ROLLOUT_RUNNING, "", e) < 0)

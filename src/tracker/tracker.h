@@ -283,7 +283,7 @@ int rollout_stop(struct tracker *tk, struct rollout *r, const char *reason, stru
 		 struct err *e);
 /*
  * Failed, timed-out and rolled-back ones get one more attempt, by a job. A charge stays until
- * the device succeeds; its attempt takes a slot besides, where the budget has one.
+ * the device succeeds; its attempt takes a slot besides: ERR_CONFLICT when the budget is used up.
  */
 int rollout_retry(struct tracker *tk, struct rollout *r, struct job *job, struct err *e);
 /* Close the open phase whatever became of it, and open the next. */

@@ -582,6 +582,8 @@ class Operating(harness.Case):
         self.assertEqual(self.daemon.json("rollout", "next", "spring")["phase"], 2)
         self.refused("is in its last phase", "rollout", "next", "spring")
         self.refused("nothing has failed", "rollout", "retry", "spring")
+        self.refused("is less than 2", "rollout", "retry", "spring", "--budget", "1")
+        self.refused("takes a number", "rollout", "retry", "spring", "--budget", "few", code=2)
         self.refused("it cannot be approved", "rollout", "approve", "spring")
         self.refused("it cannot be denied", "rollout", "deny", "spring", "--reason", "no")
         paused = self.daemon.json("rollout", "pause", "spring", "--force", "--reason", "hold on")

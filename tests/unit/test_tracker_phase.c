@@ -423,6 +423,35 @@ START_TEST(test_a_budget_is_raised)
 }
 END_TEST
 
+/* It would run on with no slot left, and nobody could raise its budget. */
+START_TEST(test_no_retry_without_a_slot)
+{
+	struct job job;
+
+	enrol(2);
+	spec.budget = 1;
+	start();
+	offered(0);
+	succeeds(0);
+	offered(1);
+	fails(1, FAILURE_DIGEST);
+	now();
+	ck_assert_int_eq(ro.state, ROLLOUT_FINISHED);
+	ck_assert_int_eq(WORLD_DO(&w, rollout_retry(&w.tk, &ro, &job, &w.err)), -1);
+	ck_assert_int_eq(w.err.code, ERR_CONFLICT);
+	ck_assert_ptr_nonnull(strstr(w.err.text, "retry --budget N"));
+	now();
+	ck_assert_int_eq(ro.state, ROLLOUT_FINISHED);
+	WORLD_OK(&w, rollout_raise_budget(&w.tk, &ro, 2, &w.err));
+	WORLD_OK(&w, rollout_retry(&w.tk, &ro, &job, &w.err));
+	world_jobs(&w);
+	offered(1);
+	now();
+	ck_assert_int_eq(ro.failed, 1);
+	ck_assert_int_eq(ro.in_flight, 1);
+}
+END_TEST
+
 START_TEST(test_recalled_and_stopped)
 {
 	struct job job;
@@ -570,6 +599,7 @@ int main(void)
 	tcase_add_test(t, test_what_may_pause);
 	tcase_add_test(t, test_retry);
 	tcase_add_test(t, test_a_budget_is_raised);
+	tcase_add_test(t, test_no_retry_without_a_slot);
 	tcase_add_test(t, test_recalled_and_stopped);
 	tcase_add_test(t, test_approval);
 	tcase_add_test(t, test_clone);
