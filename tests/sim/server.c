@@ -14,6 +14,7 @@
 #include "tracker/hash.h"
 
 #define CONTROL (UINT64_C(1) << 32)
+#define SETTLE_EVERY 200
 #define LONG_US 60000000 /* slices end by work, not by this machine's clock: runs repeat */
 
 uint64_t dice_next(struct dice *d)
@@ -116,6 +117,12 @@ int server_crash(struct server *sr, struct err *e)
 	return start(sr, e);
 }
 
+/* As the core does, and sooner: what dies later has less to read again. */
+static void server_settle(struct server *sr)
+{
+	store_checkpoint(sr->st, ++sr->commits % SETTLE_EVERY == 0);
+}
+
 int server_begin(struct server *sr)
 {
 	if (sr->in_batch)
@@ -132,7 +139,10 @@ int server_commit(struct server *sr)
 	if (!sr->in_batch)
 		return 0;
 	sr->in_batch = false;
-	return store_batch_commit(sr->st, NULL);
+	if (store_batch_commit(sr->st, NULL) != 0)
+		return -1;
+	server_settle(sr);
+	return 0;
 }
 
 static uint64_t handle_of(int dev)

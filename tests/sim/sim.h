@@ -41,6 +41,7 @@ struct server {
 	const struct doc *doc;		/* of the last answer */
 	bool in_batch, admitted[FLEET_MAX + 1];
 	bool jobs;			/* some may wait */
+	unsigned commits;
 	int64_t next_pass;		/* tracker time, SIM_NEVER: nothing is due */
 };
 
