@@ -33,12 +33,16 @@ void oracle_copy(struct o_model *to, const struct o_model *from)
 
 void oracle_commit(struct oracle *o)
 {
+	if (!o->changed)
+		return;
 	oracle_copy(o->durable, o->now);
+	o->changed = false;
 }
 
 void oracle_abandon(struct oracle *o)
 {
 	oracle_copy(o->now, o->durable);
+	o->changed = false;
 }
 
 void oracle_trace(struct oracle *o, const char *fmt, ...)
@@ -381,7 +385,7 @@ static void check_offer(struct oracle *o, const struct heard *h)
 	if (!digest || digest_parse(&d, digest->v.s) != 0 || !digest_eq(&d, &r->manifest))
 		oracle_fail(o, "update %" PRId64 " was told with another manifest", id);
 	if (doc_get(h->doc, "manifest"))
-		u->fetched = true;
+		u->fetched = o->changed = true;
 	if (u->state < UPDATE_INSTALLING && (r->withdrawn || o->now->anchor[r->anchor].revoked))
 		oracle_fail(o, "update %" PRId64 " was told again after its release was taken back",
 			    id);
@@ -407,7 +411,7 @@ static void check_manifest(struct oracle *o, const struct heard *h)
 		const struct o_release *r = &o->now->release[u->release];
 		if (u->dev != o->said.dev || !oracle_flies(u->state) || u->release != o->said.ref)
 			continue;
-		u->fetched = good = true;
+		u->fetched = good = o->changed = true;
 		if (u->state < UPDATE_INSTALLING &&
 		    (r->withdrawn || o->now->anchor[r->anchor].revoked || oracle_expired(o, r)))
 			oracle_fail(o, "device %d got a manifest that was taken back", o->said.dev);
@@ -465,30 +469,59 @@ static bool of_all(enum happening h)
 	return h == HAPPENS_PASS || h == HAPPENS_JOB || h == HAPPENS_COMMAND;
 }
 
-void oracle_after(struct oracle *o, const struct heard *h)
+/* The rows that came of it. */
+static void follow(struct oracle *o, const struct written *w)
 {
-	int64_t history = o->now->last_history;
+	enum happening what = o->said.what;
 
-	/* a slot that is not free now is no answer to anything but "I begin now" */
-	if (h->status >= 500 && (h->status != 503 || o->said.what != HAPPENS_DECIDE))
-		oracle_fail(o, "answered %u", h->status);
-	if (of_all(o->said.what) || o->said.what == HAPPENS_REGISTER)
+	if ((of_all(what) || what == HAPPENS_REGISTER) && (!w || w->updates))
 		oracle_learn_updates(o);
-	/* the words first: what follows from them is judged with them */
-	if (o->key == KEY_NEW && h->status < 300)
-		keep_words(o, &o->said);
-	bool hastened = o->said.what == HAPPENS_POLL && follow_urgency(o, o->said.dev);
-	if (o->said.what == HAPPENS_POLL || o->said.what == HAPPENS_DECIDE)
+	bool hastened = what == HAPPENS_POLL && (!w || w->updates) && follow_urgency(o, o->said.dev);
+	if (what == HAPPENS_POLL || what == HAPPENS_DECIDE)
 		oracle_phases(o, o->said.dev);
-	oracle_follow_history(o);
+	if (!w || w->history)
+		oracle_follow_history(o);
 	if (hastened && !o->superseded)
 		oracle_fail(o, "device %d: an urgency changed for nothing", o->said.dev);
-	check_key(o, h, history);
-	check_answer(o, h);
-	if (of_all(o->said.what))
-		memset(o->touched, 1, sizeof(o->touched));
+}
+
+/* Whose row was written; and who runs may have ended a phase, which has no row of its own. */
+static void touch(struct oracle *o, const struct written *w)
+{
+	for (int i = 0; i < o->now->n_rollouts; i++) {
+		const struct o_rollout *r = &o->now->rollout[i];
+
+		o->touched[i] |= of_all(o->said.what) && (!w || r->state == ROLLOUT_RUNNING);
+		for (int k = 0; w && k < w->n_rollouts; k++)
+			o->touched[i] |= w->rollout[k] == r->id;
+	}
+}
+
+static void check_rows(struct oracle *o, const struct written *w)
+{
+	touch(o, w);
 	oracle_rollouts(o);
 	for (int i = 0; i < o->now->n_updates && !o->failed; i++)
 		if (o->now->update[i].entered == o->track && o->said.dev == o->now->update[i].dev)
 			oracle_check_row(o, &o->now->update[i]);
+}
+
+void oracle_after(struct oracle *o, const struct heard *h)
+{
+	int64_t history = o->now->last_history;
+	bool wrote = !h->written || h->written->any;
+
+	o->changed |= wrote || o->key == KEY_NEW;
+	/* a slot that is not free now is no answer to anything but "I begin now" */
+	if (h->status >= 500 && (h->status != 503 || o->said.what != HAPPENS_DECIDE))
+		oracle_fail(o, "answered %u", h->status);
+	/* the words first: what follows from them is judged with them */
+	if (o->key == KEY_NEW && h->status < 300)
+		keep_words(o, &o->said);
+	if (wrote)
+		follow(o, h->written);
+	check_key(o, h, history);
+	check_answer(o, h);
+	if (wrote)
+		check_rows(o, h->written);
 }

@@ -75,9 +75,16 @@ struct said {
 	enum command command;
 	int ref;			/* index of what a command is about */
 };
+/* Of which tables rows were written, and which of the rollouts. */
+struct written {
+	bool any, updates, history;
+	int n_rollouts;
+	int64_t rollout[O_ROLLOUTS];
+};
 struct heard {
 	unsigned status;
 	const struct doc *doc;		/* NULL: no body, or none that was understood */
+	const struct written *written;	/* NULL: whatever there is */
 };
 
 /* What the seed decided and the server was told. */
@@ -180,6 +187,7 @@ struct o_model {
 #define O_TRACE 24
 struct oracle {
 	struct o_model *now, *durable;	/* with the batch, and without it */
+	bool changed;			/* they may differ */
 	struct o_rules rules;
 	struct store *st;
 	int64_t track, wall;

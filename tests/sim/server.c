@@ -4,6 +4,7 @@
 #define _GNU_SOURCE /* nftw */
 #endif
 #include <ftw.h>
+#include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -41,6 +42,69 @@ bool dice_chance(struct dice *d, unsigned per_mille)
 	return dice_below(d, 1000) < per_mille;
 }
 
+/*
+ * The connection that the store opens, to ask it what was written: where nothing was, nothing
+ * needs to be read again. It is nobody else's business.
+ */
+static sqlite3 *opened;
+
+static void note_row(void *arg, int op, const char *db, const char *table, sqlite3_int64 row)
+{
+	struct written *w = arg;
+
+	(void)op;
+	(void)db;
+	w->updates |= strcmp(table, "updates") == 0;
+	w->history |= strcmp(table, "history") == 0;
+	if (strcmp(table, "rollouts") != 0)
+		return;
+	for (int i = 0; i < w->n_rollouts; i++)
+		if (w->rollout[i] == row)
+			return;
+	if (w->n_rollouts < O_ROLLOUTS)
+		w->rollout[w->n_rollouts++] = row;
+}
+
+static int note_opening(sqlite3 *db, char **text, const struct sqlite3_api_routines *api)
+{
+	const char *name = sqlite3_db_filename(db, "main");
+
+	(void)text;
+	(void)api;
+	if (name && strstr(name, "/fettle.db"))
+		opened = db;
+	return SQLITE_OK;
+}
+
+static void watch_opening(void)
+{
+	union {
+		int (*call)(sqlite3 *, char **, const struct sqlite3_api_routines *);
+		void (*ptr)(void);
+	} u = { .call = note_opening };
+
+	/* as the store would set it: it is too late for that afterwards */
+	(void)sqlite3_config(SQLITE_CONFIG_SINGLETHREAD);
+	(void)sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+	(void)sqlite3_auto_extension(u.ptr);
+	opened = NULL;
+}
+
+void server_watch(struct server *sr)
+{
+	sr->written = (struct written){ .any = true };
+	sr->changes = sr->db ? sqlite3_total_changes64(sr->db) : 0;
+}
+
+/* Tables without row numbers are only counted. */
+const struct written *server_written(struct server *sr)
+{
+	if (!sr->db || sr->written.n_rollouts == O_ROLLOUTS)
+		return NULL;
+	sr->written.any = sqlite3_total_changes64(sr->db) != sr->changes;
+	return &sr->written;
+}
+
 static int start(struct server *sr, struct err *e)
 {
 	struct store_options so = { .dir = sr->dir, .cache_bytes = 1 << 20 };
@@ -50,8 +114,12 @@ static int start(struct server *sr, struct err *e)
 	effects_clear(sr->fx);
 	sr->jobs = true;
 	sr->next_pass = sr->now.track;
+	watch_opening();
 	if (store_open(&so, &sr->st, e) != 0)
 		return -1;
+	sr->db = opened;
+	if (sr->db)
+		sqlite3_update_hook(sr->db, note_row, &sr->written);
 	store_set_hash(sr->st, &tracker_hash);
 	struct service_options o = { .store = sr->st,
 				     .own_uid = 77,

@@ -179,10 +179,13 @@ int sim_happen(struct sim *s, const struct said *said, const struct ask_of *a, s
 	if (server_begin(&s->server) != 0)
 		return over(s, "no batch begins");
 	oracle_before(&s->oracle, said, s->server.now.track, s->server.now.wall);
+	server_watch(&s->server);
 	int status = server_ask(&s->server, a);
 	if (status < 0)
 		return over(s, "the batch is broken");
-	*h = (struct heard){ .status = (unsigned)status, .doc = s->server.doc };
+	*h = (struct heard){ .status = (unsigned)status,
+			     .doc = s->server.doc,
+			     .written = server_written(&s->server) };
 	tell_oracle(s, said, h);
 	s->step++;
 	s->oracle.step = s->step;
@@ -248,10 +251,12 @@ static int own_work(struct sim *s, enum happening what)
 	oracle_before(&s->oracle, &said, s->server.now.track, s->server.now.wall);
 	if (s->box)
 		*s->box = (struct sim_box){ what, true, s->server.now.track, s->server.now.wall };
+	server_watch(&s->server);
 	int rc = what == HAPPENS_PASS ? server_pass(&s->server, &e) : server_job(&s->server, &e);
 	if (rc < 0)
 		return over(s, e.text);
-	tell_oracle(s, &said, &(struct heard){ .status = 200 });
+	tell_oracle(s, &said,
+		    &(struct heard){ .status = 200, .written = server_written(&s->server) });
 	oracle_commit(&s->oracle);
 	if (s->box)
 		s->box->busy = false;

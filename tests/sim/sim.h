@@ -32,6 +32,9 @@ bool dice_chance(struct dice *d, unsigned per_mille);
 struct server {
 	char dir[64];
 	struct store *st;
+	struct sqlite3 *db;		/* its connection */
+	int64_t changes;
+	struct written written;
 	struct service *sv;
 	struct now now;
 	struct arena a;
@@ -59,6 +62,9 @@ void server_close(struct server *sr);
 void server_remove(struct server *sr);	/* and its folder */
 /* What was not committed is gone, and who was connected too. */
 int server_crash(struct server *sr, struct err *e);
+/* What is written from the one to the other; NULL: nobody knows. */
+void server_watch(struct server *sr);
+const struct written *server_written(struct server *sr);
 int server_begin(struct server *sr);
 int server_commit(struct server *sr);
 /* One handler in the open batch; the answer's status, -1: the batch is broken. */
