@@ -476,7 +476,8 @@ static void follow(struct oracle *o, const struct written *w)
 
 	if ((of_all(what) || what == HAPPENS_REGISTER) && (!w || w->updates))
 		oracle_learn_updates(o);
-	bool hastened = what == HAPPENS_POLL && (!w || w->updates) && follow_urgency(o, o->said.dev);
+	bool hastened =
+		what == HAPPENS_POLL && (!w || w->updates) && follow_urgency(o, o->said.dev);
 	if (what == HAPPENS_POLL || what == HAPPENS_DECIDE)
 		oracle_phases(o, o->said.dev);
 	if (!w || w->history)

@@ -4,6 +4,7 @@
 #define _GNU_SOURCE /* nftw */
 #endif
 #include <ftw.h>
+#include <malloc.h>
 #include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -105,22 +106,9 @@ const struct written *server_written(struct server *sr)
 	return &sr->written;
 }
 
-static int start(struct server *sr, struct err *e)
+/* What it has in memory, from the beginning. */
+static int serve(struct server *sr, struct err *e)
 {
-	struct store_options so = { .dir = sr->dir, .cache_bytes = 1 << 20 };
-
-	sr->in_batch = false;
-	memset(sr->admitted, 0, sizeof(sr->admitted));
-	effects_clear(sr->fx);
-	sr->jobs = true;
-	sr->next_pass = sr->now.track;
-	watch_opening();
-	if (store_open(&so, &sr->st, e) != 0)
-		return -1;
-	sr->db = opened;
-	if (sr->db)
-		sqlite3_update_hook(sr->db, note_row, &sr->written);
-	store_set_hash(sr->st, &tracker_hash);
 	struct service_options o = { .store = sr->st,
 				     .own_uid = 77,
 				     .quota_staged = 1 << 20,
@@ -128,11 +116,33 @@ static int start(struct server *sr, struct err *e)
 				     .sessions_max = 2 * FLEET_MAX,
 				     .version = "0",
 				     .openapi = "{}" };
+
+	memset(sr->admitted, 0, sizeof(sr->admitted));
+	effects_clear(sr->fx);
+	sr->jobs = true;
+	sr->next_pass = sr->now.track;
 	return service_new(&o, &sr->sv, e);
+}
+
+static int start(struct server *sr, struct err *e)
+{
+	struct store_options so = { .dir = sr->dir, .cache_bytes = 1 << 20 };
+
+	sr->in_batch = false;
+	watch_opening();
+	if (store_open(&so, &sr->st, e) != 0)
+		return -1;
+	sr->db = opened;
+	if (sr->db)
+		sqlite3_update_hook(sr->db, note_row, &sr->written);
+	store_set_hash(sr->st, &tracker_hash);
+	return serve(sr, e);
 }
 
 int server_open(struct server *sr, const char *dir, struct err *e)
 {
+	/* zeroed tables of which little is used cost as much as is used, again and again */
+	(void)mallopt(M_MMAP_THRESHOLD, 256 << 10);
 	sr->a = ARENA_INIT(8u << 20);
 	sr->fx = calloc(1, sizeof(*sr->fx));
 	if (!sr->fx)
@@ -172,6 +182,16 @@ void server_remove(struct server *sr)
 {
 	if (sr->dir[0])
 		nftw(sr->dir, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+}
+
+int server_forget(struct server *sr, struct err *e)
+{
+	if (sr->in_batch)
+		store_batch_abandon(sr->st);
+	sr->in_batch = false;
+	service_free(sr->sv);
+	sr->sv = NULL;
+	return serve(sr, e);
 }
 
 int server_crash(struct server *sr, struct err *e)

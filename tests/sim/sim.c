@@ -228,7 +228,8 @@ static int crash(struct sim *s)
 		if (s->pending[i].dev >= 0)
 			fleet_lost(s, s->pending[i].dev);
 	s->n_pending = 0;
-	if (server_crash(&s->server, &e) != 0)
+	bool opens = dice_chance(&s->dice, 200);
+	if ((opens ? server_crash(&s->server, &e) : server_forget(&s->server, &e)) != 0)
 		return over(s, e.text);
 	s->oracle.st = s->server.st;
 	oracle_trace(&s->oracle, "the server dies %s its answers",

@@ -62,6 +62,8 @@ void server_close(struct server *sr);
 void server_remove(struct server *sr);	/* and its folder */
 /* What was not committed is gone, and who was connected too. */
 int server_crash(struct server *sr, struct err *e);
+/* The same to whoever talks to it, and quicker: its file stays open. */
+int server_forget(struct server *sr, struct err *e);
 /* What is written from the one to the other; NULL: nobody knows. */
 void server_watch(struct server *sr);
 const struct written *server_written(struct server *sr);

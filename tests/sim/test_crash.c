@@ -303,24 +303,62 @@ static int at_points(long from)
 	return 0;
 }
 
+static int some(long first, long last, long step, long *killed)
+{
+	for (long i = first; i <= last; i += step) {
+		int rc = schedule((uint64_t)i);
+		if (rc < 0)
+			return -1;
+		*killed += rc;
+	}
+	return 0;
+}
+
+/* Every processor takes its share. The parent of them all never opens a store. */
+static int share(long from, long wanted)
+{
+	long cpus = sysconf(_SC_NPROCESSORS_ONLN), bad = 0, all = 0;
+	int workers = cpus < 1 ? 1 : cpus > 16 ? 16 : (int)cpus;
+	long *killed = mmap(NULL, 16 * sizeof(*killed), PROT_READ | PROT_WRITE,
+			    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	if (killed == MAP_FAILED)
+		return -1;
+	for (int i = 0; i < workers; i++) {
+		pid_t child = fork();
+		if (child == 0) {
+			int rc = some(from + i, from + wanted - 1, workers, &killed[i]);
+			fflush(stdout);
+			_exit(rc == 0 ? 0 : 1);
+		}
+		bad += child < 0;
+	}
+	for (int i = 0; i < workers; i++) {
+		int status;
+		bad += wait(&status) < 0 || status != 0;
+		all += killed[i];
+	}
+	munmap(killed, 16 * sizeof(*killed));
+	printf("%ld schedules, %ld killed\n", wanted, all);
+	fflush(stdout);
+	return bad ? -1 : 0;
+}
+
 int main(void)
 {
 	const char *length = getenv("FETTLE_LONG");
-	long most = length && strcmp(length, "yes") == 0 ? 10000 : CRASHES, killed = 0;
+	long most = length && strcmp(length, "yes") == 0 ? 10000 : CRASHES;
 	long wanted = number("FETTLE_CRASHES", most), from = number("FETTLE_SEED", 1);
 
 	log_set_level(LOG_ERROR_);
+	if (access("/dev/shm", W_OK) == 0)
+		setenv("FETTLE_SIM_DIR", "/dev/shm", 0);
 	if (watch_writes() != 0) {
 		printf("SQLite's calls cannot be watched\n");
 		return 77;
 	}
 	writes_left = INT64_C(1) << 40;
-	for (long i = 0; i < wanted; i++) {
-		int rc = schedule((uint64_t)(from + i));
-		if (rc < 0)
-			return EXIT_FAILURE;
-		killed += rc;
-	}
-	printf("%ld schedules, %ld killed\n", wanted, killed);
+	if (share(from, wanted) != 0)
+		return EXIT_FAILURE;
 	return at_points(from) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
