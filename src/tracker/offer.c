@@ -186,21 +186,18 @@ static bool same_class(const struct release *a, const struct release *b)
 }
 
 /* Of two that wait for the same components the higher sequence wins, with the higher urgency. */
-static int supersede_pair(struct ask *q, struct update *a, struct update *b, struct err *e)
+static int supersede_pair(struct ask *q, struct update *a, const struct release *ra,
+			  struct update *b, const struct release *rb, struct err *e)
 {
-	struct release ra, rb;
+	char cause[REASON_TEXT];
 
 	if (update_state_in_flight(a->state) || update_state_terminal(a->state) ||
 	    update_state_terminal(b->state))
 		return 0;
-	if (store_release_get(q->tk->st, a->release, &ra, e) <= 0 ||
-	    store_release_get(q->tk->st, b->release, &rb, e) <= 0)
-		return -1;
-	if (!same_class(&ra, &rb) || ra.sequence >= rb.sequence ||
-	    !release_offerable(q->tk, &rb, NULL))
+	if (!same_class(ra, rb) || ra->sequence >= rb->sequence ||
+	    !release_offerable(q->tk, rb, NULL))
 		return 0;
-	char cause[REASON_TEXT];
-	cause_format(cause, sizeof(cause), "release %s is newer", rb.name);
+	cause_format(cause, sizeof(cause), "release %s is newer", rb->name);
 	if (update_apply(q->tk, a, EVENT_SUPERSEDE, FAILURE_NONE, cause, e) < 0)
 		return -1;
 	if (a->urgency >= b->urgency)
@@ -211,9 +208,15 @@ static int supersede_pair(struct ask *q, struct update *a, struct update *b, str
 
 static int supersede(struct ask *q, struct err *e)
 {
+	struct release r[QUEUE_MAX];
+
+	for (int i = 0; i < q->n; i++)
+		if (store_release_get(q->tk->st, q->queue[i].release, &r[i], e) <= 0)
+			return -1;
 	for (int i = 0; i < q->n; i++)
 		for (int k = 0; k < q->n; k++)
-			if (i != k && supersede_pair(q, &q->queue[i], &q->queue[k], e) < 0)
+			if (i != k &&
+			    supersede_pair(q, &q->queue[i], &r[i], &q->queue[k], &r[k], e) < 0)
 				return -1;
 	return 0;
 }
@@ -304,28 +307,28 @@ static int64_t when_to_ask(const struct ask *q)
 	return wait < usual && wait > 0 ? wait : usual;
 }
 
-static int ask(struct ask *q, struct offer *out, struct err *e)
+/* What waits for it, and what is known of it. 1, 0 nothing waits, -1 */
+static int load(struct ask *q, struct err *e)
 {
 	q->n = update_queue(q->tk, q->d->dev, q->queue, e);
-	if (q->n <= 0 || registry_live(q->tk, q->d->dev, &q->live, e) < 0)
-		return q->n == 0 ? nothing(q, "update", "none is planned") : -1;
-	return answer(q, out, e);
+	if (q->n <= 0)
+		return q->n < 0 ? -1 : nothing(q, "update", "none is planned");
+	return registry_live(q->tk, q->d->dev, &q->live, e) < 0 ? -1 : 1;
 }
 
 int offer_get(struct tracker *tk, const struct device *d, bool looking, struct offer *out,
 	      int64_t *ask_again_s, struct err *why, struct err *e)
 {
 	struct ask q = { .tk = tk, .d = d, .may_write = looking, .why = why };
-	struct update u;
 
 	*ask_again_s = registry_ask_again(tk, d, NULL);
-	int found = store_update_open(tk->st, d->dev, &u, e);
+	int found = load(&q, e);
 	if (found <= 0)
-		return found < 0 ? -1 : nothing(&q, "update", "none is planned");
-	bool calls = looking && d->mode == MODE_SERVER && u.state < UPDATE_INSTALLING;
+		return found;
+	bool calls = looking && d->mode == MODE_SERVER && q.queue[0].state < UPDATE_INSTALLING;
 	if (calls && call_contact(tk, d, false, e) < 0)
 		return -1;
-	int result = ask(&q, out, e);
+	int result = answer(&q, out, e);
 	*ask_again_s = when_to_ask(&q);
 	return result;
 }
@@ -334,7 +337,7 @@ int offer_begin(struct tracker *tk, const struct device *d, bool write, struct o
 		struct offer_wait *w, struct err *e)
 {
 	struct ask q = { .tk = tk, .d = d, .may_write = write, .by_server = true, .why = &w->why };
-	int result = ask(&q, out, e);
+	int found = load(&q, e), result = found > 0 ? answer(&q, out, e) : found;
 
 	w->gate = q.gate ? q.gate : "";
 	w->wake_ms = q.wake_ms;
