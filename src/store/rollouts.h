@@ -144,10 +144,10 @@ struct seen_since {
 	int64_t interval_s; /* of a device that has none of its own */
 };
 /*
- * Some device directly below parent whose update of this rollout runs, or waits and it was seen;
- * among the first 2,000 there. 1/0/-1
+ * Some device below id, at most 16 steps, whose update of this rollout runs, or waits and it was
+ * seen: its id in out. Among the first 2,000 there, the nearer ones first. 1/0/-1
  */
-int store_link_living(struct store *st, int64_t rollout, const char *parent,
-		      const struct seen_since *s, int64_t *dev, struct err *e);
+int store_below_living(struct store *st, int64_t rollout, const char *id,
+		       const struct seen_since *s, char out[NAME_TEXT], struct err *e);
 
 #endif

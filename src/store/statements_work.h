@@ -202,17 +202,18 @@ X(ROLLOUT_LINK_FILL, MAIN,
   "WHERE d.dev > $1 AND d.dev <= $2 AND d.parent <> '' AND u.rollout = $3 "
   "ON CONFLICT (rollout, parent) DO UPDATE SET open = open + 1")
 /*
- * Below a parent, somebody of this rollout that runs, or was seen not long ago: so many of them
- * are looked at.
+ * Below a device, by any number of steps up to the depth, somebody of this rollout that runs, or
+ * was seen not long ago: so many of them are looked at, the nearer ones first.
  */
-X(LINK_LIVING, MAIN,
-  "SELECT u.dev FROM (SELECT dev, contact_interval_s FROM devices WHERE parent = $1 "
-  "AND parent <> '' LIMIT $2) d "
-  "JOIN updates u ON u.dev = d.dev AND u.open = 1 "
-  "LEFT JOIN device_live l ON l.dev = d.dev "
-  "WHERE u.rollout = $3 AND (u.state <> 'planned' OR coalesce(l.track_seen, 0) > max(0, $4 - "
-  "max($5, 3000 * CASE WHEN d.contact_interval_s > 0 THEN d.contact_interval_s ELSE $6 END))) "
-  "LIMIT $7")
+X(BELOW_LIVING, MAIN,
+  "WITH RECURSIVE below (dev, id, contact, depth) AS ("
+  "SELECT dev, id, contact_interval_s, 1 FROM devices WHERE parent = $1 AND parent <> '' "
+  "UNION ALL SELECT d.dev, d.id, d.contact_interval_s, b.depth + 1 FROM below b "
+  "JOIN devices d ON d.parent = b.id AND d.parent <> '' WHERE b.depth < $2 LIMIT $3) "
+  "SELECT b.id FROM below b CROSS JOIN updates u ON u.dev = b.dev AND u.open = 1 "
+  "LEFT JOIN device_live l ON l.dev = b.dev "
+  "WHERE u.rollout = $4 AND (u.state <> 'planned' OR coalesce(l.track_seen, 0) > max(0, $5 - "
+  "max($6, 3000 * CASE WHEN b.contact > 0 THEN b.contact ELSE $7 END))) LIMIT $8")
 /* those below one parent that wait in a rollout: some of them are woken */
 X(LINK_WAITING, MAIN,
   "SELECT u.dev FROM (SELECT dev FROM devices WHERE parent = $1 AND parent <> '' LIMIT $2) d "

@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: ISC */
 /* SPDX-FileCopyrightText: The Fettle authors */
+#include <string.h>
+
 #include "store/rows.h"
 #include "store/sql.h"
 
-#define CHILDREN_SEEN 2000 /* below one parent, when one that lives is looked for */
+#define CHILDREN_SEEN 2000 /* below one device, when one that lives is looked for */
+#define BELOW_DEPTH 16
 
 static void link_read(struct sql *q, struct link_load *l)
 {
@@ -126,18 +129,31 @@ int store_link_waiting(struct store *st, int64_t rollout, const char *parent, in
 	return STORE_LIST(&q, limit, devs, number_read);
 }
 
-int store_link_living(struct store *st, int64_t rollout, const char *parent,
-		      const struct seen_since *s, int64_t *dev, struct err *e)
+struct id_text {
+	char text[NAME_TEXT];
+};
+
+static void id_read(struct sql *q, struct id_text *id)
 {
+	sql_get_text(q, id->text, sizeof(id->text));
+}
+
+int store_below_living(struct store *st, int64_t rollout, const char *id,
+		       const struct seen_since *s, char out[NAME_TEXT], struct err *e)
+{
+	struct id_text one = { "" };
 	struct sql q;
 
-	sql_begin(&q, st, STMT_LINK_LIVING, e);
-	sql_text(&q, parent);
+	sql_begin(&q, st, STMT_BELOW_LIVING, e);
+	sql_text(&q, id);
+	sql_int(&q, BELOW_DEPTH);
 	sql_int(&q, CHILDREN_SEEN);
 	sql_int(&q, rollout);
 	sql_int(&q, s->track);
 	sql_int(&q, s->least_ms);
 	sql_int(&q, s->interval_s);
 	sql_int(&q, 1);
-	return STORE_ONE(&q, dev, number_read);
+	int found = STORE_ONE(&q, &one, id_read);
+	memcpy(out, one.text, NAME_TEXT);
+	return found;
 }

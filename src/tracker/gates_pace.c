@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /* SPDX-FileCopyrightText: The Fettle authors */
 #include <inttypes.h>
+#include <string.h>
 
 #include "tracker/internal.h"
 #include "tracker/pace.h"
@@ -10,7 +11,6 @@
  * what an offer takes of the pace slot_take takes with the reservation, in one transaction.
  */
 
-#define ANCESTORS 16
 #define ASK_MOST_S 3600
 /* last-seen times are flushed every few minutes: a shorter silence says nothing */
 #define SILENCE_LEAST_MS (INT64_C(15) * 60 * 1000)
@@ -135,20 +135,57 @@ int gate_pace(struct look *g, char value[REASON_TEXT], struct err *e)
 	return pace_open(&l, value);
 }
 
-/* Everything below it first, but for those nobody has heard of for long. */
+/* 1 it is above itself: no order can be kept there. */
+static int in_a_ring(struct look *g, struct err *e)
+{
+	struct device above = *g->d;
+
+	for (int i = 0; i < ANCESTORS_MAX && above.parent[0]; i++) {
+		char id[NAME_TEXT];
+
+		if (strcmp(above.parent, g->d->id) == 0)
+			return 1;
+		cause_copy(id, sizeof(id), above.parent);
+		int found = store_device_get(g->tk->st, id, &above, e);
+		if (found <= 0)
+			return found;
+	}
+	return 0;
+}
+
+/* Somebody is to be waited for, and says so; where nobody could ever go first it is not kept. */
+static int behind(struct look *g, char value[REASON_TEXT], struct err *e)
+{
+	int ring = in_a_ring(g, e);
+
+	if (ring > 0)
+		cause_format(value, REASON_TEXT, "%s: it is above itself, no order holds",
+			     update_order_word(g->rollout.limits.order));
+	return ring;
+}
+
+/*
+ * Everything below it first, but for those nobody has heard of for long. Below one that is done,
+ * or is none of the rollout's, there may be others.
+ */
 static int leaf_first(struct look *g, char value[REASON_TEXT], struct err *e)
 {
 	struct seen_since since = seen_since(g->tk);
-	int64_t open, some;
+	char id[NAME_TEXT];
+	int64_t open;
 
 	if (store_rollout_link_get(g->tk->st, g->u->rollout, g->d->id, &open, e) < 0)
 		return -1;
-	int living =
-		open > 0 ? store_link_living(g->tk->st, g->u->rollout, g->d->id, &since, &some, e)
-			 : 0;
-	cause_format(value, REASON_TEXT, "leaf-first: %" PRId64 " below it are not done%s", open,
-		     open > 0 && living == 0 ? ", and not seen" : "");
-	return living < 0 ? -1 : living == 0;
+	int living = store_below_living(g->tk->st, g->u->rollout, g->d->id, &since, id, e);
+	if (living <= 0) {
+		cause_format(value, REASON_TEXT, "leaf-first: nobody below it is waited for%s",
+			     open > 0 ? ", not all were seen" : "");
+		return living < 0 ? -1 : 1;
+	}
+	cause_format(value, REASON_TEXT,
+		     "leaf-first: %s below it is not done, %" PRId64 " directly below it", id,
+		     open);
+	return behind(g, value, e);
 }
 
 /* 1 this ancestor is to be waited for. */
@@ -171,7 +208,7 @@ static int core_first(struct look *g, char value[REASON_TEXT], struct err *e)
 {
 	struct device above = *g->d;
 
-	for (int i = 0; i < ANCESTORS && above.parent[0]; i++) {
+	for (int i = 0; i < ANCESTORS_MAX && above.parent[0]; i++) {
 		char id[NAME_TEXT];
 
 		cause_copy(id, sizeof(id), above.parent);
@@ -182,7 +219,7 @@ static int core_first(struct look *g, char value[REASON_TEXT], struct err *e)
 		if (held == 0)
 			continue;
 		cause_format(value, REASON_TEXT, "core-first: %s above it is not done", id);
-		return held < 0 ? -1 : 0;
+		return held < 0 ? -1 : behind(g, value, e);
 	}
 	cause_format(value, REASON_TEXT, "core-first: nobody above it is waited for");
 	return 1;

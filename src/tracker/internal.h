@@ -9,6 +9,7 @@
 
 #define IMAGES_MAX (COMPONENTS_MAX * 2)
 #define QUEUE_MAX 16
+#define ANCESTORS_MAX 16 /* so far up, and down, the order of a network is looked at */
 #define BUDGET_OPEN INT64_MAX	/* while creating: the budget becomes the number of targets */
 
 /* ---- cause.c ---- */

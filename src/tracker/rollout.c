@@ -195,14 +195,28 @@ static int wake_below(struct tracker *tk, const struct rollout *r, const char *p
 	return n < 0 ? -1 : 0;
 }
 
-static int wake_one(struct tracker *tk, const char *id, struct err *e)
+/* Leaf-first waits for all below: the nearest above that is not done may go on; it wakes others. */
+static int wake_above(struct tracker *tk, const struct rollout *r, const char *parent,
+		      struct err *e)
 {
-	struct device d;
-	int found = store_device_get(tk->st, id, &d, e);
+	struct device d = { .dev = 0 };
+	struct update u;
 
-	if (found > 0)
-		effects_notify(tk->fx, d.dev, d.id);
-	return found < 0 ? -1 : 0;
+	cause_copy(d.parent, sizeof(d.parent), parent);
+	for (int i = 0; i < ANCESTORS_MAX && d.parent[0]; i++) {
+		char id[NAME_TEXT];
+
+		cause_copy(id, sizeof(id), d.parent);
+		int found = store_device_get(tk->st, id, &d, e);
+		if (found <= 0)
+			return found;
+		found = store_update_of(tk->st, d.dev, r->id, &u, e);
+		if (found < 0)
+			return -1;
+		if (found > 0 && !update_state_terminal(u.state))
+			return update_notify(tk, d.dev, e);
+	}
+	return 0;
 }
 
 /* Who waits for this one: above it, below it, or for its place below its parent. */
@@ -217,7 +231,7 @@ static int wake_around(struct tracker *tk, const struct rollout *r, int64_t dev,
 	int found = store_device_by_dev(tk->st, dev, &d, e);
 	if (found <= 0)
 		return found;
-	if (l->order == ORDER_LEAF_FIRST && d.parent[0] && wake_one(tk, d.parent, e) < 0)
+	if (l->order == ORDER_LEAF_FIRST && wake_above(tk, r, d.parent, e) < 0)
 		return -1;
 	if (l->order == ORDER_CORE_FIRST && wake_below(tk, r, d.id, e) < 0)
 		return -1;

@@ -246,6 +246,10 @@ static const struct {
 	{ "IDEMPOTENCY_SWEEP", "SCAN idempotency" },
 	/* a partial index of just the running, the dead */
 	{ "JOB_NEXT", "SCAN jobs USING INDEX jobs_running" },
+	{ "JOB_CURSOR", "SCAN jobs USING INDEX jobs_running" },
+	/* the rollouts that are not over, so many at most */
+	{ "ROLLOUT_JOINABLE", "SCAN rollouts USING INDEX rollouts_active" },
+	{ "ROLLOUT_JOINABLE", "SCAN r" },
 	{ "OBJECT_DEAD", "SCAN objects USING" },
 	/* at most 256 rows (UPLOADS_MAX) */
 	{ "UPLOAD_TOTAL", "SCAN uploads" },
@@ -269,7 +273,7 @@ static const struct {
 	{ "ROUTE_PUBLISHED", "USE TEMP B-TREE" },
 	{ "JOB_NEXT", "USE TEMP B-TREE" },
 	/* those below one parent, so many at most */
-	{ "LINK_LIVING", "SCAN d" },
+	{ "BELOW_LIVING", "SCAN b" },
 	{ "LINK_WAITING", "SCAN d" },
 	/* a page of those that wait */
 	{ "UPDATE_LIVING", "SCAN u" },

@@ -96,6 +96,8 @@ static struct device below(const char *id, const char *parent)
 	return d;
 }
 
+static const char *target = "all";
+
 static struct rollout begin(const struct rollout_limits *l)
 {
 	struct rollout_spec s = { .name = "spring", .release = rel.id, .budget = 20 };
@@ -103,7 +105,7 @@ static struct rollout begin(const struct rollout_limits *l)
 	struct job job;
 
 	s.limits = *l;
-	text_copy(s.target, sizeof(s.target), "all");
+	text_copy(s.target, sizeof(s.target), target);
 	WORLD_OK(&w, rollout_create(&w.tk, &s, &r, &job, &w.err));
 	world_jobs(&w);
 	r = world_rollout_now(&w, r.id);
@@ -242,15 +244,15 @@ START_TEST(test_leaf_first)
 	below("a", "gw");
 	below("b", "gw");
 	begin(&l);
-	waits("root", "order: leaf-first: 1 below it are not done");
-	waits("gw", "order: leaf-first: 2 below it are not done");
+	waits("root", "order: leaf-first: gw below it is not done, 1 directly below it");
+	waits("gw", "order: leaf-first: a below it is not done, 2 directly below it");
 	offered("a");
 	succeeds("a");
-	waits("gw", "order: leaf-first: 1 below it are not done");
+	waits("gw", "order: leaf-first: b below it is not done, 1 directly below it");
 	/* b was not seen for long: nobody waits for it */
 	world_wait(&w, 3 * 3600 + 1);
 	offered("gw");
-	waits("root", "order: leaf-first: 1 below it are not done");
+	waits("root", "order: leaf-first: gw below it is not done, 1 directly below it");
 	succeeds("gw");
 	offered("root");
 	offered("b");
@@ -264,6 +266,43 @@ static bool woken(const char *id)
 			return true;
 	return false;
 }
+
+/* Between them may be one that is none of the rollout's, or is done. */
+START_TEST(test_leaf_first_by_many_steps)
+{
+	const struct rollout_limits l = { .order = ORDER_LEAF_FIRST };
+
+	world_enrol(&w, "root", "1.0", 1);
+	below("other", "root");
+	below("gw", "other");
+	below("a", "gw");
+	target = "id != other";
+	begin(&l);
+	waits("root", "order: leaf-first: gw below it is not done, 0 directly below it");
+	/* it comes right by itself, before those below it */
+	ck_assert_int_eq(world_register(&w, "gw", 2, 1, "2.0", 5), 0);
+	waits("root", "order: leaf-first: a below it is not done, 0 directly below it");
+	offered("a");
+	effects_clear(&w.fx);
+	succeeds("a");
+	ck_assert(woken("root"));
+	offered("root");
+}
+END_TEST
+
+/* Who is above itself cannot wait for itself. */
+START_TEST(test_a_ring_has_no_order)
+{
+	const struct rollout_limits l[] = { { .order = ORDER_LEAF_FIRST },
+					    { .order = ORDER_CORE_FIRST } };
+
+	below("a", "b");
+	below("b", "a");
+	begin(&l[_i]);
+	offered("a");
+	offered("b");
+}
+END_TEST
 
 /* Whoever waited for the one that is done is told, far back in the queue as it may be. */
 START_TEST(test_who_is_woken)
@@ -338,6 +377,8 @@ int main(void)
 	tcase_add_test(t, test_links);
 	tcase_add_test(t, test_bytes_of_a_link_and_focus);
 	tcase_add_test(t, test_leaf_first);
+	tcase_add_test(t, test_leaf_first_by_many_steps);
+	tcase_add_loop_test(t, test_a_ring_has_no_order, 0, 2);
 	tcase_add_loop_test(t, test_who_is_woken, 0, 3);
 	tcase_add_test(t, test_core_first);
 	tcase_add_test(t, test_core_first_without_the_silent);
