@@ -37,7 +37,7 @@ enum filter_field {
 enum filter_cmp { CMP_EQ, CMP_NE, CMP_LT, CMP_LE, CMP_GT, CMP_GE };
 
 struct filter_value {
-	bool is_number;
+	bool is_number;		/* of attr and reported alone; a filter's text says it, too */
 	int64_t number;
 	char text[NAME_TEXT];
 };
@@ -48,7 +48,7 @@ struct filter {
 	enum filter_field field;
 	char sub[NAME_TEXT];		/* attr.<sub>, reported.<sub>, version("<sub>") */
 	enum filter_cmp cmp;
-	struct filter_value *values;	/* COMPARE: 1, IN: n */
+	struct filter_value *values;	/* COMPARE: 1, IN: n, 1 at least */
 	uint32_t n;
 };
 

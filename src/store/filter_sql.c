@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: ISC */
 /* SPDX-FileCopyrightText: The Fettle authors */
-#include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "store/sql.h"
@@ -19,7 +17,7 @@ static const char *const cmp_text[] = {
 
 /* How a field is looked up: before, the column compared, behind. */
 struct look {
-	const char *before, *column, *number_column, *behind;
+	const char *before, *column, *number_column, *behind; /* numbers: attributes alone */
 	bool sub; /* before ends in "= ", the sub-name follows */
 	bool uuid;
 };
@@ -69,152 +67,117 @@ static const struct look *look_of(const struct filter *x)
 	return &looks[x->field];
 }
 
-static int too_large(struct err *e)
+/* A parameter, and what follows it. */
+static void param(struct filter_sql *f, struct filter_value_ref r, const char *behind)
 {
-	return err_set(e, ERR_TOO_LARGE, "the filter has more than %d values", FILTER_VALUES);
-}
-
-static int param(struct filter_sql *f, const struct filter_value *v, const struct look *l,
-		 struct err *e)
-{
-	if (f->n_values == FILTER_VALUES)
-		return too_large(e);
-	f->values[f->n_values++] = (struct filter_value_ref){
-		.v = v, .as_uuid = l->uuid, .as_number = v->is_number && l->number_column
-	};
-	buf_printf(&f->text, "$%d", ++f->param);
-	return 0;
-}
-
-static int sub_name(struct filter_sql *f, const struct filter *x, struct err *e)
-{
-	if (f->n_values == FILTER_VALUES)
-		return too_large(e);
-	f->values[f->n_values++] = (struct filter_value_ref){ .sub = x->sub };
-	buf_printf(&f->text, "$%d AND ", ++f->param);
-	return 0;
-}
-
-/* column IN (its numbers, or its texts); nothing when there are none. */
-static int in_list(struct filter_sql *f, const struct filter *x, const struct look *l, bool numbers,
-		   bool *any, struct err *e)
-{
-	const char *column = numbers ? l->number_column : l->column;
-	bool first = true;
-
-	for (uint32_t i = 0; i < x->n; i++) {
-		if ((x->values[i].is_number && l->number_column) != numbers)
-			continue;
-		if (first)
-			buf_printf(&f->text, "%s%s IN (", *any ? " OR " : "", column);
-		else
-			buf_add_str(&f->text, ", ");
-		if (param(f, &x->values[i], l, e) != 0)
-			return -1;
-		first = false;
+	if (f->n_values == FILTER_VALUES) {
+		f->too_large = true;
+		return;
 	}
-	if (!first) {
-		buf_add_str(&f->text, ")");
-		*any = true;
-	}
-	return 0;
+	f->values[f->n_values++] = r;
+	buf_printf(&f->text, "$%d%s", ++f->param, behind);
 }
 
-static int in(struct filter_sql *f, const struct filter *x, const struct look *l, struct err *e)
+static void value(struct filter_sql *f, const struct filter_value *v, const struct look *l)
+{
+	param(f, (struct filter_value_ref){ .v = v, .as_uuid = l->uuid }, "");
+}
+
+/* column IN (its numbers, or its texts); nothing when there are none. True: there are some. */
+static bool in_list(struct filter_sql *f, const struct filter *x, const struct look *l,
+		    bool numbers, const char *before)
 {
 	bool any = false;
 
-	buf_add_str(&f->text, "(");
-	if (in_list(f, x, l, false, &any, e) != 0)
-		return -1;
-	if (l->number_column && in_list(f, x, l, true, &any, e) != 0)
-		return -1;
-	buf_add_str(&f->text, any ? ")" : "1 = 0)");
-	return 0;
-}
-
-static int compare(struct filter_sql *f, const struct filter *x, const struct look *l,
-		   struct err *e)
-{
-	bool number = x->n == 1 && x->values[0].is_number && l->number_column;
-
-	if (x->n != 1 || (unsigned)x->cmp > CMP_GE)
-		return err_set(e, ERR_INTERNAL, "a comparison without its value");
-	buf_printf(&f->text, "%s %s ", number ? l->number_column : l->column, cmp_text[x->cmp]);
-	return param(f, &x->values[0], l, e);
-}
-
-static int leaf(struct filter_sql *f, const struct filter *x, struct err *e)
-{
-	const struct look *l;
-
-	if ((unsigned)x->field >= FIELD_COUNT)
-		return err_set(e, ERR_INTERNAL, "a filter names no field");
-	l = look_of(x);
-	buf_printf(&f->text, "%s(%s", x->op == FILTER_COMPARE && x->cmp == CMP_NE ? "(NOT " : "(",
-		   l->before);
-	if (l->sub && sub_name(f, x, e) != 0)
-		return -1;
-	if ((x->op == FILTER_IN ? in(f, x, l, e) : compare(f, x, l, e)) != 0)
-		return -1;
-	buf_printf(&f->text, "%s))", l->behind);
-	return 0;
-}
-
-static int node(struct filter_sql *f, const struct filter *x, int depth, struct err *e)
-{
-	if (!x || depth > FILTER_DEPTH || ++f->nodes > FILTER_NODES)
-		return err_set(e, ERR_TOO_LARGE, "the filter is too large");
-	switch (x->op) {
-	case FILTER_ALL:
-		buf_add_str(&f->text, "(1 = 1)");
-		return 0;
-	case FILTER_NOT:
-		buf_add_str(&f->text, "(NOT ");
-		if (node(f, x->left, depth + 1, e) != 0)
-			return -1;
-		buf_add_str(&f->text, ")");
-		return 0;
-	case FILTER_AND:
-	case FILTER_OR:
-		buf_add_str(&f->text, "(");
-		if (node(f, x->left, depth + 1, e) != 0)
-			return -1;
-		buf_add_str(&f->text, x->op == FILTER_AND ? " AND " : " OR ");
-		if (node(f, x->right, depth + 1, e) != 0)
-			return -1;
-		buf_add_str(&f->text, ")");
-		return 0;
-	case FILTER_COMPARE:
-	case FILTER_IN:
-		return leaf(f, x, e);
+	for (uint32_t i = 0; i < x->n; i++) {
+		if (x->values[i].is_number != numbers)
+			continue;
+		if (any)
+			buf_add_str(&f->text, ", ");
+		else
+			buf_printf(&f->text, "%s%s IN (", before,
+				   numbers ? l->number_column : l->column);
+		value(f, &x->values[i], l);
+		any = true;
 	}
-	return err_set(e, ERR_INTERNAL, "a filter with an unknown operator");
+	if (any)
+		buf_add_str(&f->text, ")");
+	return any;
+}
+
+static void in(struct filter_sql *f, const struct filter *x, const struct look *l)
+{
+	buf_add_str(&f->text, "(");
+	bool texts = in_list(f, x, l, false, "");
+	in_list(f, x, l, true, texts ? " OR " : "");
+	buf_add_str(&f->text, ")");
+}
+
+static void leaf(struct filter_sql *f, const struct filter *x)
+{
+	const struct look *l = look_of(x);
+	bool compare = x->op == FILTER_COMPARE;
+
+	buf_printf(&f->text, "%s(%s", compare && x->cmp == CMP_NE ? "(NOT " : "(", l->before);
+	if (l->sub)
+		param(f, (struct filter_value_ref){ .sub = x->sub }, " AND ");
+	if (compare) {
+		buf_printf(&f->text, "%s %s ", x->values->is_number ? l->number_column : l->column,
+			   cmp_text[x->cmp]);
+		value(f, x->values, l);
+	} else {
+		in(f, x, l);
+	}
+	buf_printf(&f->text, "%s))", l->behind);
+}
+
+static void node(struct filter_sql *f, const struct filter *x, int depth)
+{
+	if (depth > FILTER_DEPTH || ++f->nodes > FILTER_NODES) {
+		f->too_large = true;
+		return;
+	}
+	if (x->op == FILTER_ALL) {
+		buf_add_str(&f->text, "(1 = 1)");
+	} else if (x->op == FILTER_COMPARE || x->op == FILTER_IN) {
+		leaf(f, x);
+	} else if (x->op == FILTER_NOT) {
+		buf_add_str(&f->text, "(NOT ");
+		node(f, x->left, depth + 1);
+		buf_add_str(&f->text, ")");
+	} else {
+		buf_add_str(&f->text, "(");
+		node(f, x->left, depth + 1);
+		buf_add_str(&f->text, x->op == FILTER_AND ? " AND " : " OR ");
+		node(f, x->right, depth + 1);
+		buf_add_str(&f->text, ")");
+	}
 }
 
 int filter_sql_where(struct filter_sql *f, const struct filter *filter, struct err *e)
 {
-	return node(f, filter, 1, e);
+	f->nodes = 0;
+	node(f, filter, 1);
+	return !f->too_large ? 0
+			     : err_set(e, ERR_TOO_LARGE,
+				       "the filter has more than %d tests and operators, %d values,"
+				       " or a depth of %d",
+				       FILTER_NODES, FILTER_VALUES, FILTER_DEPTH);
 }
 
 static void bind(struct filter_value_ref *r, struct sql *q)
 {
-	struct uuid u;
+	struct uuid u = { .set = false };
 
 	if (r->sub) {
 		sql_text(q, r->sub);
-	} else if (r->as_number) {
+	} else if (r->v->is_number) {
 		sql_int(q, r->v->number);
 	} else if (r->as_uuid) {
 		/* what is no UUID is no vendor: the empty blob equals none */
-		u = (struct uuid){ 0 };
-		if (uuid_parse(&u, slice_str(r->v->text)) != 0)
-			u.set = false;
+		(void)uuid_parse(&u, slice_str(r->v->text));
 		memcpy(r->bytes, u.b, sizeof(r->bytes));
 		sql_blob(q, r->bytes, u.set ? sizeof(r->bytes) : 0);
-	} else if (r->v->is_number) {
-		snprintf(r->number, sizeof(r->number), "%" PRId64, r->v->number);
-		sql_text(q, r->number);
 	} else {
 		sql_text(q, r->v->text);
 	}

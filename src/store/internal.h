@@ -91,9 +91,8 @@ struct sql;
 struct filter_value_ref {
 	const struct filter_value *v;
 	const char *sub; /* a name, then v is NULL */
-	bool as_uuid, as_number;
+	bool as_uuid;
 	uint8_t bytes[UUID_SIZE]; /* what is bound lives until the statement ends */
-	char number[24];
 };
 struct filter_sql {
 	struct buf text;
@@ -101,6 +100,7 @@ struct filter_sql {
 	int n_values;
 	int param; /* the last $n used */
 	int nodes;
+	bool too_large; /* for the bounds; what is in text then is not whole */
 };
 int filter_sql_where(struct filter_sql *f, const struct filter *filter, struct err *e);
 /* Values from .. before upto. */

@@ -168,14 +168,12 @@ static int phase_column(struct filter_sql *fs, const struct plan_filters *f, str
 		if (!f->phase[i])
 			continue;
 		buf_add_str(&fs->text, any ? " WHEN " : "CASE WHEN ");
-		fs->nodes = 0;
 		if (filter_sql_where(fs, f->phase[i], e) != 0)
 			return err_prefix(e, "phase %d", i + 1);
 		buf_printf(&fs->text, " THEN %d", i + 1);
 		any = true;
 	}
 	buf_add_str(&fs->text, any ? " ELSE 0 END" : "0");
-	fs->nodes = 0;
 	return 0;
 }
 

@@ -370,7 +370,7 @@ static struct filter leaves[] = {
 	{ .op = FILTER_IN,
 	  .field = FIELD_TAG,
 	  .n = 3,
-	  .values = (struct filter_value[]){ TEXT("north"), TEXT("south"), NUMBER(5) } },
+	  .values = (struct filter_value[]){ TEXT("north"), TEXT("south"), TEXT("5") } },
 	{ .op = FILTER_COMPARE,
 	  .field = FIELD_GROUP,
 	  .cmp = CMP_EQ,
@@ -458,7 +458,6 @@ static struct filter leaves[] = {
 	  .cmp = CMP_NE,
 	  .n = 1,
 	  .values = &(struct filter_value)TEXT("failed") },
-	{ .op = FILTER_IN, .field = FIELD_STATE, .n = 0 },
 };
 #define LEAVES ((int)(sizeof(leaves) / sizeof(leaves[0])))
 
@@ -503,30 +502,55 @@ START_TEST(test_trees)
 }
 END_TEST
 
+/* 2^levels - 1 tests and operators. */
+static struct filter *full_tree(int levels)
+{
+	struct filter *f = &nodes[n_nodes++];
+
+	if (levels == 1)
+		return &leaves[0];
+	*f = (struct filter){ .op = FILTER_OR };
+	f->left = full_tree(levels - 1);
+	f->right = full_tree(levels - 1);
+	return f;
+}
+
+/* One filter, or two put together, as an operator's scope and what is asked for are. */
 START_TEST(test_bounds)
 {
 	static struct filter chain[FILTER_NODES + 2];
-	static struct filter_value values[300];
-	struct filter wide = { .op = FILTER_IN, .field = FIELD_TAG, .values = values, .n = 300 };
-	struct filter bad = {
-		.op = FILTER_COMPARE, .field = FIELD_COUNT, .n = 1, .values = values
+	static struct filter_value values[300], numbers[300];
+	struct filter wide = { .op = FILTER_IN, .field = FIELD_TAG, .values = values };
+	struct filter many = {
+		.op = FILTER_IN, .field = FIELD_ATTR, .sub = "hw", .values = numbers, .n = 300
 	};
+	struct filter named = many, both = { .op = FILTER_AND, .left = &wide, .right = &named };
 	int64_t dev;
 
+	for (int i = 0; i < 300; i++)
+		numbers[i].is_number = true;
 	for (int i = 0; i < FILTER_DEPTH; i++)
 		chain[i] = (struct filter){ .op = FILTER_NOT, .left = &chain[i + 1] };
 	chain[FILTER_DEPTH - 1] = leaves[0];
 	ok(match(b.st, chain, 0, 1, &dev, e));
 	chain[FILTER_DEPTH - 1] = (struct filter){ .op = FILTER_NOT, .left = &leaves[0] };
 	refuses(match(b.st, chain, 0, 1, &dev, e), ERR_TOO_LARGE);
+
+	n_nodes = 0;
+	ok(match(b.st, full_tree(6), 0, 1, &dev, e));
+	refuses(match(b.st, full_tree(7), 0, 1, &dev, e), ERR_TOO_LARGE);
+
+	wide.n = 257;
 	refuses(match(b.st, &wide, 0, 1, &dev, e), ERR_TOO_LARGE);
-	wide.n = 250;
-	ok(match(b.st, &wide, 0, 1, &dev, e));
-	refuses(match(b.st, &bad, 0, 1, &dev, e), ERR_INTERNAL);
-	bad.field = FIELD_TAG;
-	bad.n = 0;
-	refuses(match(b.st, &bad, 0, 1, &dev, e), ERR_INTERNAL);
-	refuses(match(b.st, &(struct filter){ .op = FILTER_AND }, 0, 1, &dev, e), ERR_TOO_LARGE);
+	refuses(match(b.st, &many, 0, 1, &dev, e), ERR_TOO_LARGE);
+	/* a name inside a field is a value, too */
+	named.n = 1;
+	for (wide.n = 254; wide.n <= 256; wide.n++) {
+		if (wide.n == 254)
+			ok(match(b.st, &both, 0, 1, &dev, e));
+		else
+			refuses(match(b.st, &both, 0, 1, &dev, e), ERR_TOO_LARGE);
+	}
 }
 END_TEST
 
