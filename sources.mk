@@ -430,6 +430,7 @@ test_helper_sources = \
 	tests/unit/fake_keys.h \
 	tests/unit/faults.c \
 	tests/unit/faults.h \
+	tests/unit/faults_memory.c \
 	tests/unit/service_rig.c \
 	tests/unit/service_rig.h \
 	tests/unit/store_util.c \

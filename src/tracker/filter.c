@@ -35,10 +35,9 @@ static int fail(struct parser *p, const char *at, const char *fmt, ...)
 	va_list ap;
 
 	va_start(ap, fmt);
-	int n = vsnprintf(text, sizeof(text), fmt, ap);
+	(void)vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	return err_set(p->e, ERR_INVALID, "column %zu: %s", (size_t)(at - p->text) + 1,
-		       n < 0 ? "not understood" : text);
+	return err_set(p->e, ERR_INVALID, "column %zu: %s", (size_t)(at - p->text) + 1, text);
 }
 
 /* Of bare words: what names, versions, UUIDs and numbers are made of; a '.' apart. */

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /* SPDX-FileCopyrightText: The Fettle authors */
 #include <libical/ical.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/slice.h"
@@ -15,19 +14,6 @@
  * The library counts on in search of an occurrence until its last year, minutes for a
  * rule that never comes: an UNTIL within reach ends that, so every rule gets one.
  */
-
-#define MEMO 8 /* days whose offset is remembered: one new a day when counting days */
-
-struct calendar {
-	icalrecur_iterator *it;
-	icaltimezone *zone;
-	int64_t from; /* local: what comes earlier is left out */
-	struct {
-		int64_t day;
-		int64_t offset;
-		bool known;
-	} memo[MEMO];
-};
 
 bool zone_name_valid(const char *name)
 {
@@ -73,7 +59,7 @@ int64_t zone_local(const char *name, int64_t utc)
 
 static int64_t offset_of_day(struct calendar *c, int64_t day)
 {
-	size_t i = (size_t)day % MEMO;
+	size_t i = (size_t)day % CALENDAR_MEMO;
 
 	if (!c->memo[i].known || c->memo[i].day != day) {
 		c->memo[i].day = day;
@@ -131,9 +117,12 @@ static int64_t in_step(const struct icalrecurrencetype *r, struct icaltimetype s
 
 static icalrecur_iterator *iterator(const struct window *w, int64_t *from)
 {
+	icalerror_clear_errno();
 	struct icalrecurrencetype r = icalrecurrencetype_from_string(w->rrule);
 	struct icaltimetype start = icaltime_from_string(w->starts);
 
+	if (r.freq == ICAL_NO_RECURRENCE)
+		return NULL;
 	if (*from < face_ms(start))
 		*from = face_ms(start);
 	int64_t begin = in_step(&r, start, *from);
@@ -146,22 +135,16 @@ static icalrecur_iterator *iterator(const struct window *w, int64_t *from)
 	return it;
 }
 
-int calendar_open(struct calendar **out, const struct window *w, int64_t from, struct err *e)
+int calendar_open(struct calendar *c, const struct window *w, int64_t from, struct err *e)
 {
-	struct calendar *c = calloc(1, sizeof(*c));
-
-	*out = NULL;
-	if (!c)
-		return err_set(e, ERR_NO_MEMORY, "no memory for a calendar");
-	c->zone = zone_find(w->zone);
-	if (!c->zone) {
-		calendar_close(c);
+	*c = (struct calendar){ .zone = zone_find(w->zone) };
+	if (!c->zone)
 		return zone_check(w->zone, e);
-	}
-	/* none: it never comes, or it is over by then */
+	/* what never comes the library refuses as malformed; anything else for want of memory */
 	c->it = iterator(w, &from);
+	if (!c->it && icalerrno != ICAL_MALFORMEDDATA_ERROR)
+		return err_set(e, ERR_NO_MEMORY, "no memory for a calendar");
 	c->from = from;
-	*out = c;
 	return 0;
 }
 
@@ -186,5 +169,4 @@ void calendar_close(struct calendar *c)
 {
 	if (c->it)
 		icalrecur_iterator_free(c->it);
-	free(c);
 }

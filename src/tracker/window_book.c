@@ -165,15 +165,15 @@ static int fill(struct window_book *b, struct entry *e, const struct window *w, 
 		struct err *err)
 {
 	int64_t since = t - w->duration_s * 1000;
-	struct calendar *c;
+	struct calendar c;
 
 	b->work++;
 	/* a day more: for the zone, and for what changes of its offset put elsewhere */
 	if (calendar_open(&c, w, zone_local(w->zone, since) - MS_DAY, err) < 0)
 		return -1;
-	read_ahead(e, c, t);
+	read_ahead(e, &c, t);
 	e->lo = t;
-	calendar_close(c);
+	calendar_close(&c);
 	return 0;
 }
 

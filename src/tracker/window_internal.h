@@ -27,8 +27,20 @@ int64_t zone_local(const char *name, int64_t utc);
  * The occurrences of w's rule, in order, from the first one whose local time is from or later.
  * All of the zone and the rule has been checked by window_set_rule().
  */
-struct calendar;
-int calendar_open(struct calendar **out, const struct window *w, int64_t from, struct err *e);
+#define CALENDAR_MEMO 8 /* days whose offset is remembered: one new a day when counting days */
+struct icalrecur_iterator_impl;
+struct _icaltimezone;
+struct calendar {
+	struct icalrecur_iterator_impl *it; /* NULL: it never comes */
+	struct _icaltimezone *zone;
+	int64_t from; /* local: what comes earlier is left out */
+	struct {
+		int64_t day, offset;
+		bool known;
+	} memo[CALENDAR_MEMO];
+};
+/* -1 without memory, or when the zone has gone: there is nothing to close then. */
+int calendar_open(struct calendar *c, const struct window *w, int64_t from, struct err *e);
 /* 1 *utc is the next one's begin (*local its clock face; may be NULL); 0 no more within reach */
 int calendar_next(struct calendar *c, int64_t *utc, int64_t *local);
 void calendar_close(struct calendar *c);

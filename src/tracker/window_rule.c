@@ -429,15 +429,15 @@ static int settle_count(struct window *w, const struct rule *r, struct err *e)
 {
 	char until[WINDOW_STARTS_TEXT] = "";
 	int64_t start = 0, utc, last = 0;
-	struct calendar *c;
+	struct calendar c;
 	int n = 0;
 
 	(void)local_parse(w->starts, &start);
 	if (calendar_open(&c, w, start, e) < 0)
 		return -1;
-	while (n < (r->count ? r->count : 1) && calendar_next(c, &utc, &last))
+	while (n < (r->count ? r->count : 1) && calendar_next(&c, &utc, &last))
 		n++;
-	calendar_close(c);
+	calendar_close(&c);
 	if (n == 0)
 		return err_set(e, ERR_INVALID,
 			       "rrule: it comes to nothing within eight years of %s", w->starts);

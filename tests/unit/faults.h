@@ -16,7 +16,7 @@ enum fault {
 	FAULT_TRUNCATE, /* ftruncate: EIO */
 	FAULT_READ, /* pread: EIO */
 	FAULT_SHM, /* the log's index: no memory for it */
-	FAULT_MALLOC, /* malloc, calloc, realloc: NULL, where the program asks faults_fails() */
+	FAULT_MALLOC, /* malloc, calloc, realloc: NULL; where faults_have_malloc() says so */
 	FAULT_COUNT
 };
 
@@ -29,6 +29,9 @@ void faults_arm(enum fault f, unsigned n, bool for_good);
 void faults_during(bool on);
 /* Whether it came to that. Nothing fails any more. */
 bool faults_disarm(void);
+
+/* Whether allocations can fail here: not under sanitizers. */
+bool faults_have_malloc(void);
 
 /* Whether this one is it. */
 bool faults_fails(enum fault f);

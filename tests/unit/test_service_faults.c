@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /* SPDX-FileCopyrightText: The Fettle authors */
 #include <check.h>
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,41 +8,6 @@
 #include "base/text.h"
 #include "faults.h"
 #include "service_rig.h"
-
-/* ---- memory ---- */
-
-#if defined(__SANITIZE_ADDRESS__) || !defined(__GLIBC__)
-#define HAVE_MALLOC 0 /* sanitizers bring one of their own */
-#else
-#define HAVE_MALLOC 1
-/* The C library's own, under the names it keeps for this. */
-void *__libc_malloc(size_t n);
-void *__libc_calloc(size_t n, size_t size);
-void *__libc_realloc(void *p, size_t n);
-
-static bool no_memory(void)
-{
-	if (!faults_fails(FAULT_MALLOC))
-		return false;
-	errno = ENOMEM;
-	return true;
-}
-
-void *malloc(size_t n)
-{
-	return no_memory() ? NULL : __libc_malloc(n);
-}
-
-void *calloc(size_t n, size_t size)
-{
-	return no_memory() ? NULL : __libc_calloc(n, size);
-}
-
-void *realloc(void *p, size_t n)
-{
-	return no_memory() ? NULL : __libc_realloc(p, n);
-}
-#endif
 
 /* ---- requests ---- */
 
@@ -275,7 +239,7 @@ START_TEST(each_fails)
 	bool for_good = _i % 2;
 	unsigned n = 1, runs = 0;
 
-	if (f == FAULT_MALLOC && !HAVE_MALLOC)
+	if (f == FAULT_MALLOC && !faults_have_malloc())
 		return;
 	for (; run(f, n, for_good); n = next(n))
 		runs++;
@@ -294,7 +258,7 @@ START_TEST(opening_fails)
 	bool for_good = _i % 2, failed = true;
 	struct ask a = ask_of(&steps[0]);
 
-	if (f == FAULT_MALLOC && !HAVE_MALLOC)
+	if (f == FAULT_MALLOC && !faults_have_malloc())
 		return;
 	rig_make(&r);
 	a.session = r.root;

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "faults.h"
 
 static struct err err;
 static struct window_book *book;
@@ -794,6 +795,79 @@ START_TEST(test_zone_is_gone)
 }
 END_TEST
 
+static struct built blackout;
+
+static int ask_opening(void)
+{
+	struct window_span s = { 0, 0 };
+
+	faults_during(true);
+	int got = window_opening(book, &blackout.set, SUNDAY + HOUR_MS, 0, &s, &err);
+	faults_during(false);
+	ck_assert(got < 0 || s.from == SUNDAY + 2 * HOUR_MS);
+	return got;
+}
+
+static int ask_openings(void)
+{
+	struct window_span s = { 0, 0 };
+
+	faults_during(true);
+	int got = window_openings(book, &blackout.set, SUNDAY, 1, &s, &err);
+	faults_during(false);
+	ck_assert(got < 0 || (s.from == SUNDAY && s.until == SUNDAY + HOUR_MS));
+	return got;
+}
+
+static int ask_blackout(void)
+{
+	const struct window *which = NULL;
+	int64_t until = 0;
+
+	faults_during(true);
+	int got = window_blackout(book, &blackout.set, SUNDAY + HOUR_MS, &until, &which, &err);
+	faults_during(false);
+	ck_assert(got < 0 || (until == SUNDAY + 2 * HOUR_MS && which == blackout.w));
+	return got;
+}
+
+static int ask_rule(void)
+{
+	struct window w = { .rrule = "" };
+
+	faults_during(true);
+	int got = window_set_rule(&w, "FREQ=DAILY;COUNT=3", "20261122T010000", "UTC", 3600, &err);
+	faults_during(false);
+	ck_assert(got < 0 || strcmp(w.rrule, "FREQ=DAILY;UNTIL=20261124T010000") == 0);
+	return got < 0 ? got : 1;
+}
+
+/* Each allocation fails in turn: it is said, or the answer is right, no black-out is forgotten. */
+START_TEST(test_no_memory)
+{
+	static int (*const asks[])(void) = { ask_opening, ask_openings, ask_blackout, ask_rule };
+	bool failed = true;
+	unsigned said = 0;
+
+	if (!faults_have_malloc())
+		return;
+	build(&blackout, "!D daily 01:00-02:00 UTC");
+	for (unsigned n = 1; failed; n++) {
+		window_book_free(book);
+		book = window_book_new();
+		err = (struct err){ .code = ERR_NONE };
+		faults_arm(FAULT_MALLOC, n, false);
+		int got = asks[_i]();
+		failed = faults_disarm();
+		ck_assert_msg(got == 1 || (failed && err.code == ERR_NO_MEMORY), "%u: %d %s", n,
+			      got, err.text);
+		said += got < 0;
+		ck_assert_int_eq(asks[_i](), 1);
+	}
+	ck_assert_uint_ge(said, 2);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("tracker/window");
@@ -817,6 +891,7 @@ int main(void)
 	tcase_add_test(t, test_steps_are_bounded);
 	tcase_add_test(t, test_set_is_bounded);
 	tcase_add_test(t, test_zone_is_gone);
+	tcase_add_loop_test(t, test_no_memory, 0, 4);
 	suite_add_tcase(s, t);
 	SRunner *r = srunner_create(s);
 	srunner_run_all(r, CK_NORMAL);
