@@ -592,10 +592,13 @@ sim_helper_sources = \
 	tests/sim/fleet_say.c \
 	tests/sim/oracle.c \
 	tests/sim/oracle.h \
+	tests/sim/oracle_answer.c \
 	tests/sim/oracle_audit.c \
 	tests/sim/oracle_move.c \
+	tests/sim/oracle_phase.c \
 	tests/sim/oracle_place.c \
 	tests/sim/oracle_rollout.c \
+	tests/sim/oracle_state.c \
 	tests/sim/oracle_window.c \
 	tests/sim/people.c \
 	tests/sim/places.c \

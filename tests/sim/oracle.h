@@ -255,6 +255,19 @@ const char *oracle_shut(const struct oracle *o, const struct o_update *u);
 void oracle_told(struct oracle *o, int dev, int64_t update);
 bool oracle_expired(const struct oracle *o, const struct o_release *r);
 void oracle_keep_status(struct oracle *o, const struct said *s);
+/* oracle_answer.c; history: the last row of it before this */
+void oracle_check_key(struct oracle *o, const struct heard *h, int64_t history);
+void oracle_check_answer(struct oracle *o, const struct heard *h);
+/* oracle_phase.c */
+struct o_tally {
+	int64_t total, planned, flying, deferred, failed, succeeded, timed_out, ended;
+};
+/* phase 0: of all of the rollout */
+struct o_tally oracle_tally(const struct oracle *o, int rollout, int64_t phase);
+bool oracle_phase_good(const struct oracle *o, int rollout, int64_t number);
+const char *oracle_phase_forbids(const struct oracle *o, const struct o_update *u);
+void oracle_follow_phases(struct oracle *o, int rollout, const struct rollout *row);
+void oracle_check_phases(struct oracle *o, int rollout);
 void oracle_phases(struct oracle *o, int dev);
 
 #endif

@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: ISC */
+/* SPDX-FileCopyrightText: The Fettle authors */
+#include <inttypes.h>
+#include <string.h>
+
+#include "oracle.h"
+
+/* ---- states of rollouts ---- */
+
+static bool commanded(const struct oracle *o, int rollout, enum command c)
+{
+	return o->said.what == HAPPENS_COMMAND && o->said.command == c && o->said.ref == rollout;
+}
+
+static const char *may_pause(struct oracle *o, int rollout)
+{
+	const struct o_rollout *r = &o->now->rollout[rollout];
+	struct o_tally t = oracle_tally(o, rollout, 0);
+
+	if (commanded(o, rollout, COMMAND_PAUSE) || o->exceeded[rollout] ||
+	    (r->budget >= 0 && t.failed >= r->budget) ||
+	    !oracle_phase_good(o, rollout, r->at_phase) ||
+	    (r->window == 0 && r->budget >= 0 && t.failed + t.flying > r->budget))
+		return NULL;
+	return "nobody asked for it, and nothing is wrong";
+}
+
+static const char *may_become(struct oracle *o, int rollout, enum rollout_state to)
+{
+	const struct o_rollout *r = &o->now->rollout[rollout];
+	struct o_tally t = oracle_tally(o, rollout, 0);
+
+	if (r->state == ROLLOUT_FINISHED || r->state == ROLLOUT_ABORTED)
+		return "it had ended";
+	switch (to) {
+	case ROLLOUT_READY:
+		return o->said.what == HAPPENS_JOB ? NULL : "no job has planned it";
+	case ROLLOUT_RUNNING:
+		return commanded(o, rollout, COMMAND_START) || commanded(o, rollout, COMMAND_RESUME)
+			       ? NULL
+			       : "nobody started it";
+	case ROLLOUT_PAUSED:
+		return may_pause(o, rollout);
+	case ROLLOUT_FINISHED:
+		return t.ended == t.total ? NULL : "some of its updates have not ended";
+	case ROLLOUT_ABORTED:
+		return commanded(o, rollout, COMMAND_ABORT) ||
+				       o->now->release[r->release].withdrawn ||
+				       o->now->anchor[o->now->release[r->release].anchor].revoked
+			       ? NULL
+			       : "nobody asked for it";
+	case ROLLOUT_DRAFT:
+	case ROLLOUT_CREATING:
+	case ROLLOUT_AWAITING_APPROVAL:
+	case ROLLOUT_STATE_COUNT:
+		break;
+	}
+	return "it cannot";
+}
+
+static void follow_state(struct oracle *o, int rollout, const struct rollout *row)
+{
+	struct o_rollout *r = &o->now->rollout[rollout];
+
+	if (row->state == r->state)
+		return;
+	oracle_trace(o, "rollout %d: %s -> %s %s", rollout, rollout_state_word(r->state),
+		     rollout_state_word(row->state), row->reason);
+	const char *why = may_become(o, rollout, row->state);
+	if (why)
+		oracle_fail(o, "rollout %d became %s: %s (%s)", rollout,
+			    rollout_state_word(row->state), why, row->reason);
+	if (r->budget < 0 && row->state == ROLLOUT_READY)
+		r->budget = oracle_tally(o, rollout, 0).total;
+	if (r->started == 0 && commanded(o, rollout, COMMAND_START))
+		r->started = r->phase[0].opened = o->track;
+	r->state = row->state;
+}
+
+static void check_counters(struct oracle *o, int rollout, const struct rollout *row)
+{
+	struct o_tally t = oracle_tally(o, rollout, 0);
+
+	if (row->total != t.total || row->planned != t.planned || row->in_flight != t.flying ||
+	    row->deferred != t.deferred || row->failed != t.failed ||
+	    row->succeeded != t.succeeded || row->timed_out != t.timed_out || row->ended != t.ended)
+		oracle_fail(o,
+			    "rollout %d: counted %" PRId64 " planned, %" PRId64
+			    " in flight, %" PRId64 " deferred, %" PRId64 " failed, %" PRId64
+			    " ended of %" PRId64 "; stored: %" PRId64 ", %" PRId64 ", %" PRId64
+			    ", %" PRId64 ", %" PRId64 " of %" PRId64,
+			    rollout, t.planned, t.flying, t.deferred, t.failed, t.ended, t.total,
+			    row->planned, row->in_flight, row->deferred, row->failed, row->ended,
+			    row->total);
+}
+
+/* With the budget used up, or more than that, nothing goes on. */
+static void check_goes_on(struct oracle *o, int rollout)
+{
+	const struct o_rollout *r = &o->now->rollout[rollout];
+	struct o_tally t = oracle_tally(o, rollout, 0);
+
+	if (r->state != ROLLOUT_RUNNING || r->budget < 0)
+		return;
+	if (o->exceeded[rollout])
+		oracle_fail(o, "rollout %d has more out than its budget, and runs on", rollout);
+	if (t.failed > 0 && t.failed >= r->budget)
+		oracle_fail(o, "rollout %d has used up its budget, and runs on", rollout);
+	if (t.ended == t.total)
+		oracle_fail(o, "rollout %d is over, and runs on", rollout);
+}
+
+void oracle_rollouts(struct oracle *o)
+{
+	struct rollout row;
+
+	for (int i = 0; i < o->now->n_rollouts && !o->failed; i++) {
+		if (!o->touched[i])
+			continue;
+		if (store_rollout_get(o->st, o->now->rollout[i].id, &row, NULL) != 1) {
+			oracle_fail(o, "rollout %d is gone", i);
+			return;
+		}
+		oracle_follow_phases(o, i, &row);
+		follow_state(o, i, &row);
+		check_counters(o, i, &row);
+		oracle_check_phases(o, i);
+		check_goes_on(o, i);
+	}
+}
