@@ -377,6 +377,30 @@ static void on_apply(struct called *k, const struct doc *body)
 	}
 }
 
+/* Taken back: what is not being written yet is forgotten. Also when it was never here. */
+static void on_drop(struct called *k, const struct doc *body)
+{
+	struct agent *a = k->a;
+	const struct agent_offer *o = a->offer;
+	struct doc_reader in;
+	struct err e;
+
+	doc_read_init(&in, body, &e);
+	doc_opt_int(&in, "update", 1, INT64_MAX, &k->update);
+	if (!o || !o->pushed || o->update != k->update) {
+		answer(k, 204);
+	} else if (a->step == STEP_INSTALL || a->step == STEP_REBOOT || o->apply) {
+		refuse(k, 409, FAILURE_NONE, "it is being installed");
+	} else if (!free_to_act(a)) {
+		later(k, AGAIN_S, "another message is under way");
+	} else {
+		agent_drop_offer(a);
+		a->granted = a->agreed = 0;
+		a->deferred = false;
+		answer(k, 204);
+	}
+}
+
 /* ---- which call it is ---- */
 
 static const struct row {
@@ -393,6 +417,7 @@ static const struct row {
 	{ METHOD_PUT, "/fettle/image/", true, true, on_image },
 	{ METHOD_POST, "/fettle/apply", false, false, on_apply },
 	{ METHOD_POST, "/fettle/diag", false, false, on_diag },
+	{ METHOD_POST, "/fettle/drop", false, false, on_drop },
 };
 
 static bool path_is(const struct row *w, const char *path, unsigned *number)

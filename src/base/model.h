@@ -328,6 +328,7 @@ enum {
 	CALL_PUSH = 2,			/* its update is pushed, or planned to be */
 	CALL_DIAG = 4,
 	CALL_OUTAGE = 8,		/* a device above it will be away */
+	CALL_DROP = 16,			/* what was pushed to it is taken back */
 };
 struct device_call {				/* one a device; none when there is nothing */
 	int64_t dev;

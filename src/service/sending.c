@@ -116,6 +116,7 @@ static const struct way {
 	[SEND_IMAGE] = { METHOD_PUT, "/fettle/image/", MEDIA_OCTETS, false, true },
 	[SEND_APPLY] = { METHOD_POST, "/fettle/apply", MEDIA_NONE, true, false },
 	[SEND_DIAG] = { METHOD_POST, "/fettle/diag", MEDIA_NONE, true, false },
+	[SEND_DROP] = { METHOD_POST, "/fettle/drop", MEDIA_NONE, true, false },
 };
 
 static void address(const struct service *sv, const struct effect *fx, struct ipc_send *out)

@@ -101,6 +101,20 @@ int call_heard(struct tracker *tk, const struct device *d, struct err *e)
 	return call_contact(tk, d, true, e);
 }
 
+int call_taken_back(struct tracker *tk, const struct update *u, struct err *e)
+{
+	struct device_call c;
+	struct device d;
+	int found = store_call_get(tk->st, u->dev, &c, e);
+
+	/* pushed, or just being so: nobody else has to be told */
+	bool holds = c.manifest || u->manifest_fetched || (c.sent && c.kind == SEND_MANIFEST);
+	if (found <= 0 || c.update != u->id || !holds)
+		return found < 0 ? -1 : 0;
+	found = store_device_by_dev(tk->st, u->dev, &d, e);
+	return found <= 0 ? found : call_want(tk, &d, CALL_DROP, e);
+}
+
 int call_looked(struct tracker *tk, const struct device *d, struct err *e)
 {
 	struct device_call c;
@@ -208,6 +222,20 @@ static int look_turn(struct turn *t, struct err *e)
 	return call_order(t, &s, NULL, e);
 }
 
+/* It may have gone by now, or be about to restart: nothing depends on it. */
+static int drop_turn(struct turn *t, struct err *e)
+{
+	struct send s = { .kind = SEND_DROP, .update = t->c->update };
+	struct update u;
+	int found = store_update_get(t->tk->st, t->c->update, &u, e);
+
+	if (found > 0 && update_state_terminal(u.state) && t->c->tries < LOOKS)
+		return call_order(t, &s, NULL, e);
+	t->c->want &= (uint8_t)~CALL_DROP;
+	t->c->tries = 0;
+	return found < 0 ? -1 : 0;
+}
+
 static int outage_turn(struct turn *t, struct err *e)
 {
 	struct send s = { .kind = SEND_LOOK };
@@ -238,9 +266,8 @@ int call_turn(struct turn *t, struct err *e)
 		unsigned want;
 		int (*take)(struct turn *t, struct err *e);
 	} ways[] = {
-		{ CALL_PUSH, call_push_turn },
-		{ CALL_OUTAGE, outage_turn },
-		{ CALL_LOOK, look_turn },
+		{ CALL_DROP, drop_turn },     { CALL_PUSH, call_push_turn },
+		{ CALL_OUTAGE, outage_turn }, { CALL_LOOK, look_turn },
 		{ CALL_DIAG, diag_turn },
 	};
 	struct device_call *c = t->c;
@@ -289,7 +316,7 @@ int call_due(struct tracker *tk, struct device_call *c, struct err *e)
 static const char *const words[SEND_KIND_COUNT] = {
 	[SEND_LOOK] = "look again",  [SEND_STATUS] = "status", [SEND_MANIFEST] = "manifest",
 	[SEND_HELD] = "image held",  [SEND_IMAGE] = "image",   [SEND_APPLY] = "apply",
-	[SEND_DIAG] = "diagnostics",
+	[SEND_DIAG] = "diagnostics", [SEND_DROP] = "drop",
 };
 
 static void say(struct device_call *c, const struct call_answer *a)

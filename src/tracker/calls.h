@@ -30,6 +30,8 @@ int call_notify(struct tracker *tk, const struct device *d, struct err *e);
 int call_contact(struct tracker *tk, const struct device *d, bool moved, struct err *e);
 /* It was told by its report where it is, or registered: what follows for its calls. */
 int call_heard(struct tracker *tk, const struct device *d, struct err *e);
+/* An update in flight was taken back: what was pushed of it the device may forget. */
+int call_taken_back(struct tracker *tk, const struct update *u, struct err *e);
 /* It has asked by itself: nothing is left to be told. */
 int call_looked(struct tracker *tk, const struct device *d, struct err *e);
 

@@ -190,12 +190,24 @@ static int diag_ok(struct heard *h, struct err *e)
 	return 0;
 }
 
+static int drop_ok(struct heard *h, struct err *e)
+{
+	struct device_call *c = h->t->c;
+
+	(void)e;
+	c->want &= (uint8_t)~CALL_DROP;
+	c->manifest = false;
+	c->image = 0;
+	c->held = -1;
+	return 0;
+}
+
 static int ok(struct heard *h, struct err *e)
 {
 	static int (*const heard[SEND_KIND_COUNT])(struct heard * h, struct err * e) = {
 		[SEND_LOOK] = look_ok, [SEND_STATUS] = status_ok, [SEND_MANIFEST] = manifest_ok,
 		[SEND_HELD] = held_ok, [SEND_IMAGE] = image_ok,	  [SEND_APPLY] = apply_ok,
-		[SEND_DIAG] = diag_ok,
+		[SEND_DIAG] = diag_ok, [SEND_DROP] = drop_ok,
 	};
 	struct device_call *c = h->t->c;
 

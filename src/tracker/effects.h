@@ -35,6 +35,7 @@ enum send_kind {
 	SEND_IMAGE,		/* PUT /fettle/image/<component>, from where the device has it */
 	SEND_APPLY,		/* POST /fettle/apply */
 	SEND_DIAG,		/* POST /fettle/diag */
+	SEND_DROP,		/* POST /fettle/drop */
 	SEND_KIND_COUNT,
 };
 

@@ -379,6 +379,12 @@ static bool concerns_device(const struct change *c)
 	return !update_event_is_fact(c->ev) && update_state_in_flight(c->from);
 }
 
+/* What the device holds of it is of no use any more. */
+static bool taken_back(const struct change *c)
+{
+	return update_state_terminal(c->t.to) && c->ev != EVENT_TIMEOUT;
+}
+
 /*
  * A device that goes on by itself (after a slot was returned) is entered anyway;
  * where the budget has room it gets a slot, and only where not is it exceeded.
@@ -420,5 +426,9 @@ int update_apply(struct tracker *tk, struct update *u, enum update_event ev, enu
 	if (arm(tk, u, c.ev, c.from, e) < 0 || store_change(tk, u, &c, e) < 0 ||
 	    count(tk, u, &c, e) < 0)
 		return -1;
-	return concerns_device(&c) ? update_notify(tk, u->dev, e) : 0;
+	if (!concerns_device(&c))
+		return 0;
+	if (update_notify(tk, u->dev, e) < 0)
+		return -1;
+	return taken_back(&c) ? call_taken_back(tk, u, e) : 0;
 }

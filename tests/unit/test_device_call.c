@@ -303,6 +303,29 @@ START_TEST(pushed_whole)
 }
 END_TEST
 
+START_TEST(taken_back)
+{
+	run();
+	ck_assert_uint_eq(post("/fettle/drop", "update", 3, false), 204);
+	ck_assert_uint_eq(put_manifest(), 204);
+	ck_assert_uint_eq(put_image(0), 231);
+	/* of another one */
+	ck_assert_uint_eq(post("/fettle/drop", "update", 4, false), 204);
+	ck_assert_uint_eq(put_image(1), 231);
+	ck_assert_uint_eq(post("/fettle/drop", "update", 3, false), 204);
+	ck_assert_ptr_null(agent.offer);
+	ck_assert_uint_eq(put_image(2), 409);
+	/* and again: the same image's bytes are good for it */
+	ck_assert_uint_eq(put_manifest(), 204);
+	ck_assert_uint_eq(held(), 2 * BLOCK);
+	ck_assert_uint_eq(put_image(2), 204);
+	ck_assert_uint_eq(post("/fettle/apply", "update", 3, false), 204);
+	ck_assert_uint_eq(post("/fettle/drop", "update", 3, false), 409);
+	ck_assert_int_eq(run(), TODO_END);
+	ck_assert_int_eq(agent.result, RESULT_SUCCEEDED);
+}
+END_TEST
+
 START_TEST(blocks_twice_missing_and_resumed)
 {
 	run();
@@ -613,6 +636,7 @@ int main(void)
 
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, pushed_whole);
+	tcase_add_test(t, taken_back);
 	tcase_add_test(t, blocks_twice_missing_and_resumed);
 	tcase_add_test(t, resumed_within_a_block);
 	tcase_add_test(t, manifest_in_blocks);

@@ -410,6 +410,62 @@ START_TEST(losing_it_for_ever_is_a_failure)
 }
 END_TEST
 
+/* What an abort takes back the device is told, three times at most, and nobody waits for it. */
+START_TEST(who_holds_what_is_taken_back_is_told)
+{
+	struct device d = enrol("cam", MODE_SERVER, "push");
+	struct rollout r = world_rollout(&w, &rel, "r", "id == cam", 1);
+	struct device_call c;
+	struct job job;
+
+	pass();
+	answer_status("idle");
+	expect(SEND_MANIFEST);
+	int64_t update = sent.send.update;
+	answer(204);
+	expect(SEND_HELD);
+	WORLD_OK(&w, rollout_stop(&w.tk, &r, "", &job, &w.err));
+	world_jobs(&w);
+	ck_assert_int_eq(world_update(&w, update).state, UPDATE_CANCELLED);
+	/* the call that is under way is answered first */
+	ck_assert_int_eq(pass(), 0);
+	ck_assert(answer_held(0));
+	expect(SEND_DROP);
+	ck_assert_int_eq(sent.send.update, update);
+	if (_i == 0) {
+		ck_assert(!answer(204));
+	} else {
+		for (int i = 0; i < 2; i++) {
+			answer(0);
+			world_wait(&w, 300);
+			ck_assert_int_eq(pass(), 1);
+			expect(SEND_DROP);
+		}
+		answer(0);
+		world_wait(&w, 300);
+		ck_assert_int_eq(pass(), 0);
+	}
+	ck_assert_int_eq(row(&d, &c), 0);
+}
+END_TEST
+
+/* Nobody is told of what it never had. */
+START_TEST(what_was_not_pushed_is_not_taken_back)
+{
+	struct device d = enrol("cam", MODE_SERVER, "push");
+	struct rollout r = world_rollout(&w, &rel, "r", "id == cam", 1);
+	struct device_call c;
+	struct job job;
+
+	pass();
+	expect(SEND_STATUS);
+	WORLD_OK(&w, rollout_stop(&w.tk, &r, "", &job, &w.err));
+	world_jobs(&w);
+	ck_assert(!answer_status("idle"));
+	ck_assert_int_eq(row(&d, &c), 0);
+}
+END_TEST
+
 START_TEST(it_pulls_when_it_says_so)
 {
 	struct device d = enrol("cam", MODE_SERVER, "pull");
@@ -792,6 +848,8 @@ int main(void)
 	tcase_add_test(t, low_urgency_is_pushed_to_the_idle_only);
 	tcase_add_test(t, a_device_that_has_lost_it_gets_the_manifest_again);
 	tcase_add_test(t, losing_it_for_ever_is_a_failure);
+	tcase_add_loop_test(t, who_holds_what_is_taken_back_is_told, 0, 2);
+	tcase_add_test(t, what_was_not_pushed_is_not_taken_back);
 	tcase_add_test(t, it_pulls_when_it_says_so);
 	tcase_add_test(t, one_call_at_a_time_and_a_bounded_number);
 	tcase_add_test(t, what_has_begun_is_called_before_what_has_not);
