@@ -54,7 +54,6 @@ enum first_contact { FIRST_REFUSE, FIRST_HOLD, FIRST_ACCEPT };
 struct strategy {
 	bool window_until_deadline;	/* windows hold only until the deadline */
 	bool window_download;		/* windows govern downloading, too, not only installing */
-	bool window_downloads;		/* windows govern downloading too, not installing alone */
 	bool idle_only;
 	bool preempt;			/* may stop downloads of lower classes; critical alone */
 	int64_t deadline_s;		/* 0 none */

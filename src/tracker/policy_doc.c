@@ -47,7 +47,6 @@ static const struct member strategy_members[] = {
 	{ "window_until_deadline", KIND_BOOL, offsetof(struct strategy, window_until_deadline), 0,
 	  0 },
 	{ "window_download", KIND_BOOL, offsetof(struct strategy, window_download), 0, 0 },
-	{ "window_downloads", KIND_BOOL, offsetof(struct strategy, window_downloads), 0, 0 },
 	{ "preempt", KIND_BOOL, offsetof(struct strategy, preempt), 0, 0 },
 	{ "idle_only", KIND_BOOL, offsetof(struct strategy, idle_only), 0, 0 },
 	SECONDS("deadline", struct strategy, deadline_s, 0),

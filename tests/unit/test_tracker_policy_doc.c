@@ -178,7 +178,7 @@ START_TEST(test_everything_comes_back)
 	      "\"classes\":[{\"class\":\"lamp\",\"mode\":\"server\",\"contact_interval\":60},"
 	      "{\"class\":\"meter\"}],\"auto_approve\":[\"" KEY "\"],"
 	      "\"urgency\":{\"critical\":{\"preempt\":false,\"outage\":7,"
-	      "\"window_downloads\":true}}}");
+	      "\"window_download\":true}}}");
 	ck_assert_int_eq(p.first_contact, FIRST_HOLD);
 	ck_assert_int_eq(p.n_rules, 2);
 	ck_assert_int_eq(p.rules[0].n_words, 2);
