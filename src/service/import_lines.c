@@ -56,6 +56,14 @@ static int csv_field(struct slice *s, char dst[FIELD_MAX], struct err *e)
 	return 1;
 }
 
+static bool has_column(const struct import_lines *l, const char *name)
+{
+	for (int i = 0; i < l->n_columns; i++)
+		if (strcmp(l->columns[i], name) == 0)
+			return true;
+	return false;
+}
+
 static int csv_head(struct import_lines *l, struct slice line, struct err *e)
 {
 	char field[FIELD_MAX];
@@ -67,6 +75,9 @@ static int csv_head(struct import_lines *l, struct slice line, struct err *e)
 			return -1;
 		if (l->n_columns == IMPORT_COLUMNS_MAX)
 			return err_set(e, ERR_INVALID, "more than %d columns", IMPORT_COLUMNS_MAX);
+		if (has_column(l, field))
+			return err_set(e, ERR_INVALID, "column %d: \"%s\" is there twice",
+				       l->n_columns + 1, field);
 		if (text_copy(l->columns[l->n_columns++], NAME_TEXT, field) != 0)
 			return err_set(e, ERR_INVALID, "column %d: name too long", l->n_columns);
 	}
@@ -84,6 +95,14 @@ static void put_tags(struct arena *a, struct doc *d, const char *words)
 			doc_add_text_slice(a, list, NULL, slice_of(words, n));
 		words += n + strspn(words + n, " ");
 	}
+}
+
+/* 1, 0; -1: neither, which is then refused as any other text is. */
+static int truth(const char *value)
+{
+	if (strcmp(value, "true") == 0 || strcmp(value, "yes") == 0)
+		return 1;
+	return strcmp(value, "false") == 0 || strcmp(value, "no") == 0 ? 0 : -1;
 }
 
 static void put_field(struct arena *a, struct doc *d, struct doc **attributes, const char *column,
@@ -104,8 +123,8 @@ static void put_field(struct arena *a, struct doc *d, struct doc **attributes, c
 			doc_add_text(a, *attributes, column + 5, value);
 	} else if (strcmp(column, "contact_interval") == 0 && text_i64(slice_str(value), &n) == 0) {
 		doc_add_int(a, d, column, n);
-	} else if (strcmp(column, "disabled") == 0) {
-		doc_add_bool(a, d, column, strcmp(value, "true") == 0);
+	} else if (strcmp(column, "disabled") == 0 && truth(value) >= 0) {
+		doc_add_bool(a, d, column, truth(value) > 0);
 	} else {
 		doc_add_text(a, d, column, value);
 	}
@@ -115,9 +134,9 @@ static int csv_row(struct import_lines *l, struct slice line, const struct doc *
 {
 	struct doc *d = doc_map(l->a, NULL, NULL), *attributes = NULL;
 	char field[FIELD_MAX];
-	int rc = 1;
+	int rc = 1, i = 0;
 
-	for (int i = 0; rc == 1; i++) {
+	for (; rc == 1; i++) {
 		rc = csv_field(&line, field, e);
 		if (rc < 0)
 			return -1;
@@ -125,6 +144,8 @@ static int csv_row(struct import_lines *l, struct slice line, const struct doc *
 			return err_set(e, ERR_INVALID, "more fields than the head line has");
 		put_field(l->a, d, &attributes, l->columns[i], field);
 	}
+	if (i < l->n_columns) /* a line that was cut off, perhaps */
+		return err_set(e, ERR_INVALID, "fewer fields than the head line has");
 	*out = d;
 	return doc_failed(l->a) ? err_set(e, ERR_NO_MEMORY, "no memory for a line") : 0;
 }
@@ -149,6 +170,9 @@ int import_lines_begin(struct import_lines *l, struct arena *a, enum media m, st
 	memset(l, 0, sizeof(*l));
 	l->a = a;
 	l->body = l->rest = body;
+	/* the mark some programs put before UTF-8 */
+	if (body.n >= 3 && memcmp(body.p, "\xef\xbb\xbf", 3) == 0)
+		l->rest = slice_of(body.p + 3, body.n - 3);
 	l->csv = m == MEDIA_CSV;
 	if (l->csv && next_full(l, &line) && csv_head(l, line, e) != 0)
 		return err_prefix(e, "head line");

@@ -119,7 +119,9 @@ static int reply_bad_lines(struct check *k, struct doc *d, struct err *e)
 	doc_add_text(a, d, "type", "urn:fettle:invalid");
 	doc_add_int(a, d, "status", 422);
 	doc_add_text(a, d, "title", status_phrase(422));
-	doc_add_text(a, d, "detail", arena_printf(a, "%d bad lines; nothing was enrolled", k->bad));
+	doc_add_text(a, d, "detail",
+		     arena_printf(a, "%d bad line%s; nothing was enrolled", k->bad,
+				  k->bad == 1 ? "" : "s"));
 	if (reply_doc(k->c, 422, d, e) != 0)
 		return -1;
 	k->c->rs->media = MEDIA_PROBLEM_JSON;

@@ -793,7 +793,17 @@ class Import(Api):
                          ('la,"mp', ["x", "y"], {"site": "north", "floor": 3}))
         self.refuse("id,colour\nc,red\n", "text/csv", 2)
         self.refuse('id\nc\nd,e\n"f\n', "text/csv", 3, 4)
+        # a line that was cut off, a word that is neither yes nor no
+        self.refuse("id,model,tags\nc,lamp\nd,lamp,\ne,lamp\n", "text/csv", 2, 4)
+        self.refuse("id,disabled\nc,perhaps\n", "text/csv", 2)
+        self.assertEqual(self.refuse("id,model,id\nc,lamp,d\n", "text/csv", 1),
+                         ['head line: column 3: "id" is there twice'])
         self.assertEqual(len(self.api("GET", "/api/v1/devices")["items"]), 2)
+        # as spreadsheets write it: a byte order mark, CRLF
+        text = "\ufeffid,disabled\r\nc,yes\r\nd,false\r\n"
+        self.imported(self.api("POST", "/api/v1/devices/import", text.encode(), {"Content-Type": "text/csv"},
+                               status=202)["job"])
+        self.assertEqual([self.api("GET", "/api/v1/devices/" + i)["disabled"] for i in "cd"], [True, False])
 
 
 if __name__ == "__main__":
