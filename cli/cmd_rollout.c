@@ -35,6 +35,8 @@ static int add_phase(struct ctx *c, struct doc *phases, const char *text, struct
 
 	if (!copy)
 		return err_set(e, ERR_NO_MEMORY, "--phase");
+	if (!*copy)
+		return ctx_usage(c, e, "--phase says nothing");
 	for (char *w = strtok_r(copy, ",", &save); w; w = strtok_r(NULL, ",", &save)) {
 		size_t k = 0, n = sizeof(known) / sizeof(known[0]);
 		char *equals = strchr(w, '=');
@@ -53,6 +55,10 @@ static int add_phase(struct ctx *c, struct doc *phases, const char *text, struct
 		    (known[k].kind == DURATION && text_duration_ms(slice_str(equals), &v) < 0) ||
 		    (known[k].kind == NUMBER && text_i64(slice_str(equals), &v) < 0))
 			return ctx_usage(c, e, "--phase '%s': '%s' is not understood", text, w);
+		if (doc_get(phase, known[k].member))
+			return ctx_usage(c, e, "--phase '%s': %s is there twice", text, w);
+		if (known[k].kind == NUMBER && v == 0)
+			return ctx_usage(c, e, "--phase '%s': %s is from 1 on", text, w);
 		if (known[k].kind == TEXT)
 			doc_add_text(&c->a, phase, known[k].member, equals);
 		else
@@ -70,7 +76,12 @@ static int add_pause_at(struct ctx *c, struct doc *map, const char *text, struct
 
 	if (!equals || equals == text || text_i64(slice_str(equals + 1), &n) < 0)
 		return ctx_usage(c, e, "--pause-at takes FAILURE=N, not '%s'", text);
-	doc_add_int(&c->a, map, arena_copy(&c->a, text, (size_t)(equals - text)), n);
+	const char *failure = arena_copy(&c->a, text, (size_t)(equals - text));
+	if (!failure)
+		return err_set(e, ERR_NO_MEMORY, "--pause-at");
+	if (doc_get(map, failure))
+		return ctx_usage(c, e, "--pause-at %s is given twice", failure);
+	doc_add_int(&c->a, map, failure, n);
 	return 0;
 }
 

@@ -90,6 +90,15 @@ bool name_valid(struct slice s)
 	return all_of(s, "._:+-") && s.p[0] != '-' && s.p[0] != '.';
 }
 
+bool name_is_number(struct slice s)
+{
+	size_t digits = 0;
+
+	while (digits < s.n && s.p[digits] >= '0' && s.p[digits] <= '9')
+		digits++;
+	return s.n > 0 && digits == s.n;
+}
+
 void random_bytes(void *p, size_t n)
 {
 	uint8_t *to = p;

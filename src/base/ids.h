@@ -38,6 +38,8 @@ bool device_id_valid(struct slice s);
  * starting with '-' or '.'.
  */
 bool name_valid(struct slice s);
+/* Nothing but digits: it would be taken for another thing's number. */
+bool name_is_number(struct slice s);
 
 /* Bytes from getrandom(2); aborts the process if the kernel has none. */
 void random_bytes(void *p, size_t n);

@@ -104,6 +104,9 @@ int svc_release_add(struct call *c, struct err *e)
 		return -1;
 	if (name[0] && !name_valid(slice_str(name)))
 		return err_set(e, ERR_INVALID, "name: 1-64 of letters, digits and ._:+-");
+	if (name_is_number(slice_str(name)))
+		return err_set(e, ERR_INVALID,
+			       "name: digits alone are a number: it needs a letter");
 	if (release_add(&c->tk, &manifest, name[0] ? name : NULL, &out, e) != 0 ||
 	    reply_location(c, e, "/api/v1/releases/%" PRId64, out.id) != 0)
 		return -1;

@@ -81,7 +81,7 @@ static void put_phase_plan(struct arena *a, struct doc *m, const struct phase *p
 		doc_add_int(a, m, "count", p->count);
 	if (p->filter[0])
 		doc_add_text(a, m, "filter", p->filter);
-	doc_add_int(a, m, "success_percent", p->success_percent);
+	doc_add_int(a, m, "success_percent", phase_wanted_percent(p));
 	doc_add_int(a, m, "soak_s", p->soak_s);
 	doc_add_int(a, m, "timeout_s", p->timeout_s);
 	if (p->not_before)

@@ -119,6 +119,9 @@ static int read_standing(struct call *c, bool creating, struct standing *t, stru
 		return -1;
 	if (creating && !name_valid(slice_str(t->name)))
 		return err_set(e, ERR_INVALID, "name: 1-64 of letters, digits and ._:+-");
+	if (creating && name_is_number(slice_str(t->name)))
+		return err_set(e, ERR_INVALID,
+			       "name: digits alone are a number: it needs a letter");
 	if (creating && !rollout)
 		return err_set(e, ERR_INVALID, "rollout: is missing");
 	return rollout ? keep_members(c, rollout, t, e) : 0;

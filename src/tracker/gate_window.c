@@ -13,6 +13,7 @@
  */
 
 #define HOUR_MS INT64_C(3600000)
+#define YEAR_MS (365 * 24 * HOUR_MS)
 #define SPREAD_MOST_MS HOUR_MS /* the first part of an opening, in which who waits for it comes */
 #define LEAD_MOST_MS (24 * HOUR_MS) /* an offer ahead of its slot keeps a place in the budget */
 
@@ -123,8 +124,13 @@ static int blackout(struct look *g, struct question *q, char value[REASON_TEXT],
 		return 1;
 	}
 	until_text(when, until);
-	cause_format(value, REASON_TEXT, "%" PRId64 " of the %s lasts until %s", which->id,
-		     window_level_word(which->level), when);
+	/* what never ends is only looked at so far */
+	if (until - now > YEAR_MS)
+		cause_format(value, REASON_TEXT, "%" PRId64 " of the %s lasts more than a year",
+			     which->id, window_level_word(which->level));
+	else
+		cause_format(value, REASON_TEXT, "%" PRId64 " of the %s lasts until %s", which->id,
+			     window_level_word(which->level), when);
 	g->wake_ms = until - now + gate_window_spread(g->d->dev, until, HOUR_MS);
 	return 0;
 }

@@ -72,6 +72,11 @@ static int same_text(const char *a, const char *b)
 	return strcmp(a, b) == 0 ? 1 : 0;
 }
 
+static const char *same_word(int same)
+{
+	return same > 0 ? "matches" : same == 0 ? "differs" : "not known";
+}
+
 /* Class id decides; a device that has none is matched by its model. */
 static int gate_compatibility(struct look *g, char value[REASON_TEXT], struct err *e)
 {
@@ -82,14 +87,9 @@ static int gate_compatibility(struct look *g, char value[REASON_TEXT], struct er
 	int by_vendor = same_id(&d->vendor_id, &r->vendor_id);
 	int by_class = same_id(&d->class_id, &r->class_id);
 	int by_model = same_text(d->model, r->model);
-	cause_format(value, REASON_TEXT, "for %s %s: vendor %s, class %s", r->manufacturer,
-		     r->model,
-		     by_vendor > 0    ? "matches"
-		     : by_vendor == 0 ? "differs"
-				      : "not known",
-		     by_class > 0    ? "matches"
-		     : by_class == 0 ? "differs"
-				     : "not known");
+	cause_format(value, REASON_TEXT, "for %s %s: vendor id %s, class id %s, model %s",
+		     r->manufacturer, r->model, same_word(by_vendor), same_word(by_class),
+		     same_word(by_model));
 	if (by_vendor == 0 || by_class == 0)
 		return 0;
 	if (by_class > 0)
@@ -208,15 +208,18 @@ static int gate_service(struct look *g, char value[REASON_TEXT], struct err *e)
 	const char *s = g->live->service;
 
 	(void)e;
-	cause_format(value, REASON_TEXT, "the device is %s", s[0] ? s : "in a state not known");
+	cause_format(value, REASON_TEXT, "%s%s", s[0] ? "the device is " : "not known", s);
 	return service_lets(g->tk, g->d, g->live, g->u);
 }
 
 static int gate_enrolment(struct look *g, char value[REASON_TEXT], struct err *e)
 {
 	(void)e;
-	cause_format(value, REASON_TEXT, "%s", g->d->held_back ? HELD_BACK : "let in");
-	return g->d->held_back ? 0 : 1;
+	cause_format(value, REASON_TEXT, "%s",
+		     g->d->held_back  ? HELD_BACK
+		     : g->d->disabled ? DISABLED
+				      : "let in");
+	return g->d->held_back || g->d->disabled ? 0 : 1;
 }
 
 static const struct gate_row rows[] = {

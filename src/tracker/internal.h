@@ -91,7 +91,12 @@ int spec_default_phases(struct tracker *tk, const struct rollout_spec *s,
 int spec_filters(struct tracker *tk, const struct rollout *r, struct plan_filters *f,
 		 struct err *e);
 
+/* ---- offer.c ---- */
+/* One that was put off keeps the others back: at most one is past planned, but for a critical. */
+bool offer_kept_back(const struct update *u, const struct update *deferred);
+
 /* ---- gates.c ---- */
+#define DISABLED "it is disabled: fettle device set ID disabled=no"
 #define HELD_BACK "it came by itself, and nobody has let it in: fettle device approve"
 struct look {			/* what the gates of one update are judged by */
 	struct tracker *tk;

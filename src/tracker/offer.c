@@ -254,8 +254,7 @@ static int preempt(struct ask *q, struct offer *out, struct err *e)
 		       : 1;
 }
 
-/* One that was put off keeps the others back: at most one is past planned, but for a critical. */
-static bool kept_back(const struct update *u, const struct update *deferred)
+bool offer_kept_back(const struct update *u, const struct update *deferred)
 {
 	return deferred &&
 	       (u->urgency != URGENCY_CRITICAL || deferred->urgency == URGENCY_CRITICAL);
@@ -277,7 +276,7 @@ static int answer(struct ask *q, struct offer *out, struct err *e)
 		return -1;
 	for (int i = 0; i < q->n && result == 0; i++) {
 		struct update *u = &q->queue[i];
-		if (update_state_terminal(u->state) || kept_back(u, deferred))
+		if (update_state_terminal(u->state) || offer_kept_back(u, deferred))
 			continue;
 		result = consider(q, u, out, e);
 		if (u->state == UPDATE_DEFERRED)

@@ -53,7 +53,7 @@ static int64_t size_of(const struct phase *p, const struct rollout *r)
 	return whole + (rest + 99) / 100;
 }
 
-static int64_t wanted_percent(const struct phase *p)
+int64_t phase_wanted_percent(const struct phase *p)
 {
 	return p->success_percent > 0 ? p->success_percent : 100;
 }
@@ -88,7 +88,7 @@ static bool enough(const struct view *v, const struct rollout *r)
 
 	if (p->total == 0)
 		return v->last || full(v, r);
-	return p->succeeded * 100 >= wanted_percent(p) * p->total;
+	return p->succeeded * 100 >= phase_wanted_percent(p) * p->total;
 }
 
 static int64_t three_intervals_ms(const struct tracker *tk)
@@ -150,7 +150,7 @@ static int pause_for(struct tracker *tk, struct rollout *r, const struct phase *
 		cause_format(reason, sizeof(reason),
 			     "phase %" PRId64 ": %" PRId64 " of %" PRId64 " succeeded, %" PRId64
 			     " %% are asked for",
-			     p->number, p->succeeded, p->total, wanted_percent(p));
+			     p->number, p->succeeded, p->total, phase_wanted_percent(p));
 	return rollout_set_state(tk, r, ROLLOUT_PAUSED, reason, e);
 }
 
@@ -332,6 +332,11 @@ static void describe(const struct tracker *tk, const struct view *v, const struc
 	const struct phase *p = &v->p;
 	char more[64] = "";
 
+	if (p->opened == 0 && start_reached(tk, p)) {
+		cause_format(value, REASON_TEXT, "phase %" PRId64 " of %" PRId64 " is not open yet",
+			     p->number, v->n);
+		return;
+	}
 	if (p->opened == 0) {
 		cause_format(value, REASON_TEXT,
 			     "phase %" PRId64 " of %" PRId64 " opens in %" PRId64 " s%s", p->number,

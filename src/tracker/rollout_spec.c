@@ -95,6 +95,19 @@ static int check_phase(const struct phase *p, int number, bool last, struct err 
 	return 0;
 }
 
+/* Each takes its part of all devices, and the last what is left: they cannot be more than all. */
+static int check_percents(const struct phase *p, int n, struct err *e)
+{
+	int64_t sum = 0;
+
+	for (int i = 0; i < n - 1; i++)
+		sum += p[i].percent;
+	if (sum <= 100)
+		return 0;
+	return err_set(e, ERR_INVALID, "phases: those before the last are %" PRId64 " percent",
+		       sum);
+}
+
 static int parse_phases(struct tracker *tk, const struct phase *p, int n, struct plan_filters *f,
 			struct err *e)
 {
@@ -146,6 +159,9 @@ int spec_check(struct tracker *tk, const struct rollout_spec *s, struct plan_fil
 {
 	if (!name_valid(slice_str(s->name)))
 		return err_set(e, ERR_INVALID, "name: 1 to 64 of letters, digits, . _ : + -");
+	if (name_is_number(slice_str(s->name)))
+		return err_set(e, ERR_INVALID,
+			       "name: digits alone are a number: it needs a letter");
 	if (s->budget < -1)
 		return err_set(e, ERR_INVALID, "budget: must not be negative");
 	if (s->in_flight < 0)
@@ -155,7 +171,7 @@ int spec_check(struct tracker *tk, const struct rollout_spec *s, struct plan_fil
 	for (int i = 0; i < s->n_phases; i++)
 		if (check_phase(&s->phases[i], i + 1, i == s->n_phases - 1, e) < 0)
 			return -1;
-	if (check_limits(&s->limits, e) < 0 ||
+	if (check_percents(s->phases, s->n_phases, e) < 0 || check_limits(&s->limits, e) < 0 ||
 	    parse_all(tk, s->target, s->phases, s->n_phases, f, e) < 0)
 		return -1;
 	return try_filters(tk, f, e) < 0 ? -1 : 0;

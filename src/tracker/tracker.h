@@ -392,6 +392,8 @@ struct gate { const char *name; bool open; char value[REASON_TEXT]; };
 #define GATES_MAX 24
 int why_device(struct tracker *tk, const struct device *d, struct gate out[GATES_MAX],
 	       struct err *e);
+/* Of those who joined so many in a hundred must succeed: 100 where nothing was said. */
+int64_t phase_wanted_percent(const struct phase *p);
 /* What holds a rollout as a whole, in the same order. */
 int why_rollout(struct tracker *tk, const struct rollout *r, struct gate out[GATES_MAX],
 		struct err *e);

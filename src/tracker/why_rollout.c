@@ -59,12 +59,15 @@ static int row_success(struct tracker *tk, const struct rollout *r, char value[R
 	if (n < 0 || r->phase < 1 || r->phase > n)
 		return n < 0 ? -1 : 1;
 	const struct phase *now = &p[r->phase - 1];
-	int64_t wanted = now->success_percent > 0 ? now->success_percent : 100;
+	char timeout[40] = "no timeout";
+	if (now->timeout_s > 0)
+		cause_format(timeout, sizeof(timeout), "timeout %" PRId64 " s", now->timeout_s);
+	int64_t wanted = phase_wanted_percent(now);
 	cause_format(value, REASON_TEXT,
-		     "%" PRId64 " %% of %" PRId64 " asked for, %" PRId64 " not done, %" PRId64
-		     " failed; soak %" PRId64 " s, timeout %" PRId64 " s",
-		     wanted, now->total, now->total - now->done, now->failed, now->soak_s,
-		     now->timeout_s);
+		     "%" PRId64 " of %" PRId64 " succeeded, %" PRId64 " %% are asked for; %" PRId64
+		     " not done, %" PRId64 " failed; soak %" PRId64 " s, %s",
+		     now->succeeded, now->total, wanted, now->total - now->done, now->failed,
+		     now->soak_s, timeout);
 	return 1;
 }
 
@@ -130,6 +133,10 @@ static int row_pace(struct tracker *tk, const struct rollout *r, char value[REAS
 	bool full = l->max_in_flight > 0 && r->in_flight >= l->max_in_flight;
 
 	(void)e;
+	if (l->per_minute == 0 && l->bytes_per_s == 0 && l->max_in_flight == 0) {
+		cause_format(value, REASON_TEXT, "no limit");
+		return 1;
+	}
 	cause_format(value, REASON_TEXT,
 		     "%" PRId64 " a minute, %" PRId64 " bytes a second, %" PRId64 " of %" PRId64
 		     " in flight (0: no limit); the next in %" PRId64 " ms",

@@ -195,7 +195,7 @@ static void put_phases(struct sim *s, struct o_rollout *r, struct buf *json)
 
 		*p = (struct o_phase){ .success = dice_range(&s->dice, 0, 100) };
 		if (dice_chance(&s->dice, 500))
-			p->percent = dice_range(&s->dice, 1, 60);
+			p->percent = dice_range(&s->dice, 1, 100 / r->n_phases);
 		else
 			p->count = dice_range(&s->dice, 1, 6);
 		if (dice_chance(&s->dice, 500))

@@ -739,6 +739,18 @@ class Operating(harness.Case):
         self.assertEqual([d["id"] for d in items], ["d%02d" % i for i in range(80)])
         self.assertEqual({len(d["components"]) for d in items}, {16})
 
+    def test_words_that_contradict_each_other(self):
+        """Nothing is sent; what is wrong is named."""
+        for words, says in (
+                (["--phase", ""], "--phase says nothing"),
+                (["--phase", "percent=10,percent=20"], "percent is there twice"),
+                (["--phase", "percent=10,success=0"], "success is from 1 on"),
+                (["--pause-at", "boot=1", "--pause-at", "boot=2"], "--pause-at boot is given twice")):
+            done = self.daemon.fettle("rollout", "create", "odd", "--release", "none", "--target", "all",
+                                      *words, ok=False)
+            self.assertEqual(done.returncode, 2, done.stderr)
+            self.assertIn(says, done.stderr)
+
     def test_import_of_csv(self):
         path = self.write("fleet.csv", b"id,mode,model,tags,attr.site,contact_interval\r\n"
                           b"a,client,lamp,lab new,north,60\r\n\r\n\"b\",,\"la,mp\",,,\r\n")

@@ -564,7 +564,8 @@ START_TEST(test_why)
 		ck_assert_str_eq(g[i].name, order[i]);
 	ck_assert_str_eq(gate(g, n, "phase")->value, "phase 1: 1 of 1 joined, 0 done, 0 succeeded");
 	ck_assert_str_eq(gate(g, n, "success")->value,
-			 "100 % of 1 asked for, 1 not done, 0 failed; soak 60 s, timeout 0 s");
+			 "0 of 1 succeeded, 100 % are asked for; 1 not done, 0 failed; soak 60 s, "
+			 "no timeout");
 	ck_assert(!gate(g, n, "pace")->open);
 	fails(0, FAILURE_DIGEST);
 	now();

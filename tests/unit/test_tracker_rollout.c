@@ -65,6 +65,7 @@ START_TEST(test_refused)
 		{ "", "all", 1, "name" },    { "-x", "all", 1, "name" },
 		{ "a b", "all", 1, "name" }, { "ok", "al", 1, "target: column 1" },
 		{ "ok", "", 1, "target" },   { "ok", "all", -2, "budget" },
+		{ "12", "all", 1, "name" },
 	};
 	struct rollout r;
 
@@ -96,6 +97,11 @@ START_TEST(test_refused)
 	text_copy(s.phases[0].filter, FILTER_TEXT, "al");
 	ck_assert_int_eq(create(&s, &r), -1);
 	ck_assert_ptr_nonnull(strstr(w.err.text, "phase 1: column 1"));
+	s.phases[0].filter[0] = '\0';
+	s.n_phases = 3;
+	s.phases[0].percent = s.phases[1].percent = 60;
+	ck_assert_int_eq(create(&s, &r), -1);
+	ck_assert_str_eq(w.err.text, "phases: those before the last are 120 percent");
 }
 END_TEST
 

@@ -635,9 +635,9 @@ START_TEST(test_a_device_of_another_class)
 	WORLD_OK(&w, store_device_add(w.st, &unknown, &w.err));
 	world_rollout(&w, &rel, "wide", "id in (fan-1, what-1)", 5);
 	ck_assert_int_eq(world_ask(&w, "fan-1"), 0);
-	ck_assert_ptr_nonnull(strstr(w.err.text, "class differs"));
+	ck_assert_ptr_nonnull(strstr(w.err.text, "class id differs, model not known"));
 	ck_assert_int_eq(world_ask(&w, "what-1"), 0);
-	ck_assert_ptr_nonnull(strstr(w.err.text, "class not known"));
+	ck_assert_ptr_nonnull(strstr(w.err.text, "class id not known"));
 }
 END_TEST
 
@@ -751,12 +751,72 @@ START_TEST(test_why_of_the_others)
 	ck_assert_str_eq(g[0].value, "none is planned");
 	int64_t u = world_ask(&w, "lamp-1");
 	d = world_device(&w, "lamp-1");
-	ck_assert_int_eq(why_device(&w.tk, &d, g, &w.err), 1);
+	ck_assert_int_eq(why_device(&w.tk, &d, g, &w.err), 2);
 	ck_assert_ptr_nonnull(strstr(g[0].value, "of rollout spring is offered, attempt 1"));
+	ck_assert_str_eq(g[1].name, "timeout");
+	ck_assert_str_eq(g[1].value, "in 86400 s, when nothing is heard");
 	ck_assert_int_eq(world_report(&w, "lamp-1", 1, 2, u, "rejected"), 0);
 	ck_assert_int_eq(why_device(&w.tk, &d, g, &w.err), 1);
 	ck_assert(!g[0].open);
 	ck_assert_ptr_nonnull(strstr(g[0].value, "is rejected"));
+}
+END_TEST
+
+static const struct gate *closed(const struct device *d, struct gate g[GATES_MAX], int *n)
+{
+	*n = why_device(&w.tk, d, g, &w.err);
+	for (int i = 0; i < *n; i++)
+		if (!g[i].open)
+			return &g[i];
+	return NULL;
+}
+
+/* Of several the one a poll would be answered with, the rest behind its gates. */
+START_TEST(test_why_of_the_one_that_comes)
+{
+	struct device d = world_device(&w, "lamp-1");
+	struct gate g[GATES_MAX];
+	int n;
+
+	struct rollout second = world_rollout(&w, &rel, "summer", "all", 1);
+	ro = world_rollout_now(&w, ro.id);
+	WORLD_OK(&w, rollout_pause(&w.tk, &ro, "lunch", &w.err));
+	ck_assert_ptr_null(closed(&d, g, &n));
+	ck_assert_ptr_nonnull(strstr(g[0].value, "of rollout summer is planned"));
+	ck_assert_str_eq(g[n - 1].name, "others");
+	ck_assert_str_eq(g[n - 1].value, "update 1 of rollout spring (paused) is planned");
+	/* none can come: the one that a running rollout wants */
+	second = world_rollout_now(&w, second.id);
+	second.budget = 0;
+	WORLD_OK(&w, store_rollout_put(w.st, &second, &w.err));
+	ck_assert_str_eq(closed(&d, g, &n)->value, "0 failed + 0 in flight of 0");
+	WORLD_OK(&w, rollout_pause(&w.tk, &second, "dinner", &w.err));
+	ck_assert_str_eq(closed(&d, g, &n)->value, "rollout spring is paused: lunch");
+}
+END_TEST
+
+/* Who cannot log in waits for that, whatever else is closed. */
+START_TEST(test_why_of_who_cannot_log_in)
+{
+	struct credential c = { .kind = CREDENTIAL_PSK, .identity = "lamp-1" };
+	struct device d = world_device(&w, "lamp-1");
+	struct gate g[GATES_MAX];
+	int n;
+
+	d.auth = AUTH_CREDENTIAL;
+	WORLD_OK(&w, store_device_put(w.st, &d, &w.err));
+	const struct gate *at = closed(&d, g, &n);
+	ck_assert_str_eq(at->name, "enrolment");
+	ck_assert_ptr_nonnull(strstr(at->value, "no valid credential"));
+	c.dev = d.dev;
+	WORLD_OK(&w, store_credential_add(w.st, &c, &w.err));
+	ck_assert_ptr_null(closed(&d, g, &n));
+	d.disabled = true;
+	WORLD_OK(&w, store_device_put(w.st, &d, &w.err));
+	ck_assert_str_eq(closed(&d, g, &n)->value,
+			 "it is disabled: fettle device set ID disabled=no");
+	ck_assert_int_eq(world_ask(&w, "lamp-1"), 0);
+	ck_assert_ptr_nonnull(strstr(w.err.text, "enrolment: it is disabled"));
 }
 END_TEST
 
@@ -805,6 +865,8 @@ int main(void)
 	tcase_add_test(t, test_lost_while_installing_is_charged_at_once);
 	tcase_add_test(t, test_a_slow_download_is_tried_again);
 	tcase_add_test(t, test_why_of_the_others);
+	tcase_add_test(t, test_why_of_the_one_that_comes);
+	tcase_add_test(t, test_why_of_who_cannot_log_in);
 	suite_add_tcase(s, t);
 	SRunner *r = srunner_create(s);
 	srunner_run_all(r, CK_NORMAL);
