@@ -602,6 +602,8 @@ sim_helper_sources = \
 	tests/sim/oracle_window.c \
 	tests/sim/people.c \
 	tests/sim/places.c \
+	tests/sim/points.c \
+	tests/sim/points.h \
 	tests/sim/server.c \
 	tests/sim/sim.c \
 	tests/sim/sim.h
@@ -698,14 +700,17 @@ system_files = \
 	tests/system/cbor.py \
 	tests/system/coap.py \
 	tests/system/dtls.py \
+	tests/system/fettled_crash.c \
 	tests/system/harness.py \
 	tests/system/install.sh \
 	tests/system/load.py \
 	tests/system/oracle.py \
+	tests/system/oracle_rollout.py \
 	tests/system/run \
 	tests/system/test_amplification.py \
 	tests/system/test_api.py \
 	tests/system/test_cli.py \
+	tests/system/test_crash.py \
 	tests/system/test_device.py \
 	tests/system/test_device_push.py \
 	tests/system/test_diskfull.py \

@@ -22,8 +22,8 @@
 
 #include "base/log.h"
 #include "base/text.h"
+#include "points.h"
 #include "sim.h"
-#include "tracker/tracker.h"
 
 #ifdef FETTLE_UNHARDENED
 #define CRASHES 40
@@ -68,80 +68,10 @@ static int watch_writes(void)
 
 /* ---- dying at a named point ---- */
 
-/* The linker leads the library's calls of these through here (-Wl,--wrap): see Makefile.am. */
-static const char *const points[] = { "before reserve", "after reserve",   "after offer",
-				      "after report",	"in phase change", "in abort" };
-#define POINTS ((int)(sizeof(points) / sizeof(points[0])))
 #define POINT_EVENTS 3000
 
 static int point = -1; /* which one, -1 none */
-static long passes_left; /* so many times it is passed before */
-
-static void at(int here)
-{
-	if (here == point && passes_left-- <= 0)
-		kill(getpid(), SIGKILL);
-}
-
-int __real_store_rollout_reserve(struct store *st, int64_t id, struct err *e);
-int __wrap_store_rollout_reserve(struct store *st, int64_t id, struct err *e);
-int __wrap_store_rollout_reserve(struct store *st, int64_t id, struct err *e)
-{
-	at(0);
-	int got = __real_store_rollout_reserve(st, id, e);
-	if (got > 0)
-		at(1);
-	return got;
-}
-
-int __real_update_apply(struct tracker *tk, struct update *u, enum update_event ev, enum failure f,
-			const char *cause, struct err *e);
-int __wrap_update_apply(struct tracker *tk, struct update *u, enum update_event ev, enum failure f,
-			const char *cause, struct err *e);
-int __wrap_update_apply(struct tracker *tk, struct update *u, enum update_event ev, enum failure f,
-			const char *cause, struct err *e)
-{
-	int rc = __real_update_apply(tk, u, ev, f, cause, e);
-
-	if (rc == 0 && ev == EVENT_OFFER)
-		at(2);
-	return rc;
-}
-
-int __real_report_apply(struct tracker *tk, const struct device *d, const struct report *r,
-			struct report_answer *out, struct err *e);
-int __wrap_report_apply(struct tracker *tk, const struct device *d, const struct report *r,
-			struct report_answer *out, struct err *e);
-int __wrap_report_apply(struct tracker *tk, const struct device *d, const struct report *r,
-			struct report_answer *out, struct err *e)
-{
-	int rc = __real_report_apply(tk, d, r, out, e);
-
-	if (rc == 0)
-		at(3);
-	return rc;
-}
-
-int __real_store_phase_put(struct store *st, const struct phase *p, struct err *e);
-int __wrap_store_phase_put(struct store *st, const struct phase *p, struct err *e);
-int __wrap_store_phase_put(struct store *st, const struct phase *p, struct err *e)
-{
-	int rc = __real_store_phase_put(st, p, e);
-
-	if (p->closed > 0)
-		at(4);
-	return rc;
-}
-
-enum step __real_rollout_cancel_step(struct tracker *tk, struct job *j, struct err *e);
-enum step __wrap_rollout_cancel_step(struct tracker *tk, struct job *j, struct err *e);
-enum step __wrap_rollout_cancel_step(struct tracker *tk, struct job *j, struct err *e)
-{
-	enum step s = __real_rollout_cancel_step(tk, j, e);
-
-	at(5);
-	return s;
-}
+static bool committed; /* what was under way there is, too */
 
 /* ---- one schedule ---- */
 
@@ -151,7 +81,7 @@ static void arm(uint64_t seed)
 
 	/* the first few hundred make the fleet: death at them, too, now and then */
 	if (point >= 0) {
-		passes_left = dice_range(&d, 0, 2);
+		points_arm(point, dice_range(&d, 0, 2), committed);
 		return;
 	}
 	writes_left = dice_range(&d, 1, dice_chance(&d, 200) ? 300 : 1500);
@@ -289,14 +219,16 @@ static int at_points(long from)
 		int killed = 0;
 
 		for (long i = 0; i < 12 && killed < 3; i++) {
+			committed = killed == 2;
 			int rc = schedule((uint64_t)(from + i));
 			if (rc < 0) {
-				printf("killed %s\n", points[point]);
+				printf("killed %s%s\n", point_name(point),
+				       committed ? ", committed" : "");
 				return -1;
 			}
 			killed += rc;
 		}
-		printf("killed %s: %d\n", points[point], killed);
+		printf("killed %s: %d\n", point_name(point), killed);
 		if (killed == 0)
 			return -1;
 	}

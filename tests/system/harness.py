@@ -50,9 +50,14 @@ def give(path):
 
 
 def free_port(kind):
-    with socket.socket(socket.AF_INET, kind) as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+    """Free, and below those that the kernel gives to any socket: it stays free over a restart."""
+    with open("/proc/sys/net/ipv4/ip_local_port_range") as f:
+        first = int(f.read().split()[0])
+    while True:
+        port = random.SystemRandom().randrange(10000, first) if first > 20000 else 0
+        with socket.socket(socket.AF_INET, kind) as s, contextlib.suppress(OSError):
+            s.bind(("127.0.0.1", port))
+            return s.getsockname()[1]
 
 
 def sha256(data):
@@ -95,6 +100,7 @@ class Daemon:
 
     def __init__(self, root, extra="", coap=True, tls=True, limits="", server="", trusted=None):
         self.root = root
+        self.program, self.environ = FETTLED, {}    # a test's own
         self.data = os.path.join(root, "data")
         os.chmod(root, 0o711)
         self.coap_port = free_port(socket.SOCK_DGRAM)
@@ -142,10 +148,11 @@ class Daemon:
         notify.bind(path)
         os.chmod(path, 0o777)
         notify.settimeout(0.1)
-        env = dict(os.environ, NOTIFY_SOCKET=path)
+        env = dict(os.environ, NOTIFY_SOCKET=path, **self.environ)
         with open(self.log, "ab") as log:
-            self.process = subprocess.Popen(WRAP + [FETTLED, "-c", self.config], stdin=subprocess.DEVNULL,
-                                            stdout=log, stderr=log, env=env, start_new_session=True)
+            self.process = subprocess.Popen(
+                WRAP + [self.program, "-c", self.config], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                env=env, start_new_session=True)
 
         def ready():
             if self.process.poll() is not None:

@@ -354,7 +354,7 @@ def dicts(copy, sql):
     return [dict(zip(names, row)) for row in cursor]
 
 
-def check_updates(copy, snapshot):
+def check_updates(copy, snapshot, late):
     updates = {u["id"]: u for u in dicts(copy, "SELECT u.*, d.id AS device FROM updates u JOIN devices d USING (dev)")}
     steps = [Step(*r) for r in copy.rows(
         "SELECT id, prev, upd, from_state, to_state, inferred, late, cause FROM history ORDER BY id")]
@@ -364,7 +364,7 @@ def check_updates(copy, snapshot):
     bad = []
     for u in updates.values():
         bad += check_chain(u, of_update[u["id"]])
-        if u["device"] in snapshot.devices:
+        if u["device"] in snapshot.devices and not late:
             bad += check_said(u, of_update[u["id"]], snapshot.devices[u["device"]].values())
     for r in dicts(copy, "SELECT * FROM rollouts"):
         mine = {u["id"]: u for u in updates.values() if u["rollout"] == r["id"]}
@@ -383,12 +383,14 @@ def check_audit(copy):
     return bad
 
 
-def check(data, snapshot, fleets=(), images=False):
-    """Everything, on a service that is stopped. Returns what is wrong, as sentences."""
+def check(data, snapshot, fleets=(), images=False, late=False):
+    """Everything, on a service that is stopped. Returns what is wrong, as sentences.
+
+    late: attempts of devices that say each step may have been given up all the same."""
     names = ("fettle.db", "images.db") if images else ("fettle.db",)
     with Copy(data, names) as copy:
         bad = copy.sound()
-        bad += check_devices(copy, snapshot) + check_objects(copy, snapshot) + check_updates(copy, snapshot)
+        bad += check_devices(copy, snapshot) + check_objects(copy, snapshot) + check_updates(copy, snapshot, late)
         bad += check_audit(copy)
         for fleet in fleets:
             bad += check_fleet(copy, fleet)
