@@ -91,7 +91,7 @@ static int settle_event(struct tracker *tk, const struct update *u, enum update_
 {
 	bool gone = false, over = *ev == EVENT_FAILED || *ev == EVENT_TIMEOUT;
 
-	if (*ev != EVENT_RETURN &&
+	if (*ev != EVENT_RETURN && *ev != EVENT_SERVER_DEFER &&
 	    (!over || !update_state_in_flight(u->state) || !retries_last(tk, u, f)))
 		return 0;
 	if (*ev == EVENT_TIMEOUT && lost(tk, u, &gone, e) < 0)
@@ -398,6 +398,15 @@ static int take_slot(struct tracker *tk, struct update *u, struct change *c, str
 	return got < 0 ? -1 : 0;
 }
 
+/* Who puts it off runs no more, and nothing of an aborted rollout waits. */
+static int end_put_off(struct tracker *tk, struct update *u, const struct change *c, struct err *e)
+{
+	int over = c->ev == EVENT_DEFERRED ? aborted(tk, u, e) : 0;
+
+	return over > 0 ? update_apply(tk, u, EVENT_CANCEL, FAILURE_NONE, "rollout aborted", e)
+			: over;
+}
+
 int update_apply(struct tracker *tk, struct update *u, enum update_event ev, enum failure f,
 		 const char *cause, struct err *e)
 {
@@ -424,7 +433,7 @@ int update_apply(struct tracker *tk, struct update *u, enum update_event ev, enu
 	if (c.ev == EVENT_OFFER && set_deadline(tk, u, e) < 0)
 		return -1;
 	if (arm(tk, u, c.ev, c.from, e) < 0 || store_change(tk, u, &c, e) < 0 ||
-	    count(tk, u, &c, e) < 0)
+	    count(tk, u, &c, e) < 0 || end_put_off(tk, u, &c, e) < 0)
 		return -1;
 	if (!concerns_device(&c))
 		return 0;

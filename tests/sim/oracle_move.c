@@ -142,6 +142,13 @@ static bool word_of(const char *word, enum update_state to)
 	return strcmp(word, update_state_word(to)) == 0;
 }
 
+/* Its device put it off, and its rollout waits for nobody. */
+static const char *put_off_for_good(const struct oracle *o, const struct o_update *u,
+				    enum update_state from)
+{
+	return aborted(o, u) && from == UPDATE_DEFERRED ? NULL : "its rollout was not aborted";
+}
+
 static const char *by_report(struct oracle *o, struct o_update *u, enum update_state from,
 			     enum update_state to)
 {
@@ -150,6 +157,8 @@ static const char *by_report(struct oracle *o, struct o_update *u, enum update_s
 
 	if (to == UPDATE_SUCCEEDED)
 		return proof_of_success(o, u, from);
+	if (to == UPDATE_CANCELLED)
+		return put_off_for_good(o, u, from);
 	if (to == UPDATE_ROLLED_BACK)
 		return proof_of_rollback(o, u, from);
 	if (s->what != HAPPENS_REPORT || !mine)
@@ -244,6 +253,8 @@ static const char *by_decision(struct oracle *o, struct o_update *u, enum update
 
 	if (s->update != u->id)
 		return "another update was decided";
+	if (to == UPDATE_CANCELLED)
+		return put_off_for_good(o, u, from);
 	if (to == UPDATE_OFFERED && accepts && from == UPDATE_DEFERRED) {
 		oracle_offer(o, u);
 		return NULL;

@@ -141,6 +141,37 @@ START_TEST(test_no_attempt_after_an_abort)
 }
 END_TEST
 
+/* Nor does one that its device puts off wait for ever: by a decision, or by a report. */
+START_TEST(test_nothing_is_put_off_after_an_abort)
+{
+	struct rollout r = world_rollout(&w, &rel, "one", "all", 1);
+	int64_t u = world_ask(&w, "lamp-1");
+	struct decision c = {
+		.boot = 1, .counter = 2, .update = u, .kind = DECISION_DEFER, .until_s = 60
+	};
+	struct device d = world_device(&w, "lamp-1");
+	struct decision_answer a;
+	struct job job;
+
+	WORLD_OK(&w, rollout_abort(&w.tk, &r, "", &job, &w.err));
+	world_jobs(&w);
+	assert_state(u, UPDATE_OFFERED);
+	if (_i == 0) {
+		WORLD_OK(&w, offer_decide(&w.tk, &d, &c, &a, &w.err));
+		ck_assert_int_eq(a.state, UPDATE_CANCELLED);
+		ck_assert_int_eq(a.granted_s, 0);
+		ck_assert(!a.fetch);
+	} else {
+		ck_assert_int_eq(world_report(&w, "lamp-1", 1, 2, u, "deferred"), 0);
+	}
+	assert_state(u, UPDATE_CANCELLED);
+	r = world_rollout_now(&w, r.id);
+	ck_assert_int_eq(r.deferred, 0);
+	ck_assert_int_eq(r.in_flight, 0);
+	ck_assert_int_eq(r.ended, 1);
+}
+END_TEST
+
 /* A rollout that may have no failure at all does not take the running update's place. */
 START_TEST(test_no_offer_without_a_slot_after_preempting)
 {
@@ -304,6 +335,7 @@ int main(void)
 	tcase_add_test(t, test_an_older_boot_confirms_nothing);
 	tcase_add_test(t, test_an_older_boot_rolls_nothing_back);
 	tcase_add_test(t, test_no_attempt_after_an_abort);
+	tcase_add_loop_test(t, test_nothing_is_put_off_after_an_abort, 0, 2);
 	tcase_add_test(t, test_no_offer_without_a_slot_after_preempting);
 	tcase_add_test(t, test_a_revoked_anchor_closes_routes_at_once);
 	tcase_add_test(t, test_revocation_goes_before_other_jobs);
