@@ -245,14 +245,13 @@ class Schedule:
 
     def live(self, at):
         """Until it dies: True, or the rollout is over: False."""
-        kill_at = time.monotonic() + at[0] if at else None
+        began, dying = time.monotonic(), False
         while self.daemon.process.poll() is None:
-            if self.boss.over.is_set() and not kill_at:
-                return False
+            if self.boss.over.is_set() and not at:
+                return dying
             self.look()
-            if kill_at and time.monotonic() >= kill_at:
-                self.kill(at[1])
-                kill_at = None
+            if at and time.monotonic() - began >= at[0]:
+                dying, at = self.kill(at[1]), None
             time.sleep(0.02)
         return True
 
@@ -265,10 +264,9 @@ class Schedule:
     def kill(self, name):
         pids = self.daemon.pids().get(name, [])
         if len(pids) == 1:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pids[0], signal.SIGKILL)
-            self.plan.armed = None
+            os.kill(pids[0], signal.SIGKILL)
             self.counts["killed at any time: " + name] += 1
+        return len(pids) == 1
 
     def died(self):
         if self.plan.armed:
@@ -323,7 +321,16 @@ class Schedule:
             self.daemon.start()
         if life == 0:
             self.counts["over before it came " + self.plan.point] += 1
+        if self.plan.armed:
+            self.disarm()
         self.end()
+
+    def disarm(self):
+        """It has not come to the point, and is not to do so any more."""
+        self.daemon.kill()
+        self.check()
+        self.daemon.environ, self.plan.armed = {}, None
+        self.daemon.start()
 
     def end(self):
         state = self.daemon.rest("GET", "/api/v1/rollouts/spring")["state"]
