@@ -588,18 +588,21 @@ tests_unit_test_tracker_window_LDADD = $(test_common) $(core_libs)
 tests_unit_test_tracker_window_gate_LDADD = $(test_common) $(core_libs)
 
 sim_helper_sources = \
+	tests/sim/calls.c \
 	tests/sim/fleet.c \
 	tests/sim/fleet_say.c \
 	tests/sim/oracle.c \
 	tests/sim/oracle.h \
 	tests/sim/oracle_answer.c \
 	tests/sim/oracle_audit.c \
+	tests/sim/oracle_call.c \
 	tests/sim/oracle_move.c \
 	tests/sim/oracle_phase.c \
 	tests/sim/oracle_place.c \
 	tests/sim/oracle_rollout.c \
 	tests/sim/oracle_state.c \
 	tests/sim/oracle_window.c \
+	tests/sim/oracle_words.c \
 	tests/sim/people.c \
 	tests/sim/places.c \
 	tests/sim/points.c \

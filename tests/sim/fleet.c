@@ -26,11 +26,12 @@ static void answered(struct sim *s, struct pending *p, const struct heard *h)
 	p->ask_again = (v = doc_get(d, "ask_again")) && v->type == DOC_INT ? v->v.i : 0;
 	p->granted = (v = doc_get(d, "granted")) && v->type == DOC_INT ? v->v.i : 0;
 	p->update = (v = doc_get(d, "update")) && v->type == DOC_INT ? v->v.i : 0;
+	p->outage = (v = doc_get(d, "outage_update")) && v->type == DOC_INT ? v->v.i : 0;
 	p->fetch = doc_get(d, "fetch") != NULL;
 	p->look = doc_get(d, "look") != NULL;
 	p->manifest = doc_get(d, "manifest") != NULL;
 	v = doc_get(d, "manifest_digest");
-	if (v && digest_parse(&m, v->v.s) == 0)
+	if (oracle_digest(v, &m))
 		for (int i = 0; i < s->oracle.now->n_releases; i++)
 			if (digest_eq(&s->oracle.now->release[i].manifest, &m))
 				p->release = i;
@@ -50,6 +51,7 @@ static int send(struct sim *s, int dev, const struct message *m, bool awaited)
 	struct pending *p = &s->pending[s->n_pending++];
 	*p = (struct pending){ .dev = awaited ? dev : -1, .m = *m };
 	answered(s, p, &h);
+	calls_evict(s, dev);
 	return 0;
 }
 
@@ -110,6 +112,7 @@ int fleet_act(struct sim *s, int dev)
 		return done ? 0 : -1;
 	if (!d->waiting && dice_chance(&s->dice, s->habits.silent)) {
 		d->next_at = now_of(s) + 1000 * dice_range(&s->dice, 3600, 30 * 86400);
+		d->deaf_until = d->next_at;
 		return 0;
 	}
 	if (!d->waiting && d->stage != STAGE_NEW && dice_chance(&s->dice, 4)) {
@@ -132,7 +135,10 @@ int fleet_act(struct sim *s, int dev)
 
 static void hear_offer(struct sim *s, struct virtual_device *d, const struct pending *p)
 {
-	if (p->status != 200 || p->release < 0) {
+	if (p->outage)
+		d->outage = p->outage;
+	/* in server mode it only shows itself: what it is to do it is told by a call */
+	if (p->status != 200 || p->release < 0 || d->mode == MODE_SERVER) {
 		d->next_at = now_of(s) + 1000 * (p->ask_again > 0 ? p->ask_again : 60);
 		if (p->look)
 			d->next_at = now_of(s) + 1000;
@@ -159,10 +165,17 @@ static void hear_decision(struct sim *s, struct virtual_device *d, const struct 
 		d->next_at = now_of(s) + 1000 * dice_range(&s->dice, 1, 60);
 }
 
+bool fleet_is_pushed(const struct virtual_device *d)
+{
+	return d->got.update != 0 && d->got.update == d->update;
+}
+
 static void hear_report(struct sim *s, struct virtual_device *d, const struct pending *p)
 {
 	if (d->stage == STAGE_REBOOTING)
 		fleet_reboot(s, d);
+	else if (d->stage == STAGE_DOWNLOADED && fleet_is_pushed(d))
+		d->stage = STAGE_IDLE;
 	else if (d->stage >= STAGE_DOWNLOADING && d->stage < STAGE_REBOOTING)
 		d->stage++;
 	else
@@ -207,6 +220,7 @@ void fleet_hear(struct sim *s, const struct pending *p)
 	case HAPPENS_JOB:
 	case HAPPENS_COMMAND:
 	case HAPPENS_CRASH:
+	case HAPPENS_ANSWER:
 	case HAPPENING_COUNT:
 		break;
 	}
@@ -222,6 +236,8 @@ void fleet_effects(struct sim *s)
 			s->server.next_pass = now_of(s);
 			s->server.jobs = true;
 		}
+		if (fx->v[i].kind == EFFECT_SEND)
+			calls_order(s, &fx->v[i]);
 		if (fx->v[i].kind != EFFECT_NOTIFY)
 			continue;
 		for (int k = 0; k < s->n_devices; k++) {
@@ -244,22 +260,30 @@ static int a_parent(struct sim *s, int dev)
 	return -1;
 }
 
+static enum mode a_mode(struct sim *s)
+{
+	if (dice_chance(&s->dice, s->habits.servers))
+		return MODE_SERVER;
+	return dice_chance(&s->dice, 500) ? MODE_CLIENT : MODE_NEGOTIATED;
+}
+
 void fleet_make(struct sim *s)
 {
 	for (int i = 0; i < s->n_devices; i++) {
 		struct virtual_device *d = &s->device[i];
 
-		*d = (struct virtual_device){
-			.class_ = (int)dice_below(&s->dice, CLASSES),
-			.parent = a_parent(s, i),
-			.mode = dice_chance(&s->dice, 500) ? MODE_CLIENT : MODE_NEGOTIATED,
-			.observes = dice_chance(&s->dice, 500),
-			.tells_status = dice_chance(&s->dice, 400),
-			.tells_windows = s->habits.windows > 0 && dice_chance(&s->dice, 150),
-			.tells = (int)dice_below(&s->dice, 3),
-			.runs = -1,
-			.wants = -1
-		};
+		*d = (struct virtual_device){ .class_ = (int)dice_below(&s->dice, CLASSES),
+					      .parent = a_parent(s, i),
+					      .mode = a_mode(s),
+					      .observes = dice_chance(&s->dice, 500),
+					      .tells_status = dice_chance(&s->dice, 400),
+					      .tells_windows = s->habits.windows > 0 &&
+							       dice_chance(&s->dice, 150),
+					      .tells = (int)dice_below(&s->dice, 3),
+					      .runs = -1,
+					      .wants = -1 };
+		calls_make(s, d);
+		s->server.coap[i] = d->coap;
 		snprintf(d->id, sizeof(d->id), "dev-%d", i);
 		fleet_boot(s, d);
 		d->next_at = s->server.now.track + 1000 * dice_range(&s->dice, 0, 7200);

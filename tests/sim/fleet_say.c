@@ -62,7 +62,7 @@ static void count_up(struct sim *s, struct virtual_device *d)
 static void compose_register(struct sim *s, int dev, struct message *m, enum mode mode)
 {
 	struct virtual_device *d = &s->device[dev];
-	char what[160], status[96], own[160];
+	char what[160], status[96], own[160], can[80];
 
 	count_up(s, d);
 	*m = (struct message){ .method = METHOD_PUT, .said = saying(d, dev, HAPPENS_REGISTER) };
@@ -71,10 +71,11 @@ static void compose_register(struct sim *s, int dev, struct message *m, enum mod
 	put_component(what, sizeof(what), &m->said);
 	places_put_status(s, &m->said, status, sizeof(status));
 	places_put_own(s, &m->said, own, sizeof(own));
+	calls_put_abilities(d, &m->said, can, sizeof(can));
 	snprintf(m->path, sizeof(m->path), "/device/%s", d->id);
 	snprintf(m->json, sizeof(m->json),
-		 "{\"boot\":%" PRIu64 ",\"counter\":%" PRIu64 ",\"mode\":\"%s\"%s%s%s}", d->boot,
-		 d->counter, mode_word(mode), what, status, own);
+		 "{\"boot\":%" PRIu64 ",\"counter\":%" PRIu64 ",\"mode\":\"%s\"%s%s%s%s}", d->boot,
+		 d->counter, mode_word(mode), what, status, own, can);
 }
 
 static void compose_poll(struct sim *s, int dev, struct message *m)
@@ -103,7 +104,7 @@ static void compose_report(struct sim *s, int dev, struct message *m, const char
 	static const char *const failures[] = { "download", "signature", "digest", "space",
 						"power",    "install",	 "boot",   "other" };
 	struct virtual_device *d = &s->device[dev];
-	char what[160], why[48] = "", of[40] = "", status[96];
+	char what[160], why[48] = "", of[96] = "", status[96];
 
 	count_up(s, d);
 	*m = (struct message){ .method = METHOD_POST, .said = saying(d, dev, HAPPENS_REPORT) };
@@ -114,8 +115,13 @@ static void compose_report(struct sim *s, int dev, struct message *m, const char
 	places_put_status(s, &m->said, status, sizeof(status));
 	if (!dice_chance(&s->dice, 150))
 		m->said.update = d->update;
+	m->said.acknowledged = d->outage;
+	d->outage = 0;
+	if (m->said.acknowledged)
+		snprintf(of, sizeof(of), ",\"acknowledged\":%" PRId64, m->said.acknowledged);
 	if (m->said.update)
-		snprintf(of, sizeof(of), ",\"update\":%" PRId64, m->said.update);
+		snprintf(of + strlen(of), sizeof(of) - strlen(of), ",\"update\":%" PRId64,
+			 m->said.update);
 	if (strcmp(word, "failed") == 0 && !dice_chance(&s->dice, 200))
 		snprintf(why, sizeof(why), ",\"failure\":\"%s\"",
 			 failures[dice_below(&s->dice, sizeof(failures) / sizeof(failures[0]))]);
@@ -194,6 +200,7 @@ void fleet_compose_lie(struct sim *s, int dev, struct message *m)
 			 m->said.counter, m->said.word);
 		m->said.update = 0;
 		m->said.has_component = m->said.has_status = false;
+		m->said.acknowledged = 0;
 		break;
 	}
 	d->update = update;
@@ -206,6 +213,8 @@ void fleet_boot(struct sim *s, struct virtual_device *d)
 {
 	d->boot = dice_next(&s->dice) >> 16 | 1;
 	d->counter = dice_below(&s->dice, 3);
+	if (dice_chance(&s->dice, 500))
+		d->got = (struct sim_got){ .update = 0 };
 }
 
 /* It comes up again: with the new firmware, or with the old one. */
@@ -245,7 +254,9 @@ static void progress(struct sim *s, int dev, struct message *m)
 		d->stage = STAGE_IDLE;
 		return;
 	}
-	while (d->stage < STAGE_REBOOTING && dice_chance(&s->dice, s->habits.skip))
+	/* whether it goes on behind downloaded is for the server to say */
+	enum stage last = fleet_is_pushed(d) ? STAGE_DOWNLOADED : STAGE_REBOOTING;
+	while (d->stage < last && dice_chance(&s->dice, s->habits.skip))
 		d->stage++;
 	compose_report(s, dev, m, stage_words[d->stage], false);
 }

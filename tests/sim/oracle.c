@@ -104,82 +104,6 @@ int oracle_runs(const struct component *c, const struct o_release *r)
 	return -1;
 }
 
-/* ---- what was said before: the last four boots, each with what it said ---- */
-
-static struct o_boot *find_boot(struct o_device *d, uint64_t boot)
-{
-	for (int i = 0; i < d->n_boots; i++)
-		if (d->boots[i].boot == boot)
-			return &d->boots[i];
-	return NULL;
-}
-
-static bool has_key(const struct said *s)
-{
-	return s->what == HAPPENS_REGISTER || s->what == HAPPENS_DECIDE ||
-	       s->what == HAPPENS_REPORT;
-}
-
-static int judge_key(struct oracle *o, const struct said *s)
-{
-	if (!has_key(s))
-		return KEY_NONE;
-	const struct o_boot *b = find_boot(&o->now->device[s->dev], s->boot);
-	if (!b)
-		return KEY_NEW;
-	for (int i = 0; i < b->n; i++)
-		if (b->seen[i] == s->counter)
-			return KEY_SEEN;
-	return s->counter + O_COUNTERS <= b->high ? KEY_REFUSED : KEY_NEW;
-}
-
-static void keep_key(struct o_device *d, const struct said *s)
-{
-	struct o_boot *b = find_boot(d, s->boot);
-	int n = 0;
-
-	if (!b) {
-		if (d->n_boots < O_BOOTS)
-			d->n_boots++;
-		memmove(&d->boots[1], &d->boots[0], (size_t)(d->n_boots - 1) * sizeof(d->boots[0]));
-		b = &d->boots[0];
-		memset(b, 0, sizeof(*b));
-		b->boot = s->boot;
-	}
-	if (s->counter > b->high)
-		b->high = s->counter;
-	for (int i = 0; i < b->n; i++)
-		if (b->seen[i] + O_COUNTERS > b->high)
-			b->seen[n++] = b->seen[i];
-	b->seen[n++] = s->counter;
-	b->n = n;
-}
-
-static void keep_words(struct oracle *o, const struct said *s)
-{
-	struct o_device *d = &o->now->device[s->dev];
-
-	keep_key(d, s);
-	d->heard = o->track;
-	d->heard_wall = o->wall;
-	if (s->acknowledged > 0 && oracle_update(o, s->acknowledged))
-		oracle_told(o, s->dev, s->acknowledged);
-	if (s->what == HAPPENS_DECIDE || d->boots[0].boot != s->boot)
-		return;
-	oracle_keep_status(o, s);
-	if (s->has_own)
-		d->own = s->own;
-	if (!s->has_component)
-		return;
-	d->has_component = true;
-	d->component = s->component;
-	if (!s->component.has_sequence)
-		return;
-	if (!d->has_floor || s->component.sequence > d->floor)
-		d->floor = s->component.sequence;
-	d->has_floor = true;
-}
-
 /* ---- one happening ---- */
 
 void oracle_before(struct oracle *o, const struct said *s, int64_t track, int64_t wall)
@@ -192,7 +116,7 @@ void oracle_before(struct oracle *o, const struct said *s, int64_t track, int64_
 	o->put_off = 0;
 	memset(o->touched, 0, sizeof(o->touched));
 	memset(o->exceeded, 0, sizeof(o->exceeded));
-	o->key = judge_key(o, s);
+	o->key = oracle_judge_key(o, s);
 	o->n_duplicates += o->key == KEY_SEEN;
 	o->n_refused += o->key == KEY_REFUSED;
 }
@@ -264,7 +188,7 @@ void oracle_learn_updates(struct oracle *o)
 }
 
 /* Who takes an older one's place takes over its urgency where that is higher. True: one did. */
-static bool follow_urgency(struct oracle *o, int dev)
+bool oracle_follow_urgency(struct oracle *o, int dev)
 {
 	bool changed = false;
 
@@ -310,6 +234,18 @@ static bool of_all(enum happening h)
 	return h == HAPPENS_PASS || h == HAPPENS_JOB || h == HAPPENS_COMMAND;
 }
 
+/* A pass may begin several, of a device each. */
+static void check_one_each(struct oracle *o)
+{
+	int n[O_DEVICES] = { 0 };
+
+	for (int i = 0; i < o->now->n_updates; i++)
+		n[o->now->update[i].dev] += oracle_flies(o->now->update[i].state);
+	for (int i = 0; i < o->now->n_devices; i++)
+		if (n[i] > 1)
+			oracle_fail(o, "device %d has %d updates that run", i, n[i]);
+}
+
 /* The rows that came of it. */
 static void follow(struct oracle *o, const struct written *w)
 {
@@ -317,9 +253,9 @@ static void follow(struct oracle *o, const struct written *w)
 
 	if ((of_all(what) || what == HAPPENS_REGISTER) && (!w || w->updates))
 		oracle_learn_updates(o);
-	bool hastened =
-		what == HAPPENS_POLL && (!w || w->updates) && follow_urgency(o, o->said.dev);
-	if (what == HAPPENS_POLL || what == HAPPENS_DECIDE)
+	bool asks = what == HAPPENS_POLL || what == HAPPENS_ANSWER;
+	bool hastened = asks && (!w || w->updates) && oracle_follow_urgency(o, o->said.dev);
+	if (asks || what == HAPPENS_DECIDE)
 		oracle_phases(o, o->said.dev);
 	if (!w || w->history)
 		oracle_follow_history(o);
@@ -343,6 +279,8 @@ static void check_rows(struct oracle *o, const struct written *w)
 {
 	touch(o, w);
 	oracle_rollouts(o);
+	if (o->said.what == HAPPENS_PASS && o->offers > 0)
+		check_one_each(o);
 	for (int i = 0; i < o->now->n_updates && !o->failed; i++)
 		if (o->now->update[i].entered == o->track && o->said.dev == o->now->update[i].dev)
 			oracle_check_row(o, &o->now->update[i]);
@@ -359,7 +297,8 @@ void oracle_after(struct oracle *o, const struct heard *h)
 		oracle_fail(o, "answered %u", h->status);
 	/* the words first: what follows from them is judged with them */
 	if (o->key == KEY_NEW && h->status < 300)
-		keep_words(o, &o->said);
+		oracle_keep_words(o, &o->said);
+	oracle_calls_follow(o);
 	if (wrote)
 		follow(o, h->written);
 	oracle_check_key(o, h, history);

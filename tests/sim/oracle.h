@@ -9,6 +9,7 @@
 #include "base/doc.h"
 #include "base/model.h"
 #include "store/store.h"
+#include "tracker/effects.h"
 
 /*
  * A second model of the promises, on purpose a naive one: plain arrays, loops over all
@@ -36,6 +37,7 @@ enum o_rule {
 enum happening {
 	HAPPENS_REGISTER, HAPPENS_POLL, HAPPENS_LOOK, HAPPENS_MANIFEST, HAPPENS_DECIDE,
 	HAPPENS_REPORT, HAPPENS_PASS, HAPPENS_JOB, HAPPENS_COMMAND, HAPPENS_CRASH,
+	HAPPENS_ANSWER,
 	HAPPENING_COUNT,
 };
 enum command {
@@ -71,6 +73,12 @@ struct said {
 	int64_t flash;			/* free, -1 not said */
 	bool has_own;			/* windows, in a registration: one, or none any more */
 	struct o_window own;
+	bool push, pull, endpoint;	/* what it can do, by a registration */
+	/* an answer to a call, or that none came: status 0 */
+	enum send_kind call;
+	int64_t serial, held, came;
+	uint16_t status;
+	bool of_outage;
 	int64_t acknowledged;		/* an outage of another, by the update that causes it */
 	enum command command;
 	int ref;			/* index of what a command is about */
@@ -154,6 +162,16 @@ struct o_boot {
 	int n;
 	uint64_t seen[O_COUNTERS];	/* those not too far below the highest */
 };
+/* The last call of a device, and what its answers said of what it has. */
+struct o_call {
+	bool out;			/* not answered yet */
+	enum send_kind kind;
+	int64_t serial, since;
+	int64_t of;			/* this update, */
+	int attempt;			/* and of this attempt it has */
+	bool manifest, image;
+	int64_t held;			/* of the image, -1: not known now */
+};
 struct o_device {
 	int64_t row;
 	int class_, parent;		/* parent -1: none */
@@ -170,6 +188,8 @@ struct o_device {
 	char service[12];		/* as it said last, "" not known */
 	int64_t flash;			/* free, -1 not known */
 	int64_t status_at;		/* tracker time, 0: it did not say */
+	bool push, pull;
+	struct o_call call;
 };
 
 struct o_model {
@@ -199,6 +219,7 @@ struct oracle {
 	int offered;			/* the update of the last of them */
 	bool touched[O_ROLLOUTS], exceeded[O_ROLLOUTS];
 	bool superseded;
+	bool awaited;			/* the answer that came was */
 	int64_t put_off;		/* the update that was granted time */
 	enum { KEY_NONE, KEY_NEW, KEY_SEEN, KEY_REFUSED } key;
 	char trace[O_TRACE][200];
@@ -207,7 +228,7 @@ struct oracle {
 	char verdict[400];
 	/* how much of everything was seen: a simulation in which nothing happens proves nothing */
 	long seen[UPDATE_STATE_COUNT], n_duplicates, n_refused, n_audits, n_late;
-	long rule[RULE_COUNT];
+	long rule[RULE_COUNT], calls[SEND_KIND_COUNT], resumed;
 };
 
 int oracle_init(struct oracle *o);
@@ -229,6 +250,9 @@ void oracle_fail(struct oracle *o, const char *fmt, ...) __attribute__((format(p
 void oracle_copy(struct o_model *to, const struct o_model *from);
 
 /* Between its files. */
+int oracle_judge_key(struct oracle *o, const struct said *s);
+void oracle_keep_words(struct oracle *o, const struct said *s);
+bool oracle_follow_urgency(struct oracle *o, int dev);	/* true: one changed */
 void oracle_learn_updates(struct oracle *o);	/* rows that are new: plans */
 void oracle_follow_history(struct oracle *o);
 void oracle_check_row(struct oracle *o, struct o_update *u);
@@ -241,6 +265,11 @@ void oracle_counts(const struct oracle *o, int rollout, int64_t *failed, int64_t
 /* Is what was said of components this release? 1, 0, -1: says nothing of it */
 int oracle_runs(const struct component *c, const struct o_release *r);
 void oracle_rollouts(struct oracle *o);
+bool oracle_digest(const struct doc *v, struct digest *d);
+/* oracle_call.c: a call that is ordered; what becomes of calls by what happens */
+void oracle_call(struct oracle *o, const struct effect *fx);
+void oracle_calls_follow(struct oracle *o);
+const char *oracle_pushed(struct oracle *o, struct o_update *u, enum update_state to);
 int64_t oracle_deadline(const struct oracle *o, const struct o_update *u);	/* 0: none */
 /* Reasons against an offer, NULL: none. oracle_window.c, oracle_place.c */
 const char *oracle_window_forbids(struct oracle *o, const struct o_update *u);

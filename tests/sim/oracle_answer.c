@@ -21,6 +21,16 @@ static int64_t number(const struct doc *d, const char *key)
 	return v && v->type == DOC_INT ? v->v.i : 0;
 }
 
+/* As text, or as it is. */
+bool oracle_digest(const struct doc *v, struct digest *d)
+{
+	if (v && v->type == DOC_BYTES && v->v.s.n == DIGEST_SIZE) {
+		memcpy(d->b, v->v.s.p, DIGEST_SIZE);
+		return true;
+	}
+	return v && v->type == DOC_TEXT && digest_parse(d, v->v.s) == 0;
+}
+
 /* The same number for something else, about an update that is not the device's. */
 static bool strange(struct oracle *o)
 {
@@ -84,7 +94,7 @@ static void check_offer(struct oracle *o, const struct heard *h)
 	}
 	const struct o_release *r = &o->now->release[u->release];
 	const struct doc *digest = doc_get(h->doc, "manifest_digest");
-	if (!digest || digest_parse(&d, digest->v.s) != 0 || !digest_eq(&d, &r->manifest))
+	if (!oracle_digest(digest, &d) || !digest_eq(&d, &r->manifest))
 		oracle_fail(o, "update %" PRId64 " was told with another manifest", id);
 	if (doc_get(h->doc, "manifest"))
 		u->fetched = o->changed = true;
@@ -161,6 +171,7 @@ void oracle_check_answer(struct oracle *o, const struct heard *h)
 	case HAPPENS_JOB:
 	case HAPPENS_COMMAND:
 	case HAPPENS_CRASH:
+	case HAPPENS_ANSWER:
 	case HAPPENING_COUNT:
 		break;
 	}

@@ -191,8 +191,9 @@ static bool makes_room(const struct oracle *o, const struct o_update *u, enum up
 	for (int i = 0; i < o->now->n_updates; i++)
 		if (o->offers > 0 && o->now->update[i].id == o->offered)
 			other = &o->now->update[i];
-	return other && other->urgency == URGENCY_CRITICAL && u->urgency != URGENCY_CRITICAL &&
-	       oracle_flies(from) && rank(from) < rank(UPDATE_INSTALLING);
+	return other && other->dev == u->dev && other->urgency == URGENCY_CRITICAL &&
+	       u->urgency != URGENCY_CRITICAL && oracle_flies(from) &&
+	       rank(from) < rank(UPDATE_INSTALLING);
 }
 
 /* An older one of the same class waits for nothing when a newer one may be offered. */
@@ -230,6 +231,8 @@ static const char *by_poll(struct oracle *o, struct o_update *u, enum update_sta
 			       : "the device does not run it";
 	if (to == UPDATE_SUPERSEDED) {
 		o->superseded = true;
+		if (o->said.what == HAPPENS_PASS)
+			oracle_follow_urgency(o, u->dev);
 		return (waits || makes_room(o, u, from)) && has_newer(o, u) ? NULL
 									    : "nothing is newer";
 	}
@@ -329,6 +332,43 @@ static const char *by_time(struct oracle *o, struct o_update *u, enum update_sta
 		       : "it had an attempt left";
 }
 
+/* A look of the server's at what is pushed is the device's asking, but for its own moves. */
+static bool like_asking(struct oracle *o, const struct o_update *u, enum update_state from,
+			enum update_state to)
+{
+	if (to == UPDATE_CANCELLED)
+		return taken_back(o, u);
+	if (to == UPDATE_PLANNED)
+		return makes_room(o, u, from);
+	return to == UPDATE_OFFERED || to == UPDATE_SUPERSEDED || to == UPDATE_EXPIRED ||
+	       to == UPDATE_SUCCEEDED;
+}
+
+static const char *by_pass(struct oracle *o, struct o_update *u, enum update_state from,
+			   enum update_state to)
+{
+	const struct o_device *d = &o->now->device[u->dev];
+	bool pushed = d->mode == MODE_SERVER || (d->mode == MODE_NEGOTIATED && d->push);
+
+	if (pushed && like_asking(o, u, from, to))
+		return by_poll(o, u, from, to);
+	return pushed && to == UPDATE_DOWNLOADED ? oracle_pushed(o, u, to)
+						 : by_time(o, u, from, to);
+}
+
+static const char *by_answer(struct oracle *o, struct o_update *u, enum update_state from,
+			     enum update_state to)
+{
+	if (!o->awaited)
+		return "nobody waited for that answer";
+	if (like_asking(o, u, from, to))
+		return by_poll(o, u, from, to);
+	if (to != UPDATE_PLANNED)
+		return oracle_pushed(o, u, to);
+	const char *why = oracle_pushed(o, u, UPDATE_FAILED);
+	return why ? why : retry(o, u);
+}
+
 static const char *by_job(struct oracle *o, struct o_update *u, enum update_state from,
 			  enum update_state to)
 {
@@ -351,7 +391,9 @@ static const char *cause(struct oracle *o, struct o_update *u, enum update_state
 	case HAPPENS_DECIDE:
 		return by_decision(o, u, from, to);
 	case HAPPENS_PASS:
-		return by_time(o, u, from, to);
+		return by_pass(o, u, from, to);
+	case HAPPENS_ANSWER:
+		return by_answer(o, u, from, to);
 	case HAPPENS_JOB:
 		return by_job(o, u, from, to);
 	case HAPPENS_LOOK:
@@ -368,8 +410,9 @@ static const char *cause(struct oracle *o, struct o_update *u, enum update_state
 static void join(struct oracle *o, struct o_update *u)
 {
 	bool fact =
-		o->said.dev >= 0 && (u->state == UPDATE_SUCCEEDED || u->state == UPDATE_FAILED ||
-				     u->state == UPDATE_REJECTED || u->state == UPDATE_ROLLED_BACK);
+		u->state == UPDATE_SUCCEEDED ||
+		(o->said.dev >= 0 && (u->state == UPDATE_FAILED || u->state == UPDATE_REJECTED ||
+				      u->state == UPDATE_ROLLED_BACK));
 	bool takes = u->state != UPDATE_PLANNED || u->attempt > 1 || u->deferrals > 0;
 
 	if (oracle_ended(u->state) && !u->joined && !fact)

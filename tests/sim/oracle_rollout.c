@@ -67,12 +67,16 @@ static const char *forbids(struct oracle *o, const struct o_update *u)
 	const struct o_device *d = &o->now->device[u->dev];
 	const char *why = release_forbids(o, u);
 
-	if (o->offers > 0)
+	bool called = o->said.what == HAPPENS_PASS || o->said.what == HAPPENS_ANSWER;
+
+	if (o->offers > 0 && o->said.what != HAPPENS_PASS)
 		return "it is the second one at once";
 	if (u->state != UPDATE_PLANNED && u->state != UPDATE_DEFERRED)
 		return "it was offered before";
 	if (!why && d->mode == MODE_SERVER && o->said.what == HAPPENS_POLL)
 		why = "its device does not ask";
+	if (!why && d->mode != MODE_SERVER && called)
+		why = "its device was not asked";
 	if (!why && o->now->rollout[u->rollout].state != ROLLOUT_RUNNING)
 		why = "its rollout does not run";
 	if (!why)
@@ -95,6 +99,9 @@ void oracle_offer(struct oracle *o, struct o_update *u)
 {
 	struct o_device *d = &o->now->device[u->dev];
 	const struct o_release *rel = &o->now->release[u->release];
+	/* what opened the next phase in this pass may be told by its rows alone */
+	if (o->said.what == HAPPENS_PASS)
+		oracle_phases(o, u->dev);
 	const char *why = forbids(o, u);
 
 	if (why)
@@ -104,6 +111,7 @@ void oracle_offer(struct oracle *o, struct o_update *u)
 	o->offered = (int)u->id;
 	u->waits = false;
 	u->taken = o->track;
+	d->call.of = 0; /* what it was sent before, it is sent again */
 	u->word_boot = d->n_boots > 0 ? d->boots[0].boot : 0;
 	u->deadline = oracle_deadline(o, u);
 	if (!d->has_floor || d->floor < rel->sequence)

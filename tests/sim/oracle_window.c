@@ -10,7 +10,7 @@
  */
 #define MINUTE INT64_C(60000)
 #define DAY 1440
-#define LEAD_MS INT64_C(3602000) /* the least an offer may be ahead, with images this small */
+#define RATE 1024 /* bytes a second at the slowest */
 
 static bool on_day(const struct o_window *w, int64_t day)
 {
@@ -128,11 +128,16 @@ static int64_t over_at(const struct oracle *o, const struct o_update *u)
 	return c->until_deadline && c->deadline_s > 0 ? oracle_deadline(o, u) : INT64_MAX;
 }
 
+static int64_t download_ms(const struct oracle *o, const struct o_update *u)
+{
+	return (o->now->release[u->release].size / RATE + 1) * 1000;
+}
+
 static int64_t needs(const struct oracle *o, const struct o_update *u, bool install)
 {
 	bool all = !install && o->rules.class_[u->urgency].with_download;
 
-	return (o->rules.expected_s + all) * 1000;
+	return o->rules.expected_s * 1000 + (all ? download_ms(o, u) : 0);
 }
 
 const char *oracle_shut(const struct oracle *o, const struct o_update *u)
@@ -153,9 +158,9 @@ const char *oracle_shut(const struct oracle *o, const struct o_update *u)
 /* Where installing alone is governed it may come a little ahead of its window. */
 static bool fits_soon(const struct oracle *o, const struct o_update *u, const struct book *b)
 {
-	int64_t ms = needs(o, u, false);
+	int64_t ms = needs(o, u, false), lead = 2 * download_ms(o, u) + 60 * MINUTE;
 
-	for (int64_t t = (o->wall / MINUTE + 1) * MINUTE; t <= o->wall + LEAD_MS; t += MINUTE)
+	for (int64_t t = (o->wall / MINUTE + 1) * MINUTE; t <= o->wall + lead; t += MINUTE)
 		if (fits(b, t, ms))
 			return true;
 	return false;

@@ -139,7 +139,7 @@ static int add_release(struct sim *s, int class_)
 	struct o_model *m = s->oracle.now;
 	int anchor = anchor_in_force(s, class_ % VENDORS);
 	struct buf envelope = BUF_INIT(65536);
-	char image[64], json[256], hex[DIGEST_TEXT], path[64];
+	char image[SIM_IMAGE], json[256], hex[DIGEST_TEXT], path[64];
 	struct heard h;
 	int rc = -1;
 
@@ -151,7 +151,8 @@ static int add_release(struct sim *s, int class_)
 			       .sequence = s->sequence[class_],
 			       .urgency = any_urgency(&s->dice) };
 	snprintf(r.version, sizeof(r.version), "1.%" PRIu64, r.sequence);
-	snprintf(image, sizeof(image), "%s %s", sim_models[class_], r.version);
+	int n = snprintf(image, sizeof(image), "%s %s", sim_models[class_], r.version);
+	places_pad_image(s, image, n, sizeof(image));
 	r.size = (int64_t)strlen(image);
 	if (dice_chance(&s->dice, s->habits.expiry))
 		r.use_before =

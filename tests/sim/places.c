@@ -177,9 +177,18 @@ void places_put_limits(struct sim *s, struct o_rollout *r, struct buf *json)
 		buf_printf(json, ",\"order\":\"%s\"", update_order_word(r->order));
 	}
 	r->focus = dice_chance(&s->dice, 150);
-	r->force = dice_chance(&s->dice, 100);
+	r->force = dice_chance(&s->dice, 200);
 	buf_printf(json, ",\"focus\":%s,\"force\":%s", r->focus ? "true" : "false",
 		   r->force ? "true" : "false");
+}
+
+void places_pad_image(struct sim *s, char *image, int n, size_t cap)
+{
+	int64_t size =
+		dice_chance(&s->dice, 400) ? dice_range(&s->dice, 1000, (int64_t)cap - 1) : n;
+
+	memset(image + n, '.', (size_t)(size - n));
+	image[size] = '\0';
 }
 
 /* ---- what devices say ---- */
@@ -208,8 +217,8 @@ void places_draw_service(struct sim *s, char service[12], int64_t *flash)
 	uint64_t n = dice_below(&s->dice, 100);
 
 	text_copy(service, 12, n < 55 ? "idle" : n < 80 ? "busy" : n < 92 ? "critical" : "");
-	*flash = dice_chance(&s->dice, 100)   ? dice_range(&s->dice, 0, 8)
-		 : dice_chance(&s->dice, 500) ? 1000
+	*flash = dice_chance(&s->dice, 100)   ? dice_range(&s->dice, 0, 2000)
+		 : dice_chance(&s->dice, 500) ? 10000
 					      : -1;
 }
 

@@ -246,7 +246,9 @@ static enum lane lane_of(int dev)
 static bool admit(struct server *sr, int dev)
 {
 	struct evidence ev = { .kind = dev < 0 ? EVIDENCE_LOCAL : EVIDENCE_PLAIN,
-			       .transport = dev < 0 ? TRANSPORT_UNIX : TRANSPORT_HTTP,
+			       .transport = dev < 0	    ? TRANSPORT_UNIX
+					    : sr->coap[dev] ? TRANSPORT_COAP
+							    : TRANSPORT_HTTP,
 			       .port = (uint16_t)(40000 + dev + 1),
 			       .ip = { [10] = 0xff, [11] = 0xff, [12] = 127, [15] = 1 } };
 
@@ -261,7 +263,9 @@ static void decode(struct server *sr)
 	enum media m = sr->rs.media;
 
 	sr->doc = NULL;
-	if (sr->rs.body.n > 0 && (m == MEDIA_JSON || m == MEDIA_PROBLEM_JSON) &&
+	bool json = m == MEDIA_JSON || m == MEDIA_PROBLEM_JSON;
+	bool cbor = m == MEDIA_CBOR || m == MEDIA_PROBLEM_CBOR;
+	if (sr->rs.body.n > 0 && (json || cbor) &&
 	    docfmt_decode(m, sr->rs.body, &sr->a, &sr->doc, NULL) != 0)
 		sr->doc = NULL;
 }
@@ -316,4 +320,33 @@ int server_job(struct server *sr, struct err *e)
 	int more = service_jobs(sr->sv, &sr->now, &sr->a, sr->fx, LONG_US, e);
 	sr->jobs = more > 0;
 	return more;
+}
+
+int server_call(struct server *sr, const struct effect *fx, uint8_t tag[IPC_SEND_TAG])
+{
+	struct ipc_send out;
+	int rc = service_call(sr->sv, fx, &sr->now, &sr->a, &out, NULL);
+
+	memcpy(tag, out.tag, IPC_SEND_TAG);
+	return rc;
+}
+
+int server_answer(struct server *sr, const struct ipc_sent *s)
+{
+	struct err e = { 0 };
+	unsigned effects = sr->fx->n;
+
+	arena_reset(&sr->a);
+	store_handler_begin(sr->st);
+	int rc = service_sent(sr->sv, s, &sr->now, &sr->a, sr->fx, &e);
+	if (rc < 0)
+		sr->fx->n = effects;
+	return store_handler_end(sr->st, rc >= 0, NULL) == 0 ? rc : -1;
+}
+
+void server_evict(struct server *sr, int dev)
+{
+	if (sr->admitted[dev + 1])
+		service_closed(sr->sv, lane_of(dev), handle_of(dev));
+	sr->admitted[dev + 1] = false;
 }

@@ -72,7 +72,9 @@ static void draw_habits(struct sim *s)
 			      .hasty = (unsigned)PICK(d, 0, 50, 300),
 			      .crash = (unsigned)PICK(d, 0, 1, 3),
 			      .wake = (unsigned)PICK(d, 0, 500, 950),
-			      .windows = (unsigned)PICK(d, 0, 0, 3, 8),
+			      .windows = (unsigned)PICK(d, 0, 4, 10, 20),
+			      .servers = (unsigned)PICK(d, 0, 250, 600),
+			      .refuse = (unsigned)PICK(d, 0, 10, 60),
 			      .expiry = (unsigned)PICK(d, 0, 200, 500) };
 }
 
@@ -150,7 +152,7 @@ static void trace(struct sim *s, const struct said *said, unsigned status)
 	static const char *const words[HAPPENING_COUNT] = { "registers", "asks",    "looks",
 							    "fetches",	 "decides", "reports",
 							    "pass",	 "job",	    "command",
-							    "crash" };
+							    "crash",	 "answers" };
 	char words_of[64] = "";
 
 	if (said->update || said->word[0])
@@ -172,12 +174,35 @@ static void tell_oracle(struct sim *s, const struct said *said, const struct hea
 		people_heard(s, said, h);
 	trace(s, said, h->status);
 	oracle_after(&s->oracle, h);
+	calls_judge(s);
+}
+
+static int begin(struct sim *s)
+{
+	if (!s->server.in_batch)
+		s->judged = 0;
+	return server_begin(&s->server) == 0 ? 0 : over(s, "no batch begins");
+}
+
+int sim_answer(struct sim *s, const struct said *said, const struct ipc_sent *sent)
+{
+	if (begin(s) != 0)
+		return -1;
+	oracle_before(&s->oracle, said, s->server.now.track, s->server.now.wall);
+	server_watch(&s->server);
+	if (server_answer(&s->server, sent) < 0)
+		return over(s, "an answer cannot be taken");
+	tell_oracle(s, said,
+		    &(struct heard){ .status = 200, .written = server_written(&s->server) });
+	s->step++;
+	s->oracle.step = s->step;
+	return s->oracle.failed ? -1 : 0;
 }
 
 int sim_happen(struct sim *s, const struct said *said, const struct ask_of *a, struct heard *h)
 {
-	if (server_begin(&s->server) != 0)
-		return over(s, "no batch begins");
+	if (begin(s) != 0)
+		return -1;
 	oracle_before(&s->oracle, said, s->server.now.track, s->server.now.wall);
 	server_watch(&s->server);
 	int status = server_ask(&s->server, a);
@@ -228,6 +253,7 @@ static int crash(struct sim *s)
 		if (s->pending[i].dev >= 0)
 			fleet_lost(s, s->pending[i].dev);
 	s->n_pending = 0;
+	calls_crash(s);
 	bool opens = dice_chance(&s->dice, 200);
 	if ((opens ? server_crash(&s->server, &e) : server_forget(&s->server, &e)) != 0)
 		return over(s, e.text);
@@ -249,6 +275,7 @@ static int own_work(struct sim *s, enum happening what)
 
 	if (commit(s) != 0)
 		return -1;
+	s->judged = 0;
 	oracle_before(&s->oracle, &said, s->server.now.track, s->server.now.wall);
 	if (s->box)
 		*s->box = (struct sim_box){ what, true, s->server.now.track, s->server.now.wall };
@@ -325,8 +352,11 @@ static int next(struct sim *s)
 {
 	int64_t now = s->server.now.track;
 	int dev = next_device(s);
-	int64_t at = s->device[dev].next_at;
+	int64_t call = calls_next(s), at = s->device[dev].next_at;
+	bool called = call <= at;
 
+	if (called)
+		at = call;
 	if (s->server.jobs && dice_chance(&s->dice, 300))
 		return own_work(s, HAPPENS_JOB);
 	if (s->step >= s->people_from)
@@ -336,11 +366,12 @@ static int next(struct sim *s)
 	if (s->clock_at <= at)
 		set_clock(s);
 	/* the answers decide who is next */
-	if (s->server.in_batch && (s->n_pending == PENDING_MAX - 1 || at > now + 5000))
+	if (s->server.in_batch &&
+	    (s->n_pending == PENDING_MAX - 1 || at > now + (called ? 0 : 5000)))
 		return commit(s);
 	if (!s->server.in_batch && advance(s, at) != 0)
 		return -1;
-	return fleet_act(s, next_device(s));
+	return called ? calls_act(s) : fleet_act(s, next_device(s));
 }
 
 int sim_run(struct sim *s)

@@ -16,7 +16,9 @@
 #define CLASSES 4			/* two vendors with two models each */
 #define VENDORS 2
 #define SIM_NEVER INT64_MAX
-#define SIM_BODY 512
+#define SIM_BODY 768
+#define SIM_IMAGE 6000
+#define SIM_CALLS (2 * FLEET_MAX)
 #define REPLAYS 8
 
 struct dice { uint64_t s; };
@@ -43,6 +45,7 @@ struct server {
 	struct response rs;
 	const struct doc *doc;		/* of the last answer */
 	bool in_batch, admitted[FLEET_MAX + 1];
+	bool coap[FLEET_MAX];		/* how its devices talk */
 	bool jobs;			/* some may wait */
 	unsigned commits;
 	int64_t next_pass;		/* tracker time, SIM_NEVER: nothing is due */
@@ -74,6 +77,13 @@ int server_ask(struct server *sr, const struct ask_of *a);
 int server_pass(struct server *sr, struct err *e);
 int server_job(struct server *sr, struct err *e);
 
+/* What goes to the front for it: 1 with its tag, 0 there is nowhere to send it to, -1. */
+int server_call(struct server *sr, const struct effect *fx, uint8_t tag[IPC_SEND_TAG]);
+/* What became of one, in the open batch: 1 it was awaited, 0 not, -1: the batch is broken. */
+int server_answer(struct server *sr, const struct ipc_sent *s);
+/* The session of this device is closed. */
+void server_evict(struct server *sr, int dev);
+
 /* ---- the fleet ---- */
 
 enum stage {
@@ -91,8 +101,15 @@ struct message {
 struct habits {				/* per mille */
 	unsigned lose_request, lose_answer, defer, reject, accept, fail, roll_back, silent, lie,
 		replay, skip, hasty, crash, wake;
+	unsigned servers, refuse;
 	unsigned windows;		/* so many of them there are, about; 0: none */
 	unsigned expiry;
+};
+
+/* What the server sent it. */
+struct sim_got {
+	int64_t update;			/* 0: nothing */
+	int64_t held;			/* of the image */
 };
 
 struct virtual_device {
@@ -109,6 +126,10 @@ struct virtual_device {
 	int wants;			/* its release */
 	bool has_manifest, ends_well;
 	bool waiting;			/* out has not been answered yet */
+	bool coap, push, pull, endpoint, sleeps;
+	int64_t spoke_at, deaf_until;
+	struct sim_got got;
+	int64_t outage;			/* of another device, by its update: not acknowledged yet */
 	struct message out;
 	struct message said[REPLAYS];	/* earlier ones, to be said again */
 	unsigned n_said;
@@ -128,11 +149,27 @@ struct pending {
 	int dev;
 	struct message m;
 	unsigned status;
-	int64_t update, ask_again, granted;
+	int64_t update, ask_again, granted, outage;
 	int release;			/* told of in an offer, -1 */
 	bool manifest, fetch, look;
 };
 #define PENDING_MAX 8
+
+/* A call of the server's on its way to a device, or the answer on its way back. */
+struct sim_call {
+	bool used, arrived, of_outage;
+	int dev;
+	enum send_kind kind;
+	int64_t at, update, serial;
+	uint64_t offset;
+	struct digest object;
+	uint8_t tag[IPC_SEND_TAG];
+	/* the answer */
+	uint16_t status;
+	uint64_t came;
+	int64_t held, flash;
+	char service[12], body[120];
+};
 
 /* The schedule and the jobs commit before anybody can take it down: what was under way. */
 struct sim_box {
@@ -159,6 +196,8 @@ struct sim {
 	int64_t distrusted_until;
 	struct pending pending[PENDING_MAX];
 	int n_pending;
+	struct sim_call call[SIM_CALLS];
+	unsigned judged;		/* effects of the open batch */
 	struct o_rollout made;		/* is asked for */
 	struct o_window drawn;
 	long step;
@@ -176,6 +215,9 @@ void sim_report(const struct sim *s, const char *program);
 /* Something passes the server under the eyes of the oracle; -1 the run is over. */
 int sim_happen(struct sim *s, const struct said *said, const struct ask_of *a, struct heard *h);
 
+/* The same of an answer to a call. */
+int sim_answer(struct sim *s, const struct said *said, const struct ipc_sent *sent);
+
 /* fleet.c */
 void fleet_make(struct sim *s);
 int fleet_enrol(struct sim *s);
@@ -187,14 +229,28 @@ void fleet_effects(struct sim *s);
 /* fleet_say.c: what a device says next, and its restarts */
 void fleet_compose(struct sim *s, int dev, struct message *m);
 void fleet_compose_lie(struct sim *s, int dev, struct message *m);
+/* The server leads it: it has what it was sent, and waits to be told to install. */
+bool fleet_is_pushed(const struct virtual_device *d);
 void fleet_boot(struct sim *s, struct virtual_device *d);
 void fleet_reboot(struct sim *s, struct virtual_device *d);
+
+/* calls.c */
+void calls_make(struct sim *s, struct virtual_device *d);
+void calls_put_abilities(const struct virtual_device *d, struct said *said, char *dst, size_t cap);
+void calls_judge(struct sim *s);
+void calls_order(struct sim *s, const struct effect *fx);
+void calls_crash(struct sim *s);
+int64_t calls_next(struct sim *s);	/* SIM_NEVER: none is under way */
+int calls_act(struct sim *s);
+void calls_evict(struct sim *s, int dev);
 
 /* places.c */
 int places_begin(struct sim *s);
 int places_act(struct sim *s);
 void places_heard(struct sim *s, const struct said *said, const struct heard *h);
 void places_put_limits(struct sim *s, struct o_rollout *r, struct buf *json);
+/* Some images are larger than a block or two. */
+void places_pad_image(struct sim *s, char *image, int n, size_t cap);
 /* Members of what a device says, and what of them the oracle is told. */
 void places_put_status(struct sim *s, struct said *said, char *dst, size_t cap);
 void places_put_own(struct sim *s, struct said *said, char *dst, size_t cap);

@@ -30,7 +30,17 @@ struct tally {
 	long events, seen[UPDATE_STATE_COUNT], duplicates, refused, audits, late;
 	int64_t days;
 	long runs, failed;
-	long rule[RULE_COUNT];
+	long rule[RULE_COUNT], calls[SEND_KIND_COUNT], resumed;
+};
+
+static const char *const calls[SEND_KIND_COUNT] = {
+	[SEND_LOOK] = "to look",
+	[SEND_STATUS] = "for its status",
+	[SEND_MANIFEST] = "with a manifest",
+	[SEND_HELD] = "for what it holds",
+	[SEND_IMAGE] = "with an image",
+	[SEND_APPLY] = "to install",
+	[SEND_DIAG] = "for diagnostics",
 };
 
 static const char *const rules[RULE_COUNT] = {
@@ -63,6 +73,9 @@ static void count(struct tally *t, const struct sim *s)
 		t->seen[i] += o->seen[i];
 	for (int i = 0; i < RULE_COUNT; i++)
 		t->rule[i] += o->rule[i];
+	for (int i = 0; i < SEND_KIND_COUNT; i++)
+		t->calls[i] += o->calls[i];
+	t->resumed += o->resumed;
 }
 
 static int run(uint64_t seed, long events, struct tally *t)
@@ -98,6 +111,10 @@ static void print(const struct tally *t)
 		       i == UPDATE_STATE_COUNT - 1 ? "\n" : ", ");
 	for (int i = 0; i < RULE_COUNT; i++)
 		printf("%s %ld%s", rules[i], t->rule[i], i == RULE_COUNT - 1 ? "\n" : ", ");
+	printf("called");
+	for (int i = 0; i < SEND_DIAG; i++)
+		printf(" %s %ld,", calls[i], t->calls[i]);
+	printf(" of the images %ld from their middle\n", t->resumed);
 }
 
 static void sum(struct tally *t, const struct tally *more)
@@ -114,6 +131,31 @@ static void sum(struct tally *t, const struct tally *more)
 		t->seen[i] += more->seen[i];
 	for (int i = 0; i < RULE_COUNT; i++)
 		t->rule[i] += more->rule[i];
+	for (int i = 0; i < SEND_KIND_COUNT; i++)
+		t->calls[i] += more->calls[i];
+	t->resumed += more->resumed;
+}
+
+static long none(const char *what, const char *which, long n)
+{
+	if (n == 0)
+		printf("%s %s\n", what, which);
+	return n == 0;
+}
+
+/* Whatever a fleet can come to, some of them came to: how many things did not happen. */
+static long missed(const struct tally *t)
+{
+	long n = none("no image was ever sent", "from its middle", t->resumed);
+
+	for (int i = UPDATE_PLANNED; i < UPDATE_STATE_COUNT; i++)
+		n += none("no update was ever", update_state_word((enum update_state)i),
+			  t->seen[i]);
+	for (int i = 0; i < RULE_COUNT; i++)
+		n += none("nothing was ever", rules[i], t->rule[i]);
+	for (int i = 0; i < SEND_DIAG; i++)
+		n += none("nobody was ever called", calls[i], t->calls[i]);
+	return n;
 }
 
 /* Every processor takes its share; what a worker dies of fails the test. */
@@ -140,19 +182,8 @@ static int share(long seeds, long events)
 	for (int i = 0; i < workers; i++)
 		sum(&all, &t[i]);
 	print(&all);
-	/* whatever a fleet can come to, some of them came to */
-	for (int i = UPDATE_PLANNED; i < UPDATE_STATE_COUNT && seeds >= 20 && !bad; i++) {
-		if (all.seen[i] == 0) {
-			printf("no update was ever %s\n", update_state_word((enum update_state)i));
-			bad++;
-		}
-	}
-	for (int i = 0; i < RULE_COUNT && seeds >= 20 && !bad; i++) {
-		if (all.rule[i] == 0) {
-			printf("nothing was ever %s\n", rules[i]);
-			bad++;
-		}
-	}
+	if (seeds >= 20 && !bad)
+		bad = missed(&all);
 	return bad ? -1 : 0;
 }
 
