@@ -213,6 +213,18 @@ static void hear_diag(struct sim *s, struct virtual_device *d, struct sim_call *
 	answer(c, 204, "");
 }
 
+static void hear_drop(struct sim *s, struct virtual_device *d, struct sim_call *c)
+{
+	(void)s;
+	if (d->got.update == c->update && d->stage > STAGE_DOWNLOADED) {
+		answer(c, 409, "");
+		return;
+	}
+	if (d->got.update == c->update)
+		d->got = (struct sim_got){ .update = 0 };
+	answer(c, 204, "");
+}
+
 /* It sleeps between its contacts, keeps silent for long, or is just starting. */
 static bool deaf(const struct sim *s, const struct virtual_device *d)
 {
@@ -235,7 +247,7 @@ static void arrive(struct sim *s, struct sim_call *c)
 		[SEND_LOOK] = hear_look,	 [SEND_STATUS] = hear_status,
 		[SEND_MANIFEST] = hear_manifest, [SEND_HELD] = hear_held,
 		[SEND_IMAGE] = hear_image,	 [SEND_APPLY] = hear_apply,
-		[SEND_DIAG] = hear_diag,
+		[SEND_DIAG] = hear_diag,	 [SEND_DROP] = hear_drop,
 	};
 	struct virtual_device *d = &s->device[c->dev];
 

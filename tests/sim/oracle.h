@@ -155,6 +155,7 @@ struct o_update {
 	bool waits;			/* until earliest: put off, or between attempts */
 	int64_t earliest, entered, deadline, taken;	/* taken: its slot, at last */
 	uint64_t word_boot;		/* in which it last told of progress */
+	int drops;			/* calls to forget it */
 	uint64_t told;			/* devices that know of its outage, bits */
 };
 struct o_boot {

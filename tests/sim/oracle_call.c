@@ -20,6 +20,7 @@ static const char *const words[SEND_KIND_COUNT] = {
 	[SEND_IMAGE] = "with an image",
 	[SEND_APPLY] = "to install",
 	[SEND_DIAG] = "for diagnostics",
+	[SEND_DROP] = "to forget",
 };
 
 static int device_of(const struct oracle *o, int64_t row)
@@ -141,6 +142,16 @@ static bool under_way(const struct oracle *o, const struct o_call *c)
 	return c->out && o->track - c->since < (large ? LOST_LARGE_MS : LOST_MS);
 }
 
+/* Of what it was sent, and what has ended since; three times, then it may keep it. */
+static const char *may_drop(struct oracle *o, int dev, const struct effect *fx)
+{
+	struct o_update *u = oracle_update(o, fx->send.update);
+
+	if (!u || u->dev != dev || !oracle_ended(u->state))
+		return "that has not ended";
+	return ++u->drops > 3 ? "it was told often enough" : NULL;
+}
+
 static const char *may_call(struct oracle *o, int dev, const struct effect *fx)
 {
 	const struct o_device *d = &o->now->device[dev];
@@ -156,6 +167,8 @@ static const char *may_call(struct oracle *o, int dev, const struct effect *fx)
 		return "nobody asked for that";
 	if (!pushes)
 		return "that is not its mode";
+	if (fx->send.kind == SEND_DROP)
+		return may_drop(o, dev, fx);
 	if (fx->send.kind == SEND_STATUS)
 		return fresh(o, d) ? "it has just said so" : NULL;
 	return may_push(o, dev, fx);
