@@ -286,7 +286,10 @@ int registry_register(struct tracker *tk, struct device *d, const struct registr
 			live.status_at = 0;
 	}
 	if (store_live_put(tk->st, &live, e) < 0 || (current && keep_current(tk, d, r, e) < 0) ||
-	    (current && rollout_join_late(tk, d->dev, e) < 0) || call_contact(tk, d, true, e) < 0)
+	    (current && rollout_join_late(tk, d->dev, e) < 0))
+		return -1;
+	/* who cannot be called has no row of calls */
+	if (call_possible(d, &live) && call_contact(tk, d, true, e) < 0)
 		return -1;
 	return ask_again(tk, d, ask_again_s, e);
 }

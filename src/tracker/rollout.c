@@ -274,10 +274,17 @@ int rollout_moved(struct tracker *tk, const struct update *u, const struct count
 {
 	struct rollout r;
 
-	if (c->ended <= 0 && c->failed <= 0 && c->in_flight >= 0 && !unreserved)
+	if (c->ended == 0 && c->failed <= 0 && c->in_flight >= 0 && !unreserved)
 		return 0;
 	int found = store_rollout_get(tk->st, u->rollout, &r, e);
-	if (found <= 0 || r.state != ROLLOUT_RUNNING)
-		return found < 0 ? -1 : 0;
+	if (found <= 0)
+		return found;
+	/* open ones below its parent: leaf-first tells of them */
+	if (c->ended != 0 && r.limits.order == ORDER_LEAF_FIRST &&
+	    store_rollout_link_move(tk->st, r.id, u->dev, -c->ended, e) < 0)
+		return -1;
+	if (r.state != ROLLOUT_RUNNING ||
+	    (c->ended <= 0 && c->failed <= 0 && c->in_flight >= 0 && !unreserved))
+		return 0;
 	return check_running(tk, &r, u, c, unreserved, cause, e);
 }

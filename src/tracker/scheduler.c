@@ -135,14 +135,15 @@ static void sooner(int64_t *track, int64_t other)
 /* While all places are taken only an answer, or a loss, makes room for what is due. */
 static int next_call(struct tracker *tk, int64_t *track, struct err *e)
 {
-	int64_t lost = 0, waits = 0, sent;
+	int64_t lost = 0, waits = 0, sent = 0;
 
-	if (store_call_sent_count(tk->st, &sent, e) < 0 ||
-	    store_call_next_due(tk->st, true, &lost, e) < 0 ||
-	    (sent < CALLS_MAX && store_call_next_due(tk->st, false, &waits, e) < 0))
+	if (store_call_next_due(tk->st, true, &lost, e) < 0 ||
+	    store_call_next_due(tk->st, false, &waits, e) < 0)
+		return -1;
+	if (waits > 0 && waits <= tk->now.track && store_call_sent_count(tk->st, &sent, e) < 0)
 		return -1;
 	sooner(track, lost);
-	sooner(track, waits);
+	sooner(track, sent < CALLS_MAX ? waits : 0);
 	return 0;
 }
 
@@ -286,10 +287,14 @@ static int call_waiting(struct tracker *tk, int64_t room, int64_t until, struct 
 
 static int due_calls(struct tracker *tk, int limit, int64_t until, struct err *e)
 {
-	int64_t sent;
+	int64_t sent, waits = 0;
 	int lost = call_some(tk, CALLS_LOST, limit, until, e);
 
-	if (lost < 0 || store_call_sent_count(tk->st, &sent, e) < 0)
+	if (lost < 0 || store_call_next_due(tk->st, false, &waits, e) < 0)
+		return -1;
+	if (waits == 0 || waits > tk->now.track)
+		return lost;
+	if (store_call_sent_count(tk->st, &sent, e) < 0)
 		return -1;
 	int64_t room = CALLS_MAX - sent;
 	if (room > limit)

@@ -318,20 +318,6 @@ static int count_failures(struct tracker *tk, const struct update *u, const stru
 	return is ? store_rollout_failure(tk->st, u->rollout, u->failure, 1, e) : 0;
 }
 
-/* Open ones below its parent: leaf-first looks at them. */
-static int count_open(struct tracker *tk, const struct update *u, const struct counts *n,
-		      struct err *e)
-{
-	struct rollout r;
-
-	if (n->ended == 0)
-		return 0;
-	int found = store_rollout_get(tk->st, u->rollout, &r, e);
-	if (found <= 0 || r.limits.order != ORDER_LEAF_FIRST)
-		return found < 0 ? -1 : 0;
-	return store_rollout_link_move(tk->st, u->rollout, u->dev, -n->ended, e);
-}
-
 /* One more or less in flight below its parent, whatever rollout it is of. */
 static int count_link(struct tracker *tk, const struct update *u, const struct change *c,
 		      struct err *e)
@@ -367,8 +353,7 @@ static int count(struct tracker *tk, struct update *u, const struct change *c, s
 		return 0;
 	if (any && store_rollout_count(tk->st, u->rollout, &d, e) < 0)
 		return -1;
-	if (count_phase(tk, u, c, &n, e) < 0 || count_open(tk, u, &n, e) < 0 ||
-	    count_failures(tk, u, c, e) < 0)
+	if (count_phase(tk, u, c, &n, e) < 0 || count_failures(tk, u, c, e) < 0)
 		return -1;
 	return rollout_moved(tk, u, &n, n.in_flight > 0, c->cause, e);
 }

@@ -113,6 +113,42 @@ START_TEST(test_poll_costs_the_same_in_any_fleet)
 }
 END_TEST
 
+static void costs(const char *what, int64_t most)
+{
+	struct store_work work;
+
+	store_work_take(w.st, &work);
+	ck_assert_msg(work.statements <= most, "%s: %lld statements", what,
+		      (long long)work.statements);
+}
+
+/* What a device says most often, statement by statement; more is a choice to be made here. */
+START_TEST(test_what_devices_say_stays_cheap)
+{
+	world_open(&w);
+	struct release rel = world_release(&w, 5, "2.0");
+	world_enrol(&w, "lamp-1", "1.0", 1);
+	world_enrol(&w, "lamp-2", "1.0", 1);
+	world_rollout(&w, &rel, "one", "all", 2);
+	world_rollout(&w, &rel, "two", "id == nobody", 2);
+	world_commit(&w);
+	costs("so far", INT64_MAX);
+	ck_assert_int_eq(world_register(&w, "lamp-1", 1, 2, "1.0", 1), 0);
+	costs("a registration", 14);
+	int64_t u = world_ask(&w, "lamp-1");
+	costs("an offer", 31);
+	ck_assert_int_eq(world_report(&w, "lamp-1", 1, 3, u, "downloading"), 0);
+	costs("a report that moves", 10);
+	ck_assert_int_eq(world_report(&w, "lamp-1", 1, 4, u, "downloading"), 0);
+	costs("a report that does not", 6);
+	ck_assert_int_eq(world_report(&w, "lamp-1", 1, 5, u, "rebooting"), 0);
+	costs("a further one that moves", 8);
+	ck_assert_int_eq(world_register(&w, "lamp-1", 2, 1, "2.0", 5), 0);
+	costs("a success", 25);
+	world_close(&w);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("tracker_scale");
@@ -122,6 +158,7 @@ int main(void)
 	tcase_add_test(t, test_pass_touches_what_is_due);
 	tcase_add_test(t, test_pass_without_time_makes_headway);
 	tcase_add_test(t, test_poll_costs_the_same_in_any_fleet);
+	tcase_add_test(t, test_what_devices_say_stays_cheap);
 	suite_add_tcase(s, t);
 	SRunner *r = srunner_create(s);
 	srunner_run_all(r, CK_ENV);
