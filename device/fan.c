@@ -40,6 +40,8 @@ struct fan {
 	bool shared;
 	int fd; /* shared: the socket; else the epoll set */
 	int *each;
+	bool (*loses)(void *ctx);
+	void *loses_ctx;
 	struct slot out[BATCH], in[BATCH];
 	struct mmsghdr out_msg[BATCH], in_msg[BATCH];
 	unsigned queued;
@@ -176,11 +178,17 @@ static void set_source(struct slot *s, uint32_t endpoint)
 	memcpy(CMSG_DATA(&s->c.align), &info, sizeof(info));
 }
 
+void fan_on_loss(struct fan *f, bool (*loses)(void *ctx), void *ctx)
+{
+	f->loses = loses;
+	f->loses_ctx = ctx;
+}
+
 void fan_send(struct fan *f, uint32_t endpoint, const void *p, size_t n)
 {
 	struct slot *s;
 
-	if (n > DATAGRAM || endpoint >= f->n)
+	if (n > DATAGRAM || endpoint >= f->n || (f->loses && f->loses(f->loses_ctx)))
 		return;
 	if (!f->shared) {
 		(void)send(f->each[endpoint], p, n, 0);

@@ -21,6 +21,8 @@ void fan_close(struct fan *f);
 uint16_t fan_port(const struct fan *f);
 /* Readable when something came. */
 int fan_fd(const struct fan *f);
+/* Asked of each datagram that is sent, whether it is lost; ctx as with fan_got. */
+void fan_on_loss(struct fan *f, bool (*loses)(void *ctx), void *ctx);
 /* Queued until fan_flush(); a datagram that cannot be sent is lost, as on any network. */
 void fan_send(struct fan *f, uint32_t endpoint, const void *p, size_t n);
 void fan_flush(struct fan *f);

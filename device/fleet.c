@@ -101,10 +101,15 @@ int fleet_key(const struct carrier_options *c, const char *id, uint8_t key[DTLS_
 	return 0;
 }
 
-bool fleet_loses(struct fleet *f)
+bool fleet_loses(void *fleet)
 {
+	struct fleet *f = fleet;
+	bool lost;
+
 	f->random = fleet_mix(f->random);
-	return f->o->loss_percent > 0 && draw(f->random) < f->o->loss_percent;
+	lost = f->o->loss_percent > 0 && draw(f->random) < f->o->loss_percent;
+	f->datagrams_lost += lost;
+	return lost;
 }
 
 static void behave(struct agent_plan *p, enum behaviour b, const struct options *o)
@@ -171,6 +176,7 @@ static int open_net(struct fleet *f, bool dtls, struct err *e)
 		to.port = f->o->dtls_port ? (uint16_t)f->o->dtls_port : (uint16_t)(to.port + 1);
 	if (fan_open(&to, f->n, &net->fan, e) != 0)
 		return -1;
+	fan_on_loss(net->fan, fleet_loses, f);
 	return !dtls || (net->dtls = dtls_new(net->fan, e)) ? 0 : -1;
 }
 

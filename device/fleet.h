@@ -102,6 +102,6 @@ bool fleet_secure(const struct options *o, uint32_t n);
 const char *fleet_expected(const struct options *o, uint32_t n);
 int fleet_id(const struct options *o, uint32_t n, char id[NAME_TEXT]);
 int fleet_key(const struct carrier_options *c, const char *id, uint8_t key[DTLS_KEY_SIZE]);
-bool fleet_loses(struct fleet *f);		/* this datagram */
+bool fleet_loses(void *fleet);			/* this datagram */
 
 #endif
