@@ -16,6 +16,9 @@
  * same however many sessions lie idle.
  */
 #define HANDSHAKE_MS 30000
+#define CHANCE_MS \
+	1000 /* with all read that came: a device that lives has answered (RFC 6347 4.2.4.1) */
+#define PATIENCE_MS 4000 /* with more to read all the time: its answer may be among that */
 #define IDLE_MS (24 * 3600000L) /* twice what observers are asked at (coap_observe.c) */
 #define SECRET_MS 60000 /* a cookie is good for one to two of these */
 #define A_SOURCE 4 /* one source may have so much of the handshakes: one in four */
@@ -226,6 +229,25 @@ static bool source_may(const struct dtls *d, const struct udp_addr *from)
 }
 
 /*
+ * When a crowd comes back at once, each new hello would throw out a handshake whose answer is
+ * here, unread, and none would ever end: the hello is lost in its place, and comes again.
+ */
+static bool room_for_one(struct dtls *d)
+{
+	struct dtls_session *first;
+
+	if (d->n_shaking < d->cs->o.handshakes_max)
+		return true;
+	if (!udp_behind(d->udp))
+		d->drained = d->cs->now;
+	first = LINK_OF(d->shaking.next, struct dtls_session, age);
+	if (d->drained - first->touched < CHANCE_MS && d->cs->now - first->touched < PATIENCE_MS)
+		return false;
+	dtls_session_end(first, false);
+	return true;
+}
+
+/*
  * A hello from an address without a session, or with one that began with another hello:
  * a device that restarted. The old session stays until the cookie comes back (RFC 6347
  * 4.2.8), for anybody can send a first hello in its name.
@@ -240,13 +262,11 @@ static void hello(struct dtls_session *asker, struct dtls_session *old, struct s
 		return;
 	if (old)
 		dtls_session_end(old, false);
-	if (!source_may(d, &asker->addr)) {
+	if (!source_may(d, &asker->addr) || !room_for_one(d)) {
 		d->refused++;
 		tls_end_free(end, false);
 		return;
 	}
-	if (d->n_shaking >= d->cs->o.handshakes_max)
-		dtls_session_end(LINK_OF(d->shaking.next, struct dtls_session, age), false);
 	s = dtls_session_new(asker, end);
 	if (s)
 		session_datagram(s, datagram);
@@ -351,6 +371,8 @@ int dtls_fds(const struct dtls *d, int *fds, int limit)
 void dtls_io(struct dtls *d)
 {
 	udp_io(d->udp);
+	if (!udp_behind(d->udp))
+		d->drained = d->cs->now;
 	coap_keys_forget(d->keys);
 }
 

@@ -35,7 +35,9 @@ struct dtls {
 	unsigned n_buckets;
 	struct link shaking, calling, open; /* calling: handshakes that we began */
 	unsigned n_shaking, n_calling, n_open;
-	uint64_t evicted, refused; /* sessions; handshakes of a source that has many */
+	uint64_t evicted; /* sessions */
+	uint64_t refused; /* handshakes: of a source that has many, or of a crowd */
+	int64_t drained; /* when all that had come was read, last */
 	uint8_t secret[2][32]; /* of cookies: now, before */
 	int64_t rotate_at;
 	uint8_t bytes[TLS_MESSAGE_MAX]; /* a message on its way in or out */

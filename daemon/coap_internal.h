@@ -267,6 +267,7 @@ int udp_new(const struct udp_options *o, struct udp **out, struct err *e);
 void udp_free(struct udp *u);
 int udp_fds(const struct udp *u, int *fds, int limit);
 void udp_io(struct udp *u); /* 64 datagrams a socket at most */
+bool udp_behind(const struct udp *u); /* that many came: there may be more */
 void udp_flush(struct udp *u);
 void udp_send(struct udp *u, const struct udp_addr *to, const struct wire_out *o, bool stable);
 void udp_send_bytes(struct udp *u, const struct udp_addr *to, struct slice bytes);

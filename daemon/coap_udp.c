@@ -37,6 +37,7 @@ struct udp_socket {
 	int fd;
 	bool v4, wildcard;
 	bool both; /* IPv6, and IPv4 as mapped */
+	bool full; /* as many came as are read in one call */
 };
 
 struct incoming {
@@ -251,6 +252,7 @@ static void socket_io(struct udp *u, unsigned socket)
 		m->msg_controllen = u->sockets[socket].wildcard ? sizeof(u->in[i].control) : 0;
 	}
 	n = recvmmsg(u->sockets[socket].fd, u->in_heads, TURN, MSG_DONTWAIT, NULL);
+	u->sockets[socket].full = n == (int)TURN;
 	if (u->o.ahead)
 		hand_over(u, socket, n, u->o.ahead);
 	hand_over(u, socket, n, u->o.take);
@@ -261,6 +263,14 @@ void udp_io(struct udp *u)
 {
 	for (unsigned i = 0; i < u->n; i++)
 		socket_io(u, i);
+}
+
+bool udp_behind(const struct udp *u)
+{
+	for (unsigned i = 0; i < u->n; i++)
+		if (u->sockets[i].full)
+			return true;
+	return false;
 }
 
 /* ---- sockets ---- */

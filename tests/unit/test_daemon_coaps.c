@@ -525,8 +525,11 @@ static size_t receive(int fd, uint8_t *b, size_t size)
 	return 0;
 }
 
-/* A handshake begun and left there; false: it was not taken up. */
-static bool half_open(struct client *c, uint8_t random)
+/*
+ * A handshake begun and left there; false: it was not taken up. behind_ms: so long there was
+ * always more to read, as there is now.
+ */
+static bool half_open_behind(struct client *c, uint8_t random, int64_t behind_ms)
 {
 	uint8_t b[200], hello[200];
 	size_t n = put_hello(hello, random, slice_of(NULL, 0));
@@ -534,8 +537,25 @@ static bool half_open(struct client *c, uint8_t random)
 	ck_assert_int_eq(send(c->fd, hello, n, 0), (ssize_t)n);
 	ck_assert_uint_eq(receive(c->fd, b, sizeof(b)), 28 + TLS_COOKIE_SIZE);
 	n = put_hello(hello, random, slice_of(b + 28, TLS_COOKIE_SIZE));
+	/* 64 are read in a turn: the hello is the last of them */
+	for (int i = 0; behind_ms > 0 && i < 63; i++)
+		ck_assert_int_eq(send(c->fd, "rubbish", 7, 0), 7);
+	server->dtls->drained -= behind_ms;
 	ck_assert_int_eq(send(c->fd, hello, n, 0), (ssize_t)n);
 	return receive(c->fd, b, sizeof(b)) > 0;
+}
+
+static bool half_open(struct client *c, uint8_t random)
+{
+	return half_open_behind(c, random, 0);
+}
+
+static void handshakes_age(int64_t ms)
+{
+	struct dtls *d = server->dtls;
+
+	for (struct link *l = d->shaking.next; l != &d->shaking; l = l->next)
+		LINK_OF(l, struct dtls_session, age)->touched -= ms;
 }
 
 START_TEST(strangers_get_no_more_than_they_sent)
@@ -662,7 +682,7 @@ START_TEST(too_many_sessions)
 }
 END_TEST
 
-/* 32 handshakes are waited for: the oldest gives way, and all of them end some time. */
+/* 32 handshakes are waited for: the oldest gives way in time, and all of them end some time. */
 START_TEST(handshakes_that_never_end)
 {
 	struct client c[40], honest;
@@ -670,19 +690,49 @@ START_TEST(handshakes_that_never_end)
 
 	for (unsigned i = 0; i < 40; i++) {
 		open_socket_of(&c[i], (uint8_t)(i + 2));
-		ck_assert(half_open(&c[i], (uint8_t)i));
+		ck_assert(half_open(&c[i], (uint8_t)i) == (i < 32));
 	}
 	ck_assert_uint_eq(server->dtls->n_shaking, 32);
+	ck_assert_uint_eq(server->dtls->refused, 8);
+	handshakes_age(1100);
 	ck_assert(try_connect(&honest, NULL));
 	ck_assert_int_eq(ask(&honest, "who", NULL, -1, false, &body), WIRE_CODE(2, 5));
 	ck_assert_uint_eq(server->dtls->n_shaking, 31);
-	for (struct link *l = server->dtls->shaking.next; l != &server->dtls->shaking; l = l->next)
-		LINK_OF(l, struct dtls_session, age)->touched -= 40000;
+	handshakes_age(40000);
 	coap_server_tick(server);
 	ck_assert_uint_eq(server->dtls->n_shaking, 0);
 	ck_assert_uint_eq(server->dtls->n_open, 1);
 	disconnect(&honest);
 	for (unsigned i = 0; i < 40; i++)
+		close(c[i].fd);
+	assert_empty();
+}
+END_TEST
+
+/* Whose answer may be here, unread, is not thrown out for who comes later: none would end. */
+START_TEST(a_crowd_that_comes_at_once)
+{
+	struct client c[32], late;
+
+	for (unsigned i = 0; i < 32; i++) {
+		open_socket_of(&c[i], (uint8_t)(i + 2));
+		ck_assert(half_open(&c[i], (uint8_t)i));
+	}
+	open_socket_of(&late, 99);
+	handshakes_age(1500);
+	ck_assert(!half_open_behind(&late, 200, 1400));
+	ck_assert_uint_eq(server->dtls->n_shaking, 32);
+	ck_assert_uint_eq(server->dtls->refused, 1);
+	/* all is read by now */
+	ck_assert(half_open(&late, 201));
+	ck_assert_uint_eq(server->dtls->n_shaking, 32);
+	/* and with more to read all the time nobody is waited for longer */
+	handshakes_age(5000);
+	ck_assert(half_open_behind(&late, 202, 9000));
+	handshakes_age(40000);
+	coap_server_tick(server);
+	close(late.fd);
+	for (unsigned i = 0; i < 32; i++)
 		close(c[i].fd);
 	assert_empty();
 }
@@ -708,8 +758,7 @@ START_TEST(handshakes_of_one_address)
 	ck_assert_int_eq(ask(&honest, "who", NULL, -1, false, &body), WIRE_CODE(2, 5));
 	disconnect(&honest);
 	/* one that ends makes room for the next of its address */
-	for (struct link *l = server->dtls->shaking.next; l != &server->dtls->shaking; l = l->next)
-		LINK_OF(l, struct dtls_session, age)->touched -= 40000;
+	handshakes_age(40000);
 	coap_server_tick(server);
 	ck_assert(try_connect(&honest, NULL));
 	disconnect(&honest);
@@ -869,6 +918,7 @@ int main(void)
 	tcase_add_test(t, forged_hello);
 	tcase_add_test(t, too_many_sessions);
 	tcase_add_test(t, handshakes_that_never_end);
+	tcase_add_test(t, a_crowd_that_comes_at_once);
 	tcase_add_test(t, handshakes_of_one_address);
 	tcase_add_test(t, lost_flight);
 	tcase_add_test(t, idle_session_ends);
