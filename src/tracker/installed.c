@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /* SPDX-FileCopyrightText: The Fettle authors */
+#include <inttypes.h>
 #include <string.h>
 
 #include "base/log.h"
@@ -103,9 +104,29 @@ static bool event_of(const struct update *u, bool rebooted, enum installed what,
 	return false;
 }
 
+/* What it runs is what decided: said with the cause. */
+static void say_what_runs(char dst[REASON_TEXT], const char *cause, const struct component *c,
+			  int n)
+{
+	char text[REASON_TEXT];
+
+	cause_format(dst, REASON_TEXT, "%s: it runs", cause);
+	for (int i = 0; i < n; i++) {
+		cause_copy(text, sizeof(text), dst);
+		cause_format(dst, REASON_TEXT, "%s%s %s %s", text, i ? "," : "",
+			     c[i].name[0] ? c[i].name : "version",
+			     c[i].version[0] ? c[i].version : "?");
+		if (!c[i].has_sequence)
+			continue;
+		cause_copy(text, sizeof(text), dst);
+		cause_format(dst, REASON_TEXT, "%s (sequence %" PRIu64 ")", text, c[i].sequence);
+	}
+}
+
 static int conclude(struct tracker *tk, struct update *u, uint64_t boot, const struct component *c,
 		    int n, const char *cause, struct err *e)
 {
+	char words[REASON_TEXT];
 	enum update_event ev;
 	enum installed what;
 
@@ -113,7 +134,8 @@ static int conclude(struct tracker *tk, struct update *u, uint64_t boot, const s
 		return -1;
 	if (!event_of(u, boot != u->offer_boot, what, &ev))
 		return 0;
-	return update_apply(tk, u, ev, ev == EVENT_CONFIRMED ? FAILURE_NONE : FAILURE_BOOT, cause,
+	say_what_runs(words, cause, c, n);
+	return update_apply(tk, u, ev, ev == EVENT_CONFIRMED ? FAILURE_NONE : FAILURE_BOOT, words,
 			    e);
 }
 

@@ -189,6 +189,8 @@ START_TEST(test_rolled_back)
 	assert_state(u, UPDATE_ROLLED_BACK);
 	ck_assert(world_update(&w, u).charged);
 	ck_assert_int_eq(world_update(&w, u).failure, FAILURE_BOOT);
+	ck_assert_str_eq(world_update(&w, u).reason,
+			 "registration after a restart: it runs version 1.0 (sequence 1)");
 	assert_counters(0, 0, 0, 1, 1);
 }
 END_TEST
