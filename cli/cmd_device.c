@@ -217,6 +217,8 @@ int cmd_device_diag(struct ctx *c, struct err *e)
 		return err_set(e, ERR_MALFORMED, "the answer has no items");
 	if (asked && asked->type == DOC_BOOL && asked->v.b)
 		printf("asked for, not here yet\n");
+	else if (!items->v.c.first)
+		printf("none\n");
 	for (const struct doc *i = items->v.c.first; i; i = i->next)
 		print_diag(c, i);
 	return EXIT_DONE;

@@ -39,7 +39,8 @@
 #define UPDATE_COLUMNS \
 	"id, dev, rollout, release, phase, state, urgency, failure, attempt, deferrals, charged, " \
 	"reserved, manifest_fetched, late, progress, offer_boot, track_due, track_deadline, " \
-	"not_before, not_after, reason, created, changed, last_history, planned_phase, track_changed"
+	"not_before, not_after, reason, created, changed, last_history, planned_phase, " \
+	"track_changed"
 /* set by every statement that puts an update */
 #define UPDATE_PLAIN \
 	"failure = $1, attempt = $2, deferrals = $3, charged = $4, reserved = $5, " \

@@ -191,6 +191,7 @@ class Modes(harness.Case):
         harness.wait_until("a call that reaches nobody", lambda: any(
             g["gate"] == "call" and "not reached" in g["value"]
             for g in self.daemon.json("device", "why", "sleeper")["gates"]), 20)
+        self.assertEqual(self.daemon.fettle("device", "diag", "sleeper"), "none\n")
         answer = self.daemon.json("device", "diag", "sleeper", "--ask")
         self.assertEqual(answer, {"device": "sleeper", "asked": True})
         self.assertEqual(self.daemon.fettle("device", "diag", "sleeper"), "asked for, not here yet\n")
