@@ -218,6 +218,41 @@ static const struct {
 	{ "wait event", 1, "8214a1181d<a10a00>", NULL, ERR_UNSUPPORTED, "wait event 10" },
 	{ "wait day", 1, "8214a1181d<a10707>", NULL, ERR_INVALID, "out of range" },
 	{ "wait for another", 1, "8214a1181d<a10482<00>818201820102>", NULL, ERR_NONE, "" },
+	{ "policy as text", 1, "8414a1181a1832 181a'x'", NULL, ERR_MALFORMED, "shared sequence" },
+	{ "version asked with a text", 1, "8414a1181c<8201820102>181c'x'", NULL, ERR_MALFORMED,
+	  "shared sequence" },
+	{ "version asked twice", 1, "8614a1181c<8201820102>181c0f181c0f", NULL, ERR_NONE, "" },
+	{ "index list of texts", 2, "820c82'a'00", NULL, ERR_MALFORMED, "shared sequence" },
+	{ "override-multiple below", 2, "821822a1 20a10e01", NULL, ERR_INVALID, "index -1" },
+	{ "override-multiple key", 2, "821822a2'a'a0 00a0", NULL, ERR_MALFORMED, "sequence" },
+	{ "copy-params below", 2, "840c00 1823a1 208103", NULL, ERR_INVALID, "index -1" },
+	{ "copy-params of a text", 2, "840c00 1823a2 0081'a' 0180", NULL, ERR_MALFORMED, "" },
+	{ "copy-params of what is not", 2, "840c00 1823a1 01 83201821 0e", NULL, ERR_NONE, "" },
+	{ "try-each of a number", 1, "820f02", NULL, ERR_MALFORMED, "expected an array" },
+	{ "uuid as number", 1, "8214a10101", NULL, ERR_MALFORMED, "byte string" },
+	{ "digest as number", 1, "8214a10301", NULL, ERR_MALFORMED, "byte string" },
+	{ "uri of nothing", 1, NULL, "8214a11560", ERR_INVALID, "neither" },
+	{ "uri as number", 1, NULL, "8214a11501", ERR_MALFORMED, "install" },
+	{ "uri with a delete", 1, NULL, "8214a11563613a7f", ERR_INVALID, "control" },
+	{ "scheme with a sign", 1, NULL, "8214a115'a{b:c'", ERR_INVALID, "neither" },
+	{ "signs in a scheme", 1, NULL, "8414a115'coap+tcp://h'14a115'a-1.b:c'", ERR_NONE, "" },
+	{ "scheme of no end", 1, NULL,
+	  "8214a115'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa'",
+	  ERR_INVALID, "neither" },
+	{ "source as text", 1, NULL, "8214a116'x'", ERR_MALFORMED, "install" },
+	{ "priority as text", 1, "8214a1181b'x'", NULL, ERR_MALFORMED, "shared sequence" },
+	{ "version as number", 1, "8214a1181c01", NULL, ERR_MALFORMED, "byte string" },
+	{ "version match of one", 1, "8214a1181c<8101>", NULL, ERR_MALFORMED, "array of 2" },
+	{ "version operator 0", 1, "8214a1181c<82008101>", NULL, ERR_UNSUPPORTED, "comparison 0" },
+	{ "version operator text", 1, "8214a1181c<82'x'8101>", NULL, ERR_MALFORMED, "version" },
+	{ "wait as number", 1, "8214a1181d01", NULL, ERR_MALFORMED, "byte string" },
+	{ "wait for power", 1, "8214a1181d<a202000300>", NULL, ERR_NONE, "" },
+	{ "wait twice", 1, "8214a1181d<a207010701>", NULL, ERR_MALFORMED, "duplicate" },
+	{ "wait day as text", 1, "8214a1181d<a107'x'>", NULL, ERR_MALFORMED, "wait" },
+	{ "wait for one of one", 1, "8214a1181d<a10481<00>>", NULL, ERR_MALFORMED, "array of 2" },
+	{ "wait for odd ones", 1, "8214a1181d<a10482<00>82820682018101>", NULL, ERR_UNSUPPORTED,
+	  "comparison 6" },
+	{ "parameter by name", 1, "8214a2'x'00 0e01", NULL, ERR_MALFORMED, "shared sequence" },
 	{ "trailing bytes", 1, "8214a10e01 00", NULL, ERR_MALFORMED, "behind the end" },
 	{ "cut", 1, "8414a10e01", NULL, ERR_MALFORMED, "shared sequence" },
 };
@@ -286,6 +321,64 @@ START_TEST(manifest_members)
 		ck_assert_msg(err.code == members[_i].code, "%s: %s", members[_i].more, err.text);
 		ck_assert_msg(strstr(err.text, members[_i].says) != NULL, "%s", err.text);
 	}
+}
+END_TEST
+
+#define COMMON "03<a1028181<00>>"
+#define SEVENTEEN                                                                        \
+	"b1 00a0 01a0 02a0 03a0 04a0 05a0 06a0 07a0 08a0 09a0 0aa0 0ba0 0ca0 0da0 0ea0 " \
+	"0fa0 10a0"
+
+/* Whole manifests. Where they are taken, says is what the first component is called. */
+static const struct {
+	const char *hex;
+	enum err_code code;
+	const char *says;
+} manifests[] = {
+	{ "a3 0101 0207" COMMON, ERR_NONE, "00" },
+	{ "a3 0102 0207" COMMON, ERR_UNSUPPORTED, "version is not 1" },
+	{ "a3 01'1' 0207" COMMON, ERR_MALFORMED, "manifest: " },
+	{ "a3 0101 02'7'" COMMON, ERR_MALFORMED, "manifest: " },
+	{ "a2 0207" COMMON, ERR_MALFORMED, "without version" },
+	{ "a2 0101" COMMON, ERR_MALFORMED, "without version" },
+	{ "a2 0101 0207", ERR_MALFORMED, "without version" },
+	{ "a3 0101 0207 'x'00", ERR_MALFORMED, "manifest: " },
+	{ "a3 0101 0207 03<a1028181<6d61696e>>", ERR_NONE, "main" },
+	{ "a3 0101 0207 03<a1028183<6d61696e><7f><20>>", ERR_NONE, "main/7f/20" },
+	{ "a3 0101 0207 03<a1028181<612f62>>", ERR_NONE, "612f62" },
+	{ "a3 0101 0207 03<a1028182<61><c3a4>>", ERR_NONE, "a/c3a4" },
+	{ "a3 0101 0207 03<a102818200 00>", ERR_MALFORMED, "common" },
+	{ "a3 0101 0207 03<a1028281<00>81<00>>", ERR_INVALID, "listed twice" },
+	{ "a3 0101 0207 03<a1028381<00>81<00>81<01>>", ERR_INVALID, "listed twice" },
+	{ "a3 0101 0207 03<a1028181<000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e"
+	  "1f202122232425262728292a2b2c2d2e2f303132333435363738393a3b3c3d3e3f4041>>",
+	  ERR_TOO_LARGE, "component name" },
+	{ "a3 0101 0207 03<a10200>", ERR_MALFORMED, "common" },
+	{ "a3 0101 0207 03<a10300>", ERR_UNSUPPORTED, "unknown member 3" },
+	{ "a3 0101 0207 03<a201a101a0028181<00>>", ERR_UNSUPPORTED, "dependencies" },
+	{ "a3 0101 0207 03<a201a0028181<00>>", ERR_TOO_LARGE, "0 dependencies" },
+	{ "a3 0101 0207 03<a201" SEVENTEEN "028181<00>>", ERR_TOO_LARGE, "17 dependencies" },
+	{ "a3 0101 0207 03<a20101028181<00>>", ERR_MALFORMED, "common" },
+	{ "a3 0101 0207 03<a201a2'x'a001a0028181<00>>", ERR_MALFORMED, "common" },
+};
+
+START_TEST(whole_manifests)
+{
+	struct buf b = BUF_INIT(1 << 16);
+	int rc;
+
+	put_cbor(&b, manifests[_i].hex);
+	envelope(&b, "", 0);
+	rc = parse();
+	ck_assert_msg((rc == 0) == (manifests[_i].code == ERR_NONE), "%s: %s", manifests[_i].hex,
+		      rc ? err.text : "taken");
+	if (rc == 0) {
+		ck_assert_str_eq(m.components[0].name, manifests[_i].says);
+		return;
+	}
+	ck_assert_msg(err.code == manifests[_i].code, "%s: %s", manifests[_i].hex, err.text);
+	ck_assert_msg(strstr(err.text, manifests[_i].says) != NULL, "%s: %s", manifests[_i].hex,
+		      err.text);
 }
 END_TEST
 
@@ -402,6 +495,24 @@ START_TEST(update_management)
 }
 END_TEST
 
+/* Said twice: the earlier expiry, the later begin, the most battery, the first clock and vendor. */
+START_TEST(the_strictest_counts)
+{
+	build(1,
+	      "8a14a4 01d870<010203> 040a 181a1832 181d<a205186407 03>"
+	      "14a4 01d870<0405> 0414 181a181e 181d<a205183207 05>"
+	      "14a3 0405 181a1846 181d<a1051878>"
+	      "040f 181a0f",
+	      NULL);
+	parses();
+	ck_assert(slice_eq_str(m.vendor_pen, "\x01\x02\x03"));
+	ck_assert_uint_eq(m.use_before, 5);
+	ck_assert_uint_eq(m.battery_mwh, 70);
+	ck_assert_uint_eq(m.not_before, 120);
+	ck_assert_int_eq(m.day_of_week_local, 3);
+}
+END_TEST
+
 /* What stands in the envelope must have the digest that the manifest names. */
 static void build_severed(const char *digest_hex, const char *member)
 {
@@ -444,7 +555,7 @@ START_TEST(severed_members)
 }
 END_TEST
 
-static int parse_payload(const char *size, const char *content)
+static int parse_payload(const char *size, const char *content, unsigned n)
 {
 	struct buf b = BUF_INIT(1 << 16);
 	char shared[256];
@@ -456,23 +567,66 @@ static int parse_payload(const char *size, const char *content)
 				     size),
 			 0);
 	put_manifest(&b, 1, shared, "8414a115'#fw'1502", "", 0);
-	envelope(&b, content, 1);
+	envelope(&b, content, n);
 	return parse();
 }
 
 START_TEST(integrated_payloads)
 {
-	ck_assert_msg(parse_payload("03", "'#fw'<616263>") == 0, "%s", err.text);
+	ck_assert_msg(parse_payload("03", "'#fw'<616263>", 1) == 0, "%s", err.text);
 	ck_assert_uint_eq(m.n_payloads, 1);
 	ck_assert(slice_eq_str(m.payloads[0].name, "#fw"));
 	ck_assert(slice_eq_str(m.payloads[0].bytes, "abc"));
-	ck_assert_int_eq(parse_payload("04", "'#fw'<616263>"), -1);
+	ck_assert_int_eq(parse_payload("04", "'#fw'<616263>", 1), -1);
 	ck_assert_int_eq(err.code, ERR_VERIFY);
-	ck_assert_int_eq(parse_payload("03", "'#fw'<616264>"), -1);
+	ck_assert_int_eq(parse_payload("03", "'#fw'<616264>", 1), -1);
 	ck_assert_int_eq(err.code, ERR_VERIFY);
 	ck_assert_ptr_nonnull(strstr(err.text, "payload #fw"));
-	ck_assert_int_eq(parse_payload("03", "'#fx'<616263>"), -1);
+	ck_assert_int_eq(parse_payload("03", "'#fx'<616263>", 1), -1);
 	ck_assert_int_eq(err.code, ERR_INVALID);
+}
+END_TEST
+
+/* Each payload is held against the image that names it; an encrypted one has another digest. */
+START_TEST(payloads_of_their_own)
+{
+	struct buf b = BUF_INIT(1 << 16);
+
+	ck_assert_msg(parse_payload("03", "'#fx'<00>'#fw'<616263>", 2) == 0, "%s", err.text);
+	ck_assert_uint_eq(m.n_payloads, 2);
+	ck_assert_int_eq(parse_payload("03", "'#fx'<616263>'#fw'<616264>", 2), -1);
+	ck_assert_int_eq(err.code, ERR_VERIFY);
+
+	put_manifest(&b, 1, "8214a1" HASH_A, "8414a213<00>15'#fw'1502", "", 0);
+	envelope(&b, "'#fw'<616263>", 1);
+	parses();
+	ck_assert(m.images[0].encrypted);
+	/* without a digest, size is all there is to hold against it */
+	put_manifest(&b, 1, "8214a10e03", "8414a115'#fw'1502", "", 0);
+	envelope(&b, "'#fw'<616263>", 1);
+	parses();
+	put_manifest(&b, 1, "8214a10e02", "8414a115'#fw'1502", "", 0);
+	envelope(&b, "'#fw'<616263>", 1);
+	ck_assert_int_eq(parse(), -1);
+	ck_assert_int_eq(err.code, ERR_VERIFY);
+}
+END_TEST
+
+/* 64 payloads, not 65. */
+START_TEST(too_many_payloads)
+{
+	for (unsigned n = SUIT_ENTRIES_MAX; n <= SUIT_ENTRIES_MAX + 1; n++) {
+		struct buf b = BUF_INIT(1 << 16), more = BUF_INIT(1 << 16);
+
+		for (unsigned i = 0; i < n; i++)
+			buf_printf(&more, "'#%u'<00>", i);
+		put_manifest(&b, 1, NULL, NULL, "", 0);
+		envelope(&b, buf_cstr(&more), n);
+		ck_assert_int_eq(suit_open(buf_slice(&out), &m, &err),
+				 n > SUIT_ENTRIES_MAX ? -1 : 0);
+		buf_free(&more);
+	}
+	ck_assert_int_eq(err.code, ERR_TOO_LARGE);
 }
 END_TEST
 
@@ -550,7 +704,7 @@ START_TEST(envelopes)
 }
 END_TEST
 
-/* suit_parse() reads only what suit_open() has seen. */
+/* suit_parse() reads only what suit_open() has seen: not the same bytes before or behind it. */
 START_TEST(not_opened)
 {
 	struct buf copy = BUF_INIT(1 << 16);
@@ -558,8 +712,16 @@ START_TEST(not_opened)
 	build(1, NULL, NULL);
 	parses();
 	buf_add_slice(&copy, buf_slice(&out));
-	ck_assert_int_eq(suit_parse(buf_slice(&copy), &m, &err), -1);
+	buf_add_slice(&copy, buf_slice(&out));
+	struct slice first = slice_of(copy.p, out.n), second = slice_of(copy.p + out.n, out.n);
+	ck_assert_int_eq(suit_open(first, &m, &err), 0);
+	ck_assert_int_eq(suit_parse(second, &m, &err), -1);
 	ck_assert_int_eq(err.code, ERR_INTERNAL);
+	ck_assert_int_eq(suit_open(second, &m, &err), 0);
+	ck_assert_int_eq(suit_parse(first, &m, &err), -1);
+	ck_assert_int_eq(err.code, ERR_INTERNAL);
+	ck_assert_int_eq(suit_parse(slice_of(copy.p, 5), &m, &err), -1);
+	ck_assert_int_eq(err.code, ERR_MALFORMED);
 	buf_reset(&out);
 	for (unsigned i = 0; i <= SUIT_ENVELOPE_MAX; i++)
 		buf_add_u8(&out, 0);
@@ -579,6 +741,7 @@ int main(void)
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_loop_test(t, processor_rules, 0, sizeof(rules) / sizeof(rules[0]));
 	tcase_add_loop_test(t, manifest_members, 0, sizeof(members) / sizeof(members[0]));
+	tcase_add_loop_test(t, whole_manifests, 0, sizeof(manifests) / sizeof(manifests[0]));
 	tcase_add_test(t, alternatives_by_slot);
 	tcase_add_test(t, alternatives_by_uri);
 	tcase_add_test(t, alternative_nil);
@@ -586,8 +749,11 @@ int main(void)
 	tcase_add_test(t, too_many_alternatives);
 	tcase_add_test(t, too_many_commands);
 	tcase_add_test(t, update_management);
+	tcase_add_test(t, the_strictest_counts);
 	tcase_add_test(t, severed_members);
 	tcase_add_test(t, integrated_payloads);
+	tcase_add_test(t, payloads_of_their_own);
+	tcase_add_test(t, too_many_payloads);
 	tcase_add_test(t, texts);
 	tcase_add_test(t, encrypted_and_written);
 	tcase_add_loop_test(t, envelopes, 0, sizeof(outer) / sizeof(outer[0]));
