@@ -358,6 +358,39 @@ START_TEST(odd_rows_grant_nothing)
 }
 END_TEST
 
+/* Rows that cannot be read: nobody is taken for anyone, and it is not said to be their fault. */
+START_TEST(what_cannot_be_read_grants_nothing)
+{
+	static const char *const tables[] = { "tokens", "operators", "credentials", "devices" };
+	char sql[128], *operators = rig_token(&r, "t", "viewer", NULL);
+	struct operator_uid o = { .uid = 1234, .role = ROLE_VIEWER, .by = "x" };
+
+	rig_device(&r, "a", KEY_A);
+	rig_device(&r, "n", NULL);
+	char *devices = rig_device_token(&r, "a");
+	ok(store_operator_put(r.bed.st, &o, e));
+	uint64_t psk = rig_psk(&r, "a"), tls = rig_tls(&r), local = rig_local(&r, 1234);
+	for (int broken = 0; broken < 2; broken++) {
+		unsigned got[] = {
+			by_token(tls, API "/status", operators),
+			rig_get(&r, local, API "/status"),
+			rig_get(&r, psk, "/device/a/update"),
+			by_token(tls, "/device/a/update", devices),
+			rig_get(&r, rig_plain(&r), "/device/n/update"),
+		};
+		for (size_t i = 0; i < sizeof(got) / sizeof(got[0]); i++)
+			ck_assert_msg(broken ? got[i] >= 500 : got[i] == 200, "%zu: %u", i, got[i]);
+		for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]) && !broken; i++) {
+			ok(text_format(sql, sizeof(sql), "ALTER TABLE %s RENAME TO was_%s",
+				       tables[i], tables[i]));
+			bed_sql(&r.bed, "fettle.db", sql);
+		}
+	}
+	free(operators);
+	free(devices);
+}
+END_TEST
+
 /* Each change behind the back of an open session ends what it may. */
 START_TEST(sessions_follow_the_rows)
 {
@@ -737,6 +770,7 @@ static TCase *cases(void)
 	tcase_add_test(t, no_token_is_admin);
 	tcase_add_test(t, first_contact_where_policy_says_so);
 	tcase_add_test(t, odd_rows_grant_nothing);
+	tcase_add_test(t, what_cannot_be_read_grants_nothing);
 	tcase_add_test(t, sessions_follow_the_rows);
 	tcase_add_test(t, only_loopback_is_near);
 	tcase_add_test(t, keys_that_ended);

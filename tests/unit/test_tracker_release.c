@@ -190,6 +190,58 @@ START_TEST(test_validity_of_anchors)
 }
 END_TEST
 
+/* The key id of the signature becomes an initialisation vector: nobody is named then. */
+static void unname(struct buf *b, const struct key *k)
+{
+	struct digest id;
+	uint8_t kid[11] = { 0xa1, 0x04, 0x48 };
+
+	ck_assert_int_eq(key_id(k, &id), 0);
+	memcpy(kid + 3, id.b, 8);
+	uint8_t *at = memmem(b->p, b->n, kid, sizeof(kid));
+	ck_assert_ptr_nonnull(at);
+	at[1] = 0x05;
+}
+
+/* The one that is named is found among any number; without a name, so many are tried. */
+static const struct {
+	int anchors;
+	bool named;
+	const char *says;
+} crowds[] = {
+	{ 40, true, NULL },
+	{ 40, false, NULL },
+	{ 70, true, NULL },
+	{ 70, false, "no signature verified within 64 tries" },
+};
+
+START_TEST(test_one_of_many_anchors)
+{
+	struct world_author by = world_author(&w, 5, "2.0");
+	struct key *k = NULL;
+	struct manifest m;
+	struct buf b;
+
+	for (int i = 1; i < crowds[_i].anchors; i++) {
+		key_free(k);
+		k = new_key(KEY_P256);
+		add_anchor(k, "example.com");
+	}
+	by.key = k;
+	world_envelope(&by, &b);
+	if (!crowds[_i].named)
+		unname(&b, k);
+	int got = WORLD_DO(&w, release_manifest_add(&w.tk, buf_slice(&b), &m, &w.err));
+	ck_assert_msg(got == (crowds[_i].says ? -1 : 0), "%s", w.err.text);
+	if (crowds[_i].says) {
+		ck_assert_int_eq(w.err.code, ERR_VERIFY);
+		ck_assert_ptr_nonnull(strstr(w.err.text, crowds[_i].says));
+	}
+	buf_free(&b);
+	key_free(k);
+}
+END_TEST
+
 START_TEST(test_tampered)
 {
 	struct world_author by = world_author(&w, 5, "2.0");
@@ -359,6 +411,19 @@ START_TEST(test_withdraw_raises_the_floor_on_purpose)
 	ck_assert_ptr_nonnull(strstr(w.err.text, "floor"));
 	by.sequence = 6;
 	ck_assert_msg(hand_in(&by, &m) == 0, "%s", w.err.text);
+}
+END_TEST
+
+/* A floor that was raised afterwards closes what was approved before it. */
+START_TEST(test_below_the_floor_nothing_is_offered)
+{
+	struct release old = world_release(&w, 5, "2.0"), r = world_release(&w, 7, "3.0");
+
+	ck_assert_msg(release_offerable(&w.tk, &old, &w.err), "%s", w.err.text);
+	WORLD_OK(&w, release_withdraw(&w.tk, &r, true, &w.err));
+	ck_assert(!release_offerable(&w.tk, &old, &w.err));
+	ck_assert_int_eq(w.err.code, ERR_CONFLICT);
+	ck_assert_ptr_nonnull(strstr(w.err.text, "below the floor 8"));
 }
 END_TEST
 
@@ -680,6 +745,7 @@ int main(void)
 	tcase_add_test(t, test_an_anchor_speaks_for_its_vendor_only);
 	tcase_add_test(t, test_one_key_counts_once);
 	tcase_add_test(t, test_anchors_that_are_refused);
+	tcase_add_loop_test(t, test_one_of_many_anchors, 0, sizeof(crowds) / sizeof(crowds[0]));
 	tcase_add_test(t, test_validity_of_anchors);
 	tcase_add_test(t, test_tampered);
 	tcase_add_test(t, test_sequence_does_not_go_back);
@@ -688,6 +754,7 @@ int main(void)
 	tcase_add_test(t, test_external_images_where_policy_allows);
 	tcase_add_test(t, test_publish_and_withdraw);
 	tcase_add_test(t, test_withdraw_raises_the_floor_on_purpose);
+	tcase_add_test(t, test_below_the_floor_nothing_is_offered);
 	tcase_add_test(t, test_withdrawal_ends_its_rollouts);
 	tcase_add_test(t, test_revocation_acts_before_the_next_offer);
 	tcase_add_test(t, test_expiry);
