@@ -203,6 +203,7 @@ static int dry_run(struct call *c, const struct rollout_spec *s, struct err *e)
 	doc_add_bool(a, d, "exact", p->exact);
 	doc_add_int(a, d, "bytes", p->bytes > INT64_MAX ? INT64_MAX : (int64_t)p->bytes);
 	doc_add_text(a, d, "order", update_order_word(s->limits.order));
+	doc_add_int(a, d, "sampled", p->sampled);
 	struct doc *list = doc_array(a, d, "phases");
 	for (int i = 0; i < p->n_phases; i++) {
 		struct doc *m = doc_map(a, list, NULL);

@@ -96,6 +96,7 @@ int store_device_match(struct store *st, const struct filter *f, int64_t *cursor
 		       int limit, int64_t *devs, bool *done, struct err *e); /* numbers only */
 /* 1 when this device matches, 0 not. */
 int store_device_matches(struct store *st, int64_t dev, const struct filter *f, struct err *e);
+int store_device_last(struct store *st, int64_t *dev, struct err *e); /* the largest; 0 none */
 int store_device_count(struct store *st, int64_t *out, struct err *e); /* a kept counter, no scan */
 int store_device_floor(struct store *st, int64_t dev, uint64_t sequence,
 		       struct err *e); /* raise only */

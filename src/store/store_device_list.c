@@ -94,15 +94,20 @@ static void dev_read(struct sql *q, int64_t *dev)
 	*dev = sql_get_int(q);
 }
 
+int store_device_last(struct store *st, int64_t *dev, struct err *e)
+{
+	struct sql q;
+
+	*dev = 0;
+	sql_begin(&q, st, STMT_DEVICE_LAST, e);
+	return STORE_ONE(&q, dev, dev_read) < 0 ? -1 : 0;
+}
+
 /* Where a look at span row ids beyond cursor ends, and the last there is. */
 static int look_end(struct store *st, int64_t cursor, int span, int64_t *upto, int64_t *last,
 		    struct err *e)
 {
-	struct sql q;
-
-	*last = 0;
-	sql_begin(&q, st, STMT_DEVICE_LAST, e);
-	if (STORE_ONE(&q, last, dev_read) < 0)
+	if (store_device_last(st, last, e) < 0)
 		return -1;
 	if (__builtin_add_overflow(cursor, span, upto) || *upto > *last)
 		*upto = *last;

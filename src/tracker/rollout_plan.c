@@ -8,6 +8,7 @@
 
 #define DRY_RUN_PAGE 500
 #define OPENINGS 16 /* of windows that are looked ahead */
+#define SAMPLE 8 /* devices whose windows are looked at */
 #define DRY_RUN_US 8000 /* a fleet takes longer: then the numbers are lower bounds */
 
 static int look(struct tracker *tk, const struct plan_filters *f, struct rollout_plan *out,
@@ -78,28 +79,60 @@ static int64_t span_s(const struct tracker *tk, const struct rollout_spec *s,
 	return paced > waves ? paced : waves;
 }
 
-/* When it may be installed, as the windows of one device say that the target takes. */
+/* When it may be installed, as the windows of one device say. */
 struct openings {
 	struct window_span v[OPENINGS];
 	int n;
 	bool any;
 };
 
-static int openings_of(struct tracker *tk, const struct plan_filters *f, struct openings *o,
-		       struct err *e)
-{
-	int64_t dev, cursor = 0;
-	struct device d;
-	bool done;
+/* Of so many devices, from all parts of the fleet: most fleets have few kinds of windows. */
+struct sample {
+	struct openings of[SAMPLE];
+	int n;
+};
 
-	*o = (struct openings){ .n = 0 };
-	int found = store_device_match(tk->st, f->target, &cursor, DRY_RUN_PAGE, 1, &dev, &done, e);
-	if (found > 0)
-		found = store_device_by_dev(tk->st, dev, &d, e);
-	if (found <= 0)
-		return found;
-	o->n = window_next(tk, &d, 0, OPENINGS, o->v, &o->any, e);
-	return o->n < 0 ? -1 : 0;
+/* The first that f takes behind *cursor, up to end. 1/0/-1 */
+static int next_match(struct tracker *tk, const struct filter *f, int64_t *cursor, int64_t end,
+		      int64_t until_us, int64_t *dev, struct err *e)
+{
+	bool done = false;
+	int found;
+
+	do {
+		found = store_device_match(tk->st, f, cursor, DRY_RUN_PAGE, 1, dev, &done, e);
+	} while (found == 0 && !done && *cursor < end && clock_mono_us() < until_us);
+	return found;
+}
+
+static int sample(struct tracker *tk, const struct filter *f, int64_t until_us, struct sample *out,
+		  struct err *e)
+{
+	int64_t last, cursor = 0, dev;
+	struct device d;
+
+	out->n = 0;
+	if (store_device_last(tk->st, &last, e) < 0)
+		return -1;
+	for (int i = 0; i < SAMPLE && (i == 0 || clock_mono_us() < until_us); i++) {
+		struct openings *o = &out->of[out->n];
+		int64_t from = last / SAMPLE * i,
+			end = i == SAMPLE - 1 ? last : from + last / SAMPLE;
+
+		cursor = cursor > from ? cursor : from;
+		int found = next_match(tk, f, &cursor, end, until_us, &dev, e);
+		if (found > 0)
+			found = store_device_by_dev(tk->st, dev, &d, e);
+		if (found < 0)
+			return -1;
+		if (found == 0)
+			continue;
+		o->n = window_next(tk, &d, 0, OPENINGS, o->v, &o->any, e);
+		if (o->n < 0)
+			return -1;
+		out->n++;
+	}
+	return 0;
 }
 
 /* Seconds from the start at which so many seconds of open time have gone since at. */
@@ -123,19 +156,48 @@ static int64_t open_time(const struct tracker *tk, const struct openings *o, int
 	return at + s;
 }
 
-static void predict(const struct tracker *tk, const struct rollout_spec *s,
-		    const struct openings *o, struct rollout_plan *out)
+/*
+ * The earliest of them for what some may fill, the latest where all have to come. Without
+ * anybody there are no windows.
+ */
+static int64_t by_sample(const struct tracker *tk, const struct sample *of, int64_t at, int64_t s,
+			 bool all)
 {
-	int64_t at = 0;
+	static const struct openings always = { .n = 0 };
+	int64_t t = open_time(tk, of->n > 0 ? &of->of[0] : &always, at, s);
 
+	for (int i = 1; i < of->n; i++) {
+		int64_t other = open_time(tk, &of->of[i], at, s);
+		if (all ? other > t : other < t)
+			t = other;
+	}
+	return t;
+}
+
+static int predict(struct tracker *tk, const struct rollout_spec *s, const struct plan_filters *f,
+		   struct rollout_plan *out, struct err *e)
+{
+	int64_t at = 0, until_us = clock_mono_us() + DRY_RUN_US / 2;
+	struct sample all, some;
+
+	if (sample(tk, f->target, until_us, &all, e) < 0)
+		return -1;
+	out->sampled = all.n;
 	for (int i = 0; i < out->n_phases; i++) {
 		struct plan_phase *p = &out->phase[i];
 		int64_t start = (p->p.not_before - tk->now.wall) / 1000;
+		bool own = i < f->n_phases && f->phase[i], last = i == out->n_phases - 1;
 
-		p->begins_s = open_time(tk, o, p->p.not_before > 0 && start > at ? start : at, 0);
-		p->ends_s = open_time(tk, o, p->begins_s, span_s(tk, s, out, p->devices));
+		if (own && sample(tk, f->phase[i], until_us, &some, e) < 0)
+			return -1;
+		const struct sample *of = own && some.n > 0 ? &some : &all;
+		start = p->p.not_before > 0 && start > at ? start : at;
+		p->begins_s = by_sample(tk, of, start, 0, false);
+		p->ends_s =
+			by_sample(tk, of, p->begins_s, span_s(tk, s, out, p->devices), own || last);
 		at = p->ends_s + p->p.soak_s;
 	}
+	return 0;
 }
 
 int rollout_dry_run(struct tracker *tk, const struct rollout_spec *s, struct rollout_plan *out,
@@ -143,7 +205,6 @@ int rollout_dry_run(struct tracker *tk, const struct rollout_spec *s, struct rol
 {
 	int64_t expected[PHASES_MAX] = { 0 };
 	struct rollout_spec full = *s;
-	struct openings o;
 	struct plan_filters f;
 
 	memset(out, 0, sizeof(*out));
@@ -159,9 +220,8 @@ int rollout_dry_run(struct tracker *tk, const struct rollout_spec *s, struct rol
 		out->phase[i].p = full.phases[i];
 		out->phase[i].p.number = i + 1;
 	}
-	if (look(tk, &f, out, expected, e) < 0 || openings_of(tk, &f, &o, e) < 0)
+	if (look(tk, &f, out, expected, e) < 0)
 		return -1;
 	spread(out, expected);
-	predict(tk, s, &o, out);
-	return 0;
+	return predict(tk, s, &f, out, e);
 }

@@ -313,11 +313,13 @@ struct rollout_plan {
 		int64_t devices;	/* of those looked at */
 		/*
 		 * The earliest it can begin and end, from the start, by pace, soak and the
-		 * windows of one device of the target: a lower bound.
+		 * windows of a sample of those it takes; the latest of them where it takes
+		 * all that is left, or its filter's.
 		 */
 		int64_t begins_s, ends_s;
 	} phase[PHASES_MAX];
 	uint64_t bytes;			/* of one update */
+	int sampled;			/* devices of the target whose windows were looked at */
 };
 int rollout_dry_run(struct tracker *tk, const struct rollout_spec *s, struct rollout_plan *out,
 		    struct err *e);

@@ -490,6 +490,7 @@ class Operating(harness.Case):
         self.assertEqual((plan["devices"], plan["exact"], plan["order"]), (3, True, "any"))
         self.assertEqual([(p["devices"], p["begins_s"], p["ends_s"]) for p in plan["phases"]],
                          [(1, 0, 0), (2, 3600, 3660)])
+        self.assertEqual(plan["sampled"], 3)
         self.assertIn("exact", self.daemon.fettle(*words, "--dry-run"))
         self.assertEqual(self.daemon.json("rollout", "list"), {"items": []})
         rollout = self.daemon.json(*words, "--budget", "2", "--phase", "count=1,success=100,soak=1h",

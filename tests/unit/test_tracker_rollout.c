@@ -229,6 +229,17 @@ START_TEST(test_dry_run_keeps_windows)
 	s.phases[0].soak_s = 3600;
 	s.limits.bytes_per_s = 1;
 	ck_assert_msg(rollout_dry_run(&w.tk, &s, &p, &w.err) == 0, "%s", w.err.text);
+	/* two of the three have no window: one of them may be the first, but all come last */
+	ck_assert_int_eq(p.sampled, 3);
+	ck_assert_int_eq(p.phase[0].begins_s, 0);
+	ck_assert_int_eq(p.phase[0].ends_s, 0);
+	ck_assert_int_eq(p.phase[1].begins_s, 3600);
+	ck_assert_int_eq(p.phase[1].ends_s, 3600 + 15);
+	for (int i = 2; i <= 3; i++) {
+		set[0].ref = world_device(&w, i == 2 ? "lamp-2" : "lamp-3").dev;
+		WORLD_OK(&w, store_window_add(w.st, &set[0], &w.err));
+	}
+	ck_assert_msg(rollout_dry_run(&w.tk, &s, &p, &w.err) == 0, "%s", w.err.text);
 	ck_assert_int_eq(p.phase[0].begins_s, 3600);
 	ck_assert_int_eq(p.phase[0].ends_s, 3600);
 	/* its soak ends as the window does: tomorrow, then 15 bytes a second apart */
