@@ -208,7 +208,7 @@ static void on_manifest(struct called *k, const struct doc *body)
 	struct slice fresh;
 
 	(void)body;
-	if (k->update == a->confirm || has(k)) {
+	if (k->update == a->confirm || (has(k) && a->step != STEP_OVER)) {
 		answer(k, more_to_come(k) ? 231 : 204);
 		return;
 	}

@@ -410,6 +410,37 @@ START_TEST(wrong_image)
 }
 END_TEST
 
+/* The next attempt's manifest is not taken for the last one's, whose end is not told yet. */
+START_TEST(next_attempt_behind_the_report)
+{
+	int64_t wake;
+
+	plan.fail_first = 1;
+	plan.attempts = 2;
+	run();
+	put_manifest();
+	for (uint32_t i = 0; i < 3; i++)
+		put_image(i);
+	ck_assert_uint_eq(post("/fettle/apply", "update", 3, false), 204);
+	while (agent.step != STEP_OVER)
+		if (agent_next(&agent, now, &wake) == TODO_INSTALL)
+			agent_installed(&agent, true, NULL);
+		else
+			send_one();
+	ck_assert_uint_eq(put_manifest(), 503);
+	/* the call before, whose answer was lost */
+	ck_assert_uint_eq(post("/fettle/apply", "update", 3, false), 204);
+	ck_assert_int_eq(run(), TODO_WAIT);
+	ck_assert_str_eq(said, "register installing failed");
+	ck_assert_uint_eq(put_manifest(), 204);
+	for (uint32_t i = (uint32_t)(held() / BLOCK); i < 3; i++)
+		put_image(i);
+	ck_assert_uint_eq(post("/fettle/apply", "update", 3, false), 204);
+	ck_assert_int_eq(run(), TODO_END);
+	ck_assert_int_eq(agent.result, RESULT_SUCCEEDED);
+}
+END_TEST
+
 START_TEST(fetches_itself)
 {
 	plan.push = false;
@@ -642,6 +673,7 @@ int main(void)
 	tcase_add_test(t, manifest_in_blocks);
 	tcase_add_test(t, refused_at_once);
 	tcase_add_test(t, wrong_image);
+	tcase_add_test(t, next_attempt_behind_the_report);
 	tcase_add_test(t, fetches_itself);
 	tcase_add_test(t, status_notice_diag);
 	tcase_add_test(t, outage_with_an_answer);
