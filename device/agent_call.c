@@ -222,11 +222,11 @@ static void on_manifest(struct called *k, const struct doc *body)
 		refuse(k, 413, FAILURE_SPACE, "the manifest is larger than this device takes");
 		return;
 	}
-	if (!a->offer || a->offer->update != k->update || a->offer->taken)
-		if (!begin_manifest(a, k->update)) {
-			later(k, AGAIN_S, "no memory");
-			return;
-		}
+	if ((!a->offer || a->offer->update != k->update || a->offer->taken) &&
+	    !begin_manifest(a, k->update)) {
+		later(k, AGAIN_S, "no memory");
+		return;
+	}
 	if (!place(k, a->offer->manifest.n, &fresh))
 		return;
 	buf_add_slice(&a->offer->manifest, fresh);
