@@ -316,19 +316,30 @@ def charged(before, state, fetched):
     return before or state in ("failed", "rolled-back") or (state == "timed-out" and fetched)
 
 
-def check_budget(rollout, updates, steps):
-    """Replay: failed + in_flight stays within the budget after every single move."""
+def by_itself(step):
+    """A device went on after its slot was taken back: a fact, which no reservation can forbid."""
+    return step.late or (step.to_state in IN_FLIGHT and step.from_state not in IN_FLIGHT
+                         and step.to_state != "offered")
+
+
+def check_budget(rollout, updates, steps, late=False):
+    """Replay: failed + in_flight stays within the budget after every single move.
+
+    late: but for facts of devices that were given up; nothing is offered beyond it all the same."""
     state = {u: "planned" for u in updates}
     blame = dict.fromkeys(updates, False)
-    failed = flying = worst = 0
+    failed = flying = 0
     for s in steps:
+        before = failed + flying
         flying += (s.to_state in IN_FLIGHT) - (state[s.upd] in IN_FLIGHT)
         now = charged(blame[s.upd], s.to_state, updates[s.upd]["manifest_fetched"])
         failed += now - blame[s.upd]
         blame[s.upd], state[s.upd] = now, s.to_state
-        worst = max(worst, failed + flying)
-    if worst > rollout["budget"]:
-        return ["rollout %s: %d failed or in flight, budget %d" % (rollout["name"], worst, rollout["budget"])]
+        beyond = failed + flying > max(rollout["budget"], before)
+        if beyond and not (late and by_itself(s)):
+            return ["rollout %s: %d failed, %d in flight, budget %d, by history %d, update %d: %s -> %s (%s)"
+                    % (rollout["name"], failed, flying, rollout["budget"], s.id, s.upd, s.from_state,
+                       s.to_state, s.cause)]
     return []
 
 
@@ -369,7 +380,7 @@ def check_updates(copy, snapshot, late):
     for r in dicts(copy, "SELECT * FROM rollouts"):
         mine = {u["id"]: u for u in updates.values() if u["rollout"] == r["id"]}
         bad += check_figures(r, mine)
-        bad += check_budget(r, mine, [s for s in steps if s.upd in mine])
+        bad += check_budget(r, mine, [s for s in steps if s.upd in mine], late)
     return bad
 
 

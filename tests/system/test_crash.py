@@ -374,10 +374,16 @@ class Schedule:
                 lines += ["    %s" % json.dumps(h) for h in ask("devices/%s/history" % u["device"])["items"]]
         return "\n".join(lines)
 
+    def moves(self):
+        with oracle.Copy(self.daemon.data, ("fettle.db",)) as copy:
+            return "\n".join(map(str, copy.rows("SELECT id, upd, from_state, to_state, cause, at FROM history")))
+
     def story(self):
         why = ""
         with contextlib.suppress(Exception):
             why = self.open_ones()
+        if self.plan.silent:
+            why += self.moves()
         plan = {k: v for k, v in vars(self.plan).items() if k != "dice"}
         return "plan %s\n%s\n%s\n%s" % (plan, dict(self.counts), why, self.daemon.tail())
 
@@ -436,6 +442,9 @@ class Crash(harness.Case):
             try:
                 for done in as_completed(waiting):
                     counts.update(done.result())
+                    counts["schedules"] += 1
+                    if counts["schedules"] % 50 == 0:
+                        print("%d of %d" % (counts["schedules"], len(of)), flush=True)
             finally:
                 for w in waiting:
                     w.cancel()
