@@ -76,9 +76,8 @@ static bool may_begin(struct called *k)
 		later(k, (wait + 999) / 1000, "its time has not come");
 		return false;
 	}
-	if (p->mode == MODE_SERVER || a->agreed == k->update || p->choice == CHOICE_ACCEPT)
-		return true;
-	if (p->choice == CHOICE_DEFER && a->deferred)
+	if (p->mode == MODE_SERVER || a->agreed == k->update || p->choice == CHOICE_ACCEPT ||
+	    (p->choice == CHOICE_DEFER && a->deferred))
 		return true;
 	refuse(k, 403, FAILURE_NONE, "it has not said yes to this update");
 	return false;
