@@ -40,17 +40,19 @@ static void forget(struct sim *s)
 	s->agent.observing = false;
 }
 
-/* Whoever waits for an answer keeps its session: what is closed costs nobody a message. */
-static void make_room(struct fleet *f, const struct sim *for_whom)
+/*
+ * Whoever waits for an answer keeps its session: what is closed costs nobody a message. idle:
+ * and whoever has an update under way, which may be pushed to it.
+ */
+static void close_some(struct fleet *f, const struct sim *for_whom, uint32_t max, bool idle)
 {
-	uint32_t max = f->o->sessions ? (uint32_t)f->o->sessions : SESSIONS_DEFAULT;
 	uint32_t at = f->oldest;
 
 	while (f->sessions >= max && at != SIM_NONE) {
 		struct sim *s = &f->sims[at];
 
 		at = s->newer;
-		if (s == for_whom || s->packet)
+		if (s == for_whom || s->packet || (idle && s->agent.offer))
 			continue;
 		unlink_session(s);
 		dtls_end_free(s->dtls);
@@ -58,6 +60,14 @@ static void make_room(struct fleet *f, const struct sim *for_whom)
 		forget(s);
 		f->sessions_closed++;
 	}
+}
+
+static void make_room(struct fleet *f, const struct sim *for_whom)
+{
+	uint32_t max = f->o->sessions ? (uint32_t)f->o->sessions : SESSIONS_DEFAULT;
+
+	close_some(f, for_whom, max, true);
+	close_some(f, for_whom, max, false);
 }
 
 static void use(struct sim *s)
