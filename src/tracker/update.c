@@ -216,7 +216,8 @@ static void enter(struct tracker *tk, struct update *u, const struct change *c, 
 	if (!update_state_in_flight(c->from) && c->ev != EVENT_OFFER &&
 	    update_state_in_flight(c->t.to))
 		u->not_before = u->not_after = 0;
-	if (c->ev == EVENT_RETRY)
+	/* the first attempt is known by its number: it never comes round to it */
+	if (c->ev == EVENT_RETRY && u->attempt < UINT8_MAX)
 		u->attempt++;
 	if (c->t.to == UPDATE_DEFERRED && c->ev == EVENT_DEFERRED && u->deferrals < UINT8_MAX)
 		u->deferrals++;

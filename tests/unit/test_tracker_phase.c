@@ -423,6 +423,33 @@ START_TEST(test_a_budget_is_raised)
 }
 END_TEST
 
+/* However often operators try: the number of attempts never comes round to that of none. */
+START_TEST(test_attempts_do_not_come_round)
+{
+	struct update u;
+	struct job job;
+
+	enrol(1);
+	start();
+	offered(0);
+	fails(0, FAILURE_DIGEST);
+	ck_assert_int_eq(store_update_latest(w.st, world_device(&w, "lamp-0").dev, &u, &w.err), 1);
+	u.attempt = UINT8_MAX;
+	WORLD_OK(&w, store_update_put(w.st, &u, &w.err));
+	now();
+	WORLD_OK(&w, rollout_retry(&w.tk, &ro, &job, &w.err));
+	world_jobs(&w);
+	ck_assert_int_eq(world_update(&w, u.id).state, UPDATE_PLANNED);
+	ck_assert_int_eq(world_update(&w, u.id).attempt, UINT8_MAX);
+	offered(0);
+	succeeds(0);
+	now();
+	ck_assert_int_eq(ro.failed, 0);
+	ck_assert_int_eq(phase(1).total, 1);
+	ck_assert_int_eq(phase(1).done, 1);
+}
+END_TEST
+
 /* It would run on with no slot left, and nobody could raise its budget. */
 START_TEST(test_no_retry_without_a_slot)
 {
@@ -601,6 +628,7 @@ int main(void)
 	tcase_add_test(t, test_retry);
 	tcase_add_test(t, test_a_budget_is_raised);
 	tcase_add_test(t, test_no_retry_without_a_slot);
+	tcase_add_test(t, test_attempts_do_not_come_round);
 	tcase_add_test(t, test_recalled_and_stopped);
 	tcase_add_test(t, test_approval);
 	tcase_add_test(t, test_clone);
