@@ -140,7 +140,8 @@ static void check_grant(struct oracle *o, const struct heard *h)
 
 	if (o->key != KEY_NEW || h->status != 200 || strcmp(o->said.word, "defer") != 0 || !u)
 		return;
-	if (o->put_off == u->id && granted * 1000 != u->earliest - o->track)
+	if (o->put_off == u->id && u->state == UPDATE_DEFERRED &&
+	    granted * 1000 != u->earliest - o->track)
 		oracle_fail(o,
 			    "update %" PRId64 " was granted %" PRId64 " s, %" PRId64
 			    " s by its rules",

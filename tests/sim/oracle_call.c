@@ -130,8 +130,11 @@ static const char *may_look(struct oracle *o, int dev, const struct effect *fx)
 	const struct o_update *u = oracle_update(o, fx->send.update);
 	if (!u || oracle_ended(u->state))
 		return "there is no such outage";
-	return o->rules.class_[u->urgency].outage_s == fx->send.outage_s ? NULL
-									 : "it lasts otherwise";
+	/* it may have become more urgent since */
+	for (int i = (int)u->urgency; i < URGENCY_COUNT; i++)
+		if (o->rules.class_[i].outage_s == fx->send.outage_s)
+			return NULL;
+	return "it lasts otherwise";
 }
 
 /* One at a time, until it is answered or was waited for. */

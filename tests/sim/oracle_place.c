@@ -47,7 +47,10 @@ const char *oracle_status_forbids(struct oracle *o, const struct o_update *u)
 
 static bool is_below(const struct oracle *o, int dev, int above)
 {
-	for (int at = o->now->device[dev].parent; at >= 0; at = o->now->device[at].parent)
+	int at = o->now->device[dev].parent;
+
+	/* in a ring it would never end */
+	for (int i = 0; i < O_DEVICES && at >= 0; i++, at = o->now->device[at].parent)
 		if (at == above)
 			return true;
 	return false;
@@ -76,14 +79,15 @@ const char *oracle_order_forbids(struct oracle *o, const struct o_update *u)
 {
 	const struct o_rollout *r = &o->now->rollout[u->rollout];
 
-	if (r->order == ORDER_ANY || u->attempt > 1 || u->state != UPDATE_PLANNED)
+	if (r->order == ORDER_ANY || u->attempt > 1 || u->state != UPDATE_PLANNED ||
+	    is_below(o, u->dev, u->dev))
 		return NULL;
 	for (int i = 0; i < o->now->n_updates; i++) {
 		const struct o_update *other = &o->now->update[i];
 
 		if (!holds_up(o, u, other))
 			continue;
-		if (r->order == ORDER_LEAF_FIRST && o->now->device[other->dev].parent == u->dev)
+		if (r->order == ORDER_LEAF_FIRST && is_below(o, other->dev, u->dev))
 			return "what is below its device is not done";
 		if (r->order == ORDER_CORE_FIRST && is_below(o, u->dev, other->dev))
 			return "what is above its device is not done";
