@@ -144,17 +144,24 @@ static bool keyword(const struct parser *p, const char *word)
 	return p->token == T_WORD && strcmp(p->word, word) == 0;
 }
 
+static void *take(struct parser *p, size_t n)
+{
+	void *m = arena_alloc(p->a, n);
+
+	if (!m)
+		err_set(p->e, ERR_NO_MEMORY, "no memory for the filter");
+	return m;
+}
+
 static struct filter *node(struct parser *p, enum filter_op op)
 {
 	if (++p->nodes > FILTER_NODES) {
 		fail(p, p->from, "more than %d tests and operators", FILTER_NODES);
 		return NULL;
 	}
-	struct filter *f = arena_alloc(p->a, sizeof(*f));
+	struct filter *f = take(p, sizeof(*f));
 	if (f)
 		f->op = op;
-	else
-		err_set(p->e, ERR_NO_MEMORY, "no memory for the filter");
 	return f;
 }
 
@@ -262,10 +269,7 @@ static struct filter_value *room(struct parser *p, unsigned n)
 		fail(p, p->from, "more than %d values", VALUES_MAX);
 		return NULL;
 	}
-	struct filter_value *v = arena_alloc(p->a, n * sizeof(*v));
-	if (!v)
-		err_set(p->e, ERR_NO_MEMORY, "no memory for the filter");
-	return v;
+	return take(p, n * sizeof(struct filter_value));
 }
 
 static int parse_in(struct parser *p, struct filter *f)

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: ISC */
 /* SPDX-FileCopyrightText: The Fettle authors */
 #include <libical/ical.h>
+#include <stdio.h>
 #include <string.h>
 
-#include "base/slice.h"
+#include "base/text.h"
 #include "tracker/window_internal.h"
 
 /*
@@ -14,6 +15,26 @@
  * The library counts on in search of an occurrence until its last year, minutes for a
  * rule that never comes: an UNTIL within reach ends that, so every rule gets one.
  */
+
+int local_parse(const char *text, int64_t *local)
+{
+	char iso[TEXT_TIME_SIZE];
+
+	if (strlen(text) != WINDOW_STARTS_TEXT - 1 || text[8] != 'T')
+		return -1;
+	(void)snprintf(iso, sizeof(iso), "%.4s-%.2s-%.2sT%.2s:%.2s:%.2sZ", text, text + 4, text + 6,
+		       text + 9, text + 11, text + 13);
+	return text_untime(slice_str(iso), local);
+}
+
+void local_text(char dst[WINDOW_STARTS_TEXT], int64_t local)
+{
+	char iso[TEXT_TIME_SIZE];
+
+	text_time(iso, local);
+	(void)snprintf(dst, WINDOW_STARTS_TEXT, "%.4s%.2s%.2sT%.2s%.2s%.2s", iso, iso + 5, iso + 8,
+		       iso + 11, iso + 14, iso + 17);
+}
 
 bool zone_name_valid(const char *name)
 {

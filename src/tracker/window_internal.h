@@ -6,7 +6,7 @@
 #include "tracker/window.h"
 
 /*
- * What window.c (calendars), window_rule.c (the grammars) and window_book.c (the answers) share.
+ * What window.c (times and calendars), window_rule.c (the grammars) and window_book.c (the answers) share.
  * Local times are ms, too: those of the same clock face in UTC.
  */
 
@@ -16,6 +16,10 @@
 #define OVERLAP_MAX 512		/* occurrences that begin within one duration, about */
 
 /* ---- window.c ---- */
+
+/* "20000103T010000" as local ms; -1: it is none. */
+int local_parse(const char *text, int64_t *local);
+void local_text(char dst[WINDOW_STARTS_TEXT], int64_t local);
 
 /* A zone's name as it may be looked up: not a path out of the zones, not the host's own. */
 bool zone_name_valid(const char *name);
@@ -44,11 +48,5 @@ int calendar_open(struct calendar *c, const struct window *w, int64_t from, stru
 /* 1 *utc is the next one's begin (*local its clock face; may be NULL); 0 no more within reach */
 int calendar_next(struct calendar *c, int64_t *utc, int64_t *local);
 void calendar_close(struct calendar *c);
-
-/* ---- window_rule.c ---- */
-
-/* "20000103T010000" as local ms; -1: it is none. */
-int local_parse(const char *text, int64_t *local);
-void local_text(char dst[WINDOW_STARTS_TEXT], int64_t local);
 
 #endif

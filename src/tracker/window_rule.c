@@ -363,27 +363,7 @@ static int write_rule(const struct rule *r, const char *until, char dst[WINDOW_R
 		      : 0;
 }
 
-/* ---- times on the clock face ---- */
-
-int local_parse(const char *text, int64_t *local)
-{
-	char iso[TEXT_TIME_SIZE];
-
-	if (strlen(text) != WINDOW_STARTS_TEXT - 1 || text[8] != 'T')
-		return -1;
-	(void)snprintf(iso, sizeof(iso), "%.4s-%.2s-%.2sT%.2s:%.2s:%.2sZ", text, text + 4, text + 6,
-		       text + 9, text + 11, text + 13);
-	return text_untime(slice_str(iso), local);
-}
-
-void local_text(char dst[WINDOW_STARTS_TEXT], int64_t local)
-{
-	char iso[TEXT_TIME_SIZE];
-
-	text_time(iso, local);
-	(void)snprintf(dst, WINDOW_STARTS_TEXT, "%.4s%.2s%.2sT%.2s%.2s%.2s", iso, iso + 5, iso + 8,
-		       iso + 11, iso + 14, iso + 17);
-}
+/* ---- when it starts and ends ---- */
 
 #define STARTS_MAX INT64_C(4102444800000) /* 2100 */
 
