@@ -49,15 +49,28 @@ def give(path):
         shutil.chown(path, SERVICE_USER)
 
 
+taken = []      # by this process, as long as it lives
+
+
 def free_port(kind):
-    """Free, and below those that the kernel gives to any socket: it stays free over a restart."""
+    """Free, and not given to anybody else while its daemon is away.
+
+    It is below those that the kernel gives to any socket, and a name of the kernel's keeps
+    other tests from it."""
     with open("/proc/sys/net/ipv4/ip_local_port_range") as f:
         first = int(f.read().split()[0])
     while True:
-        port = random.SystemRandom().randrange(10000, first) if first > 20000 else 0
-        with socket.socket(socket.AF_INET, kind) as s, contextlib.suppress(OSError):
-            s.bind(("127.0.0.1", port))
-            return s.getsockname()[1]
+        port = random.SystemRandom().randrange(10000, max(first, 20000))
+        guard = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        with socket.socket(socket.AF_INET, kind) as s:
+            try:
+                guard.bind("\0fettle-test-port-%d" % port)
+                s.bind(("127.0.0.1", port))
+            except OSError:
+                guard.close()
+                continue
+        taken.append(guard)
+        return port
 
 
 def sha256(data):
