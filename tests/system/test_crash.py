@@ -318,12 +318,20 @@ class Schedule:
             self.died()
             life += 1
             at = self.prepare_life(life)
-            self.daemon.start()
+            self.start_again()
         if life == 0:
             self.counts["over before it came " + self.plan.point] += 1
         if self.plan.armed:
             self.disarm()
         self.end()
+
+    def start_again(self):
+        """Where it is armed it may come to its point before it is ready: a job goes on at once."""
+        try:
+            self.daemon.start()
+        except AssertionError:
+            if not self.plan.armed or self.daemon.process.poll() is None:
+                raise
 
     def disarm(self):
         """It has not come to the point, and is not to do so any more."""
