@@ -483,6 +483,7 @@ unit_tests = \
 	tests/unit/test_service_matrix \
 	tests/unit/test_service_messages \
 	tests/unit/test_service_openapi \
+	tests/unit/test_service_policy \
 	tests/unit/test_service_upload \
 	tests/unit/test_service_window \
 	tests/unit/test_store_batch \
@@ -557,6 +558,7 @@ tests_unit_test_service_flow_LDADD = $(test_common) $(core_libs)
 tests_unit_test_service_matrix_LDADD = $(test_common) $(core_libs)
 tests_unit_test_service_messages_LDADD = $(test_common) $(core_libs)
 tests_unit_test_service_openapi_LDADD = $(test_common) $(core_libs)
+tests_unit_test_service_policy_LDADD = $(test_common) $(core_libs)
 tests_unit_test_service_upload_LDADD = $(test_common) $(core_libs)
 tests_unit_test_service_window_LDADD = $(test_common) $(core_libs)
 tests_unit_test_store_batch_LDADD = $(test_common) $(core_libs)
