@@ -175,7 +175,7 @@ static void put_front(struct buf *b, const uint64_t v[FIGURE_COUNT])
 		[FIGURE_DTLS_EVICTED] = { "dtls_evicted_total", "counter",
 					  "DTLS sessions ended for want of room." },
 		[FIGURE_DTLS_REFUSED] = { "dtls_refused_total", "counter",
-					  "Hellos put off: many handshakes, of all or one address." },
+					  "Hellos put off: too many handshakes." },
 		[FIGURE_OBSERVERS] = { "coap_observers", "gauge", "Observations of devices." },
 		[FIGURE_CALLS] = { "coap_calls", "gauge",
 				   "Calls to devices, under way or waiting." },
