@@ -33,6 +33,8 @@
 #define CORE_PREPARE_NOW_US 2000 /* a batch may spend that on one cached copy */
 #define CORE_SLICE_US 10000 /* long work between batches */
 #define CORE_SLOW_COMMIT_US 50000
+#define CORE_REST_LEAST_US 5000 /* a job's commit that took longer is followed by a rest as long, */
+#define CORE_REST_MOST_US 200000 /* and at most this */
 #define CORE_PERSIST_MS 10000 /* tracker time is written that often */
 #define CORE_SWEEP_MS 60000 /* what is left over is looked for that often, */
 #define CORE_SWEEP_MORE_MS 100 /* and after some was found */
@@ -100,6 +102,7 @@ struct core {
 	unsigned n_unsent;
 	int64_t schedule_track; /* next pass, tracker time; 0 nothing due */
 	int64_t persist_at, sweep_at, retry_at; /* monotonic ms */
+	int64_t jobs_at; /* until then jobs leave the disk to others: monotonic ms */
 	int64_t batch_at; /* the last batch ended */
 	bool jobs; /* one may have work */
 	bool trouble; /* writes failed lately: said once, and once when over */

@@ -88,12 +88,32 @@ int core_schedule(struct core *c, struct err *e)
 	return followed(c, rc);
 }
 
+/*
+ * A commit that took its time says that the disk is behind. The next slice would only lengthen
+ * the queue in which the next batch's commit then waits: so let it catch up.
+ */
+static void rest(struct core *c, int64_t took_us)
+{
+	int64_t over = took_us - CORE_SLICE_US;
+
+	if (over > CORE_REST_MOST_US)
+		over = CORE_REST_MOST_US;
+	c->jobs_at = over > CORE_REST_LEAST_US ? clock_mono_ms() + over / 1000 : 0;
+}
+
+static bool jobs_due(const struct core *c, int64_t now)
+{
+	return c->jobs && now >= c->jobs_at;
+}
+
 static int run_job(struct core *c, struct err *e)
 {
+	int64_t began = clock_mono_us();
 	int rc;
 
 	prepare_call(c);
 	rc = service_jobs(c->service, &c->now, &c->arena, &c->fx, CORE_SLICE_US, e);
+	rest(c, clock_mono_us() - began);
 	/* before followed(): an effect may announce another one */
 	if (rc >= 0)
 		c->jobs = rc > 0;
@@ -195,7 +215,7 @@ static void timed_work(struct core *c, int64_t now)
 		goto failed;
 	if (c->n_unsent > 0 && run_unsent(c, &e) < 0)
 		goto failed;
-	if (c->jobs && run_job(c, &e) < 0)
+	if (jobs_due(c, now) && run_job(c, &e) < 0)
 		goto failed;
 	if (now >= c->persist_at) {
 		c->persist_at = now + CORE_PERSIST_MS;
@@ -238,7 +258,7 @@ bool core_work(struct core *c)
 	bool more = (!c->stopping && core_upload_work(c)) || c->n_prepare > 0;
 	if (now < c->retry_at)
 		return more;
-	return more || c->jobs || c->n_unsent > 0 || schedule_due(c);
+	return more || jobs_due(c, now) || c->n_unsent > 0 || schedule_due(c);
 }
 
 int64_t core_work_wait_ms(const struct core *c)
@@ -247,7 +267,8 @@ int64_t core_work_wait_ms(const struct core *c)
 
 	if (c->sweep_at - now < wait)
 		wait = c->sweep_at - now;
-
+	if (c->jobs && now >= c->retry_at && c->jobs_at - now < wait)
+		wait = c->jobs_at - now;
 	if (c->schedule_track != 0 && c->schedule_track - c->now.track < wait)
 		wait = c->schedule_track - c->now.track;
 	if (wait < 1)
