@@ -98,6 +98,25 @@ static int accept(struct tracker *tk, const struct device *d, const struct devic
 }
 
 /*
+ * No deferral is left: the offer stands. What was said is kept once, however often it is said
+ * again.
+ */
+static int stands(struct tracker *tk, struct update *u, int64_t asked, const char *cause,
+		  struct err *e)
+{
+	struct history h = {
+		.update = u->id, .dev = u->dev, .from = u->state, .to = u->state, .at = tk->now.wall
+	};
+
+	cause_format(h.cause, sizeof(h.cause), "asked %" PRId64 " s, no deferral is left: %s",
+		     asked, cause);
+	if (strcmp(u->reason, h.cause) == 0)
+		return 0;
+	cause_copy(u->reason, sizeof(u->reason), h.cause);
+	return store_update_move(tk->st, u, &h, e);
+}
+
+/*
  * Granted as asked where that is within the limits, else put off until the latest
  * allowed and told so; with no deferral left the offer stands.
  */
@@ -112,7 +131,7 @@ static int defer(struct tracker *tk, struct update *u, const struct decision *c,
 
 	out->latest_s = asked > latest ? latest : 0;
 	if (latest == 0)
-		return 0;
+		return stands(tk, u, asked, cause, e);
 	u->track_due = tk->now.track + granted * 1000;
 	u->not_before = tk->now.wall + granted * 1000;
 	/* both sides' words, the server's where it is surely not cut off */

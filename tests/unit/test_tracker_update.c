@@ -282,10 +282,17 @@ START_TEST(test_deferrals_run_out)
 		world_wait(&w, 10);
 		ck_assert_int_eq(world_ask(&w, "lamp-1"), u);
 	}
-	ck_assert_int_eq(decide("lamp-1", counter++, u, DECISION_DEFER, 10, &a), 0);
-	ck_assert_int_eq(a.state, UPDATE_OFFERED);
-	ck_assert_int_eq(a.granted_s, 0);
-	ck_assert(a.fetch);
+	struct history h[8];
+	for (int i = 0; i < 2; i++) { /* its word is kept, once */
+		ck_assert_int_eq(decide("lamp-1", counter++, u, DECISION_DEFER, 10, &a), 0);
+		ck_assert_int_eq(a.state, UPDATE_OFFERED);
+		ck_assert_int_eq(a.granted_s, 0);
+		ck_assert(a.fetch);
+		ck_assert_int_eq(world_history(&w, u, h, 8), 6);
+	}
+	ck_assert_int_eq(h[5].to, UPDATE_OFFERED);
+	ck_assert_ptr_nonnull(strstr(h[5].cause, "asked 10 s, no deferral is left: the device"));
+	ck_assert_str_eq(world_update(&w, u).reason, h[5].cause);
 }
 END_TEST
 
