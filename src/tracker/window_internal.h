@@ -6,7 +6,8 @@
 #include "tracker/window.h"
 
 /*
- * What window.c (times and calendars), window_rule.c (the grammars) and window_book.c (the answers) share.
+ * What window.c (times and calendars), window_rule.c (the grammars) and window_book.c (the
+ * answers) share.
  * Local times are ms, too: those of the same clock face in UTC.
  */
 
