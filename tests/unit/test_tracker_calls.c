@@ -565,6 +565,30 @@ START_TEST(negotiated_mode_is_called_to_look_and_pushed_after_its_yes)
 }
 END_TEST
 
+/* What is critical takes the place of what is pushed, but not before the device was asked. */
+START_TEST(nothing_preempts_a_push_unasked)
+{
+	struct device d = enrol("valve", MODE_NEGOTIATED, "push");
+	struct decision yes = { .boot = 1, .counter = 5, .kind = DECISION_ACCEPT };
+	struct decision_answer out;
+
+	world_rollout(&w, &rel, "r", "id == valve", 1);
+	yes.update = world_ask(&w, "valve");
+	WORLD_OK(&w, offer_decide(&w.tk, &d, &yes, &out, &w.err));
+	ck_assert_int_eq(pass(), 1);
+	expect(SEND_MANIFEST);
+	struct release fix = world_release(&w, 60, "6.0");
+	WORLD_OK(&w, release_set_urgency(&w.tk, &fix, URGENCY_CRITICAL, &w.err));
+	world_rollout(&w, &fix, "fix", "id == valve", 1);
+	/* the answer leads on with what it was about */
+	ck_assert(answer(204));
+	ck_assert_int_eq(sent.send.update, yes.update);
+	ck_assert_int_eq(world_update(&w, yes.update).state, UPDATE_ACCEPTED);
+	/* and the device, when it asks, hears of the other */
+	ck_assert_int_ne(world_ask(&w, "valve"), yes.update);
+}
+END_TEST
+
 START_TEST(without_push_it_fetches)
 {
 	struct device d = enrol("valve", MODE_NEGOTIATED, "");
@@ -854,6 +878,7 @@ int main(void)
 	tcase_add_test(t, one_call_at_a_time_and_a_bounded_number);
 	tcase_add_test(t, what_has_begun_is_called_before_what_has_not);
 	tcase_add_test(t, negotiated_mode_is_called_to_look_and_pushed_after_its_yes);
+	tcase_add_test(t, nothing_preempts_a_push_unasked);
 	tcase_add_test(t, without_push_it_fetches);
 	tcase_add_test(t, a_sleeper_s_own_question_is_enough);
 	tcase_add_test(t, a_granted_time_triggers_on_the_second);
