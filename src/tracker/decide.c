@@ -67,8 +67,14 @@ static int check_begin(struct tracker *tk, const struct device *d, const struct 
 	if (found < 0 || gates_load(&g, e) < 0)
 		return -1;
 	int open = gates_pass(&g, &name, value, e);
-	if (open != 0)
-		return open < 0 ? -1 : 0;
+	if (open < 0)
+		return -1;
+	/* a slot that is ahead has no place in the answer: who fetches would install at once */
+	if (open > 0 && g.slot.from > tk->now.wall && !call_pushes(d, UPDATE_ACCEPTED))
+		return err_set(e, ERR_BUSY, "window: opens in %" PRId64 " s",
+			       seconds_until(g.slot.from, tk->now.wall));
+	if (open > 0)
+		return 0;
 	return err_set(e, for_good(name) ? ERR_CONFLICT : ERR_BUSY, "%s: %s", name, value);
 }
 

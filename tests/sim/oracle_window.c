@@ -193,8 +193,8 @@ const char *oracle_window_forbids(struct oracle *o, const struct o_update *u)
 		return NULL;
 	}
 	/* it begins with a yes: nothing tells it to wait */
-	if (o->rules.class_[u->urgency].with_download || o->said.what == HAPPENS_DECIDE ||
-	    !fits_soon(o, u, &b))
+	bool fetches = o->said.what == HAPPENS_DECIDE && !o->now->device[u->dev].push;
+	if (o->rules.class_[u->urgency].with_download || fetches || !fits_soon(o, u, &b))
 		return "no window of its is open long enough";
 	note(o, RULE_AHEAD);
 	return NULL;

@@ -284,6 +284,32 @@ START_TEST(test_after_its_slot)
 END_TEST
 
 /* Deadline and slot: what opens too late is installed at the deadline. */
+/* A yes to what was put off has no slot in its answer: it is for now, or it must wait. */
+START_TEST(test_yes_ahead_of_its_slot)
+{
+	struct decision c = { .boot = 1, .counter = 20, .kind = DECISION_DEFER, .until_s = 86400 };
+	struct device d = world_device(&w, "lamp-1");
+	struct decision_answer out;
+
+	w.policy.strategy[URGENCY_NORMAL].window_download = false;
+	c.update = world_ask(&w, "lamp-1");
+	WORLD_OK(&w, offer_decide(&w.tk, &d, &c, &out, &w.err));
+	ck_assert_int_eq(out.state, UPDATE_DEFERRED);
+	add(WINDOW_DEVICE, lamp.dev, "Fri 09:00-10:00 UTC", false);
+	world_wait(&w, 1800);
+	c.kind = DECISION_ACCEPT;
+	c.counter++;
+	ck_assert_int_lt(WORLD_DO(&w, offer_decide(&w.tk, &d, &c, &out, &w.err)), 0);
+	ck_assert_int_eq(w.err.code, ERR_BUSY);
+	ck_assert_ptr_nonnull(strstr(w.err.text, "window: "));
+	ck_assert_int_eq(world_update(&w, c.update).state, UPDATE_DEFERRED);
+	world_wait(&w, 1800);
+	c.counter++;
+	WORLD_OK(&w, offer_decide(&w.tk, &d, &c, &out, &w.err));
+	ck_assert_int_eq(out.state, UPDATE_ACCEPTED);
+}
+END_TEST
+
 START_TEST(test_slot_at_the_deadline)
 {
 	struct strategy *s = &w.policy.strategy[URGENCY_NORMAL];
@@ -415,6 +441,7 @@ int main(void)
 	tcase_add_test(t, test_offer_ahead_of_its_slot);
 	tcase_add_test(t, test_after_its_slot);
 	tcase_add_test(t, test_slot_at_the_deadline);
+	tcase_add_test(t, test_yes_ahead_of_its_slot);
 	tcase_add_test(t, test_forced);
 	tcase_add_test(t, test_order);
 	tcase_add_test(t, test_wait);
