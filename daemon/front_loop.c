@@ -347,9 +347,15 @@ static int start(struct loop *lp, int core_fd, int keys_fd, bool control, const 
 	/* the crypto library reads its configuration at first use */
 	if (hmac_sha256(slice_str("k"), slice_str(""), &warm) != 0)
 		return err_set(e, ERR_INTERNAL, "HMAC does not work");
-	if (start_front(lp, core_fd, control, e) < 0 ||
-	    (!control && start_coap(lp, keys_fd, e) < 0) ||
-	    start_http(lp, control, given, n_given, e) < 0 || watch_everything(lp, e) < 0)
+	if (start_front(lp, core_fd, control, e) < 0)
+		return -1;
+	if ((!control && start_coap(lp, keys_fd, e) < 0) ||
+	    start_http(lp, control, given, n_given, e) < 0) {
+		/* fettled(8) has a status of its own for a listener */
+		lp->status = e->code == ERR_IO ? EX_UNAVAILABLE : EX_SOFTWARE;
+		return -1;
+	}
+	if (watch_everything(lp, e) < 0)
 		return -1;
 	if (sysint_sandbox_front(e) != 0)
 		return -1;
@@ -382,7 +388,8 @@ int front_main(struct child_link *link, int core_fd, int keys_fd, bool control,
 
 	if (start(&lp, core_fd, keys_fd, control, listeners, n_listeners, &e) < 0) {
 		log_error("%s", e.text);
-		lp.status = e.code == ERR_IO ? EX_OSERR : EX_SOFTWARE;
+		if (lp.status == 0)
+			lp.status = e.code == ERR_IO ? EX_OSERR : EX_SOFTWARE;
 	} else if (child_link_ready(link) != 0) {
 		lp.status = EX_UNAVAILABLE;
 	} else {

@@ -307,6 +307,28 @@ class Restart(harness.Case):
         self.assertIn("another fettled", other.stderr)
         self.assertEqual(self.http(self.daemon.http_port), 200)
 
+    def test_an_address_that_is_taken(self):
+        """The exit status says that a listener could not be opened, as fettled(8) has it."""
+        self.launch()
+        with open(self.daemon.config) as f:
+            text = f.read()
+        for mine in (self.daemon.http_port, self.daemon.coap_port):
+            other = os.path.join(self.daemon.root, "other-%d.conf" % mine)
+            changed = text.replace(self.daemon.data, self.daemon.data + "-other").replace(
+                self.daemon.socket, self.daemon.socket + "-other")
+            for port, kind in ((self.daemon.http_port, socket.SOCK_STREAM),
+                               (self.daemon.https_port, socket.SOCK_STREAM),
+                               (self.daemon.coap_port, socket.SOCK_DGRAM),
+                               (self.daemon.coaps_port, socket.SOCK_DGRAM)):
+                if port != mine:
+                    changed = changed.replace(":%d" % port, ":%d" % harness.free_port(kind))
+            with open(other, "w") as f:
+                f.write(changed)
+            done = subprocess.run([harness.FETTLED, "-c", other], capture_output=True, text=True,
+                                  stdin=subprocess.DEVNULL, timeout=20 * harness.PATIENCE)
+            self.assertEqual(done.returncode, 69, done.stderr)
+            self.assertIn("127.0.0.1:%d: Address already in use" % mine, done.stderr)
+
     def test_no_second_beside_a_living_child(self):
         """A stopped child of a killed parent cannot follow it, and still holds the lock."""
         self.launch()
