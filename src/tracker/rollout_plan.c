@@ -105,8 +105,9 @@ static int next_match(struct tracker *tk, const struct filter *f, int64_t *curso
 	return found;
 }
 
-static int sample(struct tracker *tk, const struct filter *f, int64_t until_us, struct sample *out,
-		  struct err *e)
+/* whole: each part's first page is looked at, whatever the time; else only while there is some. */
+static int sample(struct tracker *tk, const struct filter *f, bool whole, int64_t until_us,
+		  struct sample *out, struct err *e)
 {
 	int64_t last, cursor = 0, dev;
 	struct device d;
@@ -114,7 +115,7 @@ static int sample(struct tracker *tk, const struct filter *f, int64_t until_us, 
 	out->n = 0;
 	if (store_device_last(tk->st, &last, e) < 0)
 		return -1;
-	for (int i = 0; i < SAMPLE && (i == 0 || clock_mono_us() < until_us); i++) {
+	for (int i = 0; i < SAMPLE && (whole || i == 0 || clock_mono_us() < until_us); i++) {
 		struct openings *o = &out->of[out->n];
 		int64_t from = last / SAMPLE * i,
 			end = i == SAMPLE - 1 ? last : from + last / SAMPLE;
@@ -180,7 +181,7 @@ static int predict(struct tracker *tk, const struct rollout_spec *s, const struc
 	int64_t at = 0, until_us = clock_mono_us() + DRY_RUN_US / 2;
 	struct sample all, some;
 
-	if (sample(tk, f->target, until_us, &all, e) < 0)
+	if (sample(tk, f->target, true, until_us, &all, e) < 0)
 		return -1;
 	out->sampled = all.n;
 	for (int i = 0; i < out->n_phases; i++) {
@@ -188,7 +189,7 @@ static int predict(struct tracker *tk, const struct rollout_spec *s, const struc
 		int64_t start = (p->p.not_before - tk->now.wall) / 1000;
 		bool own = i < f->n_phases && f->phase[i], last = i == out->n_phases - 1;
 
-		if (own && sample(tk, f->phase[i], until_us, &some, e) < 0)
+		if (own && sample(tk, f->phase[i], false, until_us, &some, e) < 0)
 			return -1;
 		const struct sample *of = own && some.n > 0 ? &some : &all;
 		start = p->p.not_before > 0 && start > at ? start : at;
