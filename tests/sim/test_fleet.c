@@ -96,10 +96,16 @@ static int run(uint64_t seed, long events, struct tally *t)
 	return rc;
 }
 
-static void some(uint64_t first, uint64_t last, uint64_t step, long events, struct tally *t)
+/* One's share, until anybody has found something. */
+static void some(int which, int workers, long seeds, long events, struct tally *t)
 {
-	for (uint64_t seed = first; seed <= last && t->failed == 0; seed += step)
-		run(seed, events, t);
+	long failed = 0;
+
+	for (long seed = which + 1; seed <= seeds && failed == 0; seed += workers) {
+		run((uint64_t)seed, events, &t[which]);
+		for (int i = 0; i < workers; i++)
+			failed += t[i].failed;
+	}
 }
 
 static void print(const struct tally *t)
@@ -172,7 +178,7 @@ static int share(long seeds, long events)
 		return -1;
 	for (int i = 0; i < workers; i++) {
 		if (fork() == 0) {
-			some((uint64_t)i + 1, (uint64_t)seeds, (uint64_t)workers, events, &t[i]);
+			some(i, workers, seeds, events, t);
 			_exit(t[i].failed ? 1 : 0);
 		}
 	}
