@@ -482,8 +482,10 @@ void oracle_move(struct oracle *o, struct o_update *u, const struct history *h)
 			    update_state_word(from), update_state_word(h->to), h->inferred,
 			    h->late);
 	u->state = h->to;
-	u->entered = o->track;
-	o->seen[h->to]++;
+	/* words alone begin no new wait */
+	if (h->to != from)
+		u->entered = o->track;
+	o->seen[h->to] += h->to != from;
 	o->n_late += h->late;
 	if (h->to == UPDATE_SUCCEEDED)
 		u->charged = false;
