@@ -213,7 +213,6 @@ struct oracle {
 	struct store *st;
 	int64_t track, wall;
 	bool trusted;			/* the wall clock is */
-	bool clock_stepped;		/* wall time has jumped: what hangs on it is not judged */
 	long step;
 	struct said said;
 	int offers;			/* made by what happens now */

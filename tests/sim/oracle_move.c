@@ -301,12 +301,9 @@ static const char *given_up(const struct oracle *o, const struct o_update *u)
 		return "it was never offered";
 	if (3 * contact > patience)
 		patience = 3 * contact;
-	/* its last poll is known by a hint, which a crash may lose */
-	if (o->rules.contact_s > contact)
-		contact = o->rules.contact_s;
-	return o->clock_stepped || o->track - d->heard >= (patience - 2 * contact) * 1000
-		       ? NULL
-		       : "the device was heard of not long ago";
+	/* words that are kept are known for good; a poll is a hint, which a crash may lose */
+	return o->track - d->heard >= patience * 1000 ? NULL
+						      : "the device was heard of not long ago";
 }
 
 static const char *by_time(struct oracle *o, struct o_update *u, enum update_state from,

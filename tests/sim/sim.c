@@ -309,7 +309,6 @@ static void set_clock(struct sim *s)
 	}
 	sr->now.wall += jump;
 	oracle_trace(&s->oracle, "the clock is set by %" PRId64 " s", jump / 1000);
-	s->oracle.clock_stepped = true;
 	if (jump < 0 || jump > hour)
 		sr->now.wall_trusted = s->oracle.trusted = false;
 	s->clock_at = sr->now.track + hour * dice_range(&s->dice, 1, 6);
