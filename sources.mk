@@ -593,12 +593,14 @@ sim_helper_sources = \
 	tests/sim/calls.c \
 	tests/sim/fleet.c \
 	tests/sim/fleet_say.c \
+	tests/sim/operators.c \
 	tests/sim/oracle.c \
 	tests/sim/oracle.h \
 	tests/sim/oracle_answer.c \
 	tests/sim/oracle_audit.c \
 	tests/sim/oracle_call.c \
 	tests/sim/oracle_move.c \
+	tests/sim/oracle_operators.c \
 	tests/sim/oracle_phase.c \
 	tests/sim/oracle_place.c \
 	tests/sim/oracle_rollout.c \

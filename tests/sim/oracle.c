@@ -151,12 +151,16 @@ static void plan(struct oracle *o, const struct update *row)
 		return;
 	}
 	const struct o_rollout *r = &m->rollout[ro];
-	if (r->class_ >= 0 && r->class_ != m->device[dev].class_)
+	if (r->class_ != -1 && r->class_ != m->device[dev].class_)
 		oracle_fail(o, "update %" PRId64 ": the target does not take device %d", row->id,
 			    dev);
 	for (int i = 0; i < m->n_updates; i++)
 		if (m->update[i].dev == dev && m->update[i].rollout == ro)
 			oracle_fail(o, "device %d has two updates of rollout %d", dev, ro);
+	int phase = oracle_planned_phase(o, ro, dev);
+	if (row->planned_phase != phase)
+		oracle_fail(o, "update %" PRId64 " waits for phase %" PRId64 ", not %d", row->id,
+			    row->planned_phase, phase);
 	if (row->state != UPDATE_PLANNED || row->reserved || row->charged)
 		oracle_fail(o, "update %" PRId64 " is not planned at first", row->id);
 	m->update[m->n_updates++] = (struct o_update){ .id = row->id,
@@ -164,6 +168,7 @@ static void plan(struct oracle *o, const struct update *row)
 						       .rollout = ro,
 						       .release = r->release,
 						       .state = UPDATE_PLANNED,
+						       .planned_phase = phase,
 						       .attempt = 1,
 						       .urgency = row->urgency,
 						       .entered = o->track };
@@ -256,6 +261,8 @@ static void follow(struct oracle *o, const struct written *w)
 {
 	enum happening what = o->said.what;
 
+	if (what == HAPPENS_JOB && (!w || w->n_rollouts > 0))
+		oracle_learn_rollouts(o);
 	if ((of_all(what) || what == HAPPENS_REGISTER) && (!w || w->updates))
 		oracle_learn_updates(o);
 	bool asks = what == HAPPENS_POLL || what == HAPPENS_ANSWER;
@@ -306,6 +313,7 @@ void oracle_after(struct oracle *o, const struct heard *h)
 	oracle_calls_follow(o);
 	if (wrote)
 		follow(o, h->written);
+	oracle_check_shut_out(o, h);
 	oracle_check_key(o, h, history);
 	oracle_check_answer(o, h);
 	if (wrote)

@@ -18,20 +18,26 @@
  * It forbids; what the server might have done as well it does not ask for.
  */
 #define O_DEVICES 48
-#define O_UPDATES 2048
-#define O_ROLLOUTS 96
+#define O_UPDATES 4096
+#define O_ROLLOUTS 160
 #define O_RELEASES 96
 #define O_ANCHORS 32
 #define O_PHASES 4
 #define O_BOOTS 4
 #define O_WINDOWS 48
 #define O_GROUPS 3
+#define O_TAGS 2
+#define O_STANDING 4
+#define O_NOBODY (-2)			/* a class that no device is of */
 #define O_COUNTERS 64
 
 /* Cases in which a rule decided something, counted. */
 enum o_rule {
 	RULE_WINDOW, RULE_AHEAD, RULE_DEADLINE, RULE_FORCED, RULE_STATUS, RULE_OUTAGE,
-	RULE_LEAF_FIRST, RULE_CORE_FIRST, RULE_COUNT,
+	RULE_LEAF_FIRST, RULE_CORE_FIRST, RULE_RETRY, RULE_NEXT,
+	RULE_BUDGET, RULE_APPROVAL,
+	RULE_CLONE, RULE_STANDING, RULE_SHUT_OUT, RULE_STOPPED, RULE_RECALLED, RULE_FILTER,
+	RULE_COUNT,
 };
 
 enum happening {
@@ -43,7 +49,10 @@ enum happening {
 enum command {
 	COMMAND_NONE, COMMAND_ANCHOR, COMMAND_RELEASE, COMMAND_APPROVE, COMMAND_WITHDRAW,
 	COMMAND_FLOOR, COMMAND_REVOKE, COMMAND_ROLLOUT, COMMAND_START, COMMAND_PAUSE,
-	COMMAND_RESUME, COMMAND_ABORT, COMMAND_WINDOW, COMMAND_UNWINDOW, COMMAND_OTHER,
+	COMMAND_RESUME, COMMAND_ABORT, COMMAND_WINDOW, COMMAND_UNWINDOW,
+	COMMAND_RETRY, COMMAND_NEXT, COMMAND_CLONE,
+	COMMAND_AGREE, COMMAND_DENY, COMMAND_STANDING, COMMAND_SWITCH, COMMAND_DEVICE,
+	COMMAND_OTHER,
 };
 
 /* Daily, or on some days of the week, in a zone without summer time. */
@@ -82,6 +91,8 @@ struct said {
 	int64_t acknowledged;		/* an outage of another, by the update that causes it */
 	enum command command;
 	int ref;			/* index of what a command is about */
+	bool force, other, has_budget;	/* other: a second operator asks */
+	int64_t budget;
 };
 /* Of which tables rows were written, and which of the rollouts. */
 struct written {
@@ -106,6 +117,7 @@ struct o_class {
 };
 struct o_rules {
 	struct o_class class_[URGENCY_COUNT];
+	int64_t approve_above;		/* devices, -1: nobody has to agree */
 	int64_t contact_s, offer_s, decide_s, download_s, install_s, reboot_s, confirm_s;
 	int64_t expected_s;		/* what installing needs of a window */
 };
@@ -127,6 +139,7 @@ struct o_anchor {
 	bool revoked;
 };
 struct o_phase {
+	int tag;			/* 1 and more: whom its filter takes; 0: it has none */
 	int64_t count, percent, success, soak_s, timeout_s;
 	int64_t opened, closed;		/* tracker time, 0: not yet */
 };
@@ -140,6 +153,9 @@ struct o_rollout {
 	bool focus, force;
 	int n_phases;
 	struct o_phase phase[O_PHASES];
+	bool by_itself;			/* made of a template, and started with nobody's word */
+	int64_t standing;
+	bool retrying, restarted, stopped, recalled;	/* were asked for */
 	/* as last seen */
 	enum rollout_state state;
 	int64_t at_phase, started;	/* started: tracker time */
@@ -148,6 +164,8 @@ struct o_update {
 	int64_t id;
 	int dev, rollout, release;
 	enum update_state state;
+	int planned_phase;		/* whose filter took it, 0 none */
+	bool recalled;			/* it was on its way once, and called back by an operator */
 	int attempt, deferrals;
 	int64_t phase;
 	enum urgency urgency;
@@ -184,7 +202,9 @@ struct o_device {
 	bool has_floor;
 	uint64_t floor;
 	int64_t heard, heard_wall;	/* when its last words were kept, tracker and wall time */
-	unsigned groups;		/* bits */
+	unsigned groups, tags;		/* bits */
+	bool disabled;
+	int64_t moved;			/* to another place, at last; tracker time, 0: never */
 	struct o_window own;
 	char service[12];		/* as it said last, "" not known */
 	int64_t flash;			/* free, -1 not known */
@@ -193,8 +213,16 @@ struct o_device {
 	struct o_call call;
 };
 
+struct o_standing {
+	int64_t id;
+	bool enabled;
+	int urgency, class_;		/* -1: any */
+	bool by_id;			/* its target names the class by its id, not the model */
+	int64_t budget, count;
+};
+
 struct o_model {
-	int n_devices, n_updates, n_rollouts, n_releases, n_anchors;
+	int n_standing, n_devices, n_updates, n_rollouts, n_releases, n_anchors;
 	int64_t last_history, last_update;
 	struct o_device device[O_DEVICES];
 	uint64_t class_floor[8];
@@ -202,6 +230,7 @@ struct o_model {
 	struct o_release release[O_RELEASES];
 	struct o_rollout rollout[O_ROLLOUTS];
 	struct o_window window[O_WINDOWS];
+	struct o_standing standing[O_STANDING];
 	struct o_update update[O_UPDATES];	/* last: only those in use are copied */
 };
 
@@ -287,6 +316,14 @@ void oracle_keep_status(struct oracle *o, const struct said *s);
 /* oracle_answer.c; history: the last row of it before this */
 void oracle_check_key(struct oracle *o, const struct heard *h, int64_t history);
 void oracle_check_answer(struct oracle *o, const struct heard *h);
+/* oracle_operators.c */
+bool oracle_commanded(const struct oracle *o, int rollout, enum command c);
+bool oracle_wants_approval(const struct oracle *o, int rollout);
+void oracle_verb(struct oracle *o);		/* what was said was good */
+void oracle_clone(struct oracle *o, int of, int64_t id);
+void oracle_learn_rollouts(struct oracle *o);	/* those that nobody asked for */
+void oracle_check_shut_out(struct oracle *o, const struct heard *h);
+int oracle_planned_phase(const struct oracle *o, int rollout, int dev);
 /* oracle_phase.c */
 struct o_tally {
 	int64_t total, planned, flying, deferred, failed, succeeded, timed_out, ended;

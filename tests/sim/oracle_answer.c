@@ -45,7 +45,9 @@ void oracle_check_key(struct oracle *o, const struct heard *h, int64_t history)
 	bool good = h->status < 300, moved = o->now->last_history != history;
 	bool told = o->said.what != HAPPENS_REGISTER && good;
 
-	if (o->key == KEY_SEEN && ((!good && !strange(o)) || moved))
+	bool shut_out = o->said.dev >= 0 && o->now->device[o->said.dev].disabled;
+
+	if (o->key == KEY_SEEN && ((!good && !strange(o) && !shut_out) || moved))
 		oracle_fail(o, "a repeat was answered %u%s", h->status, moved ? " and moved" : "");
 	if (o->key == KEY_SEEN && told && !flag(h->doc, "duplicate"))
 		oracle_fail(o, "a repeat was taken for new");

@@ -47,7 +47,7 @@ static const char *may_manifest(struct oracle *o, const struct o_device *d,
 {
 	if (!digest_eq(&fx->object, &o->now->release[u->release].manifest))
 		return "it is another manifest";
-	return about(d, u) && d->call.manifest ? "it has it already" : NULL;
+	return about(d, u) && d->call.manifest && !u->recalled ? "it has it already" : NULL;
 }
 
 static const char *may_held(struct oracle *o, const struct o_device *d, const struct o_update *u,
@@ -263,7 +263,8 @@ static void keep_push(struct oracle *o, struct o_device *d, const struct said *s
 		c->image = good(s->status);
 		c->held = -1;
 		c->manifest = s->status != 409;
-	} else if (s->call == SEND_APPLY && s->status == 409) {
+	} else if (s->call == SEND_APPLY && s->status == 409 && u && oracle_flies(u->state)) {
+		/* of what was called back meanwhile it is asked again when it goes on */
 		c->manifest = c->image = false;
 	}
 }

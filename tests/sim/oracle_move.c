@@ -297,7 +297,8 @@ static const char *given_up(const struct oracle *o, const struct o_update *u)
 	const struct o_device *d = &o->now->device[u->dev];
 	int64_t patience = o->rules.offer_s, contact = class_of(o, u)->contact_s;
 
-	if (!u->flew)
+	/* an operator may try again what its device had refused unasked */
+	if (!u->flew && u->attempt == 1)
 		return "it was never offered";
 	if (3 * contact > patience)
 		patience = 3 * contact;
@@ -369,11 +370,39 @@ static const char *by_answer(struct oracle *o, struct o_update *u, enum update_s
 	return why ? why : retry(o, u);
 }
 
+/* What an operator tries again has one more attempt, at once. */
+static const char *again(struct oracle *o, struct o_update *u, enum update_state from)
+{
+	if (from != UPDATE_FAILED && from != UPDATE_TIMED_OUT && from != UPDATE_ROLLED_BACK)
+		return "it had not failed";
+	if (!o->now->rollout[u->rollout].retrying || aborted(o, u))
+		return "nobody tried it again";
+	u->attempt++;
+	u->waits = false;
+	return NULL;
+}
+
 static const char *by_job(struct oracle *o, struct o_update *u, enum update_state from,
 			  enum update_state to)
 {
-	if (to != UPDATE_CANCELLED || (from != UPDATE_PLANNED && from != UPDATE_DEFERRED))
-		return "a job only cancels what waits";
+	const struct o_rollout *r = &o->now->rollout[u->rollout];
+	bool begun = oracle_flies(from);
+
+	if (begun && rank(from) >= rank(UPDATE_INSTALLING))
+		return "it was being installed";
+	if (to == UPDATE_PLANNED && begun) {
+		u->waits = false;
+		u->recalled = true;
+		o->rule[RULE_RECALLED]++;
+		return r->recalled ? NULL : "nobody called it back";
+	}
+	if (to == UPDATE_PLANNED)
+		return again(o, u, from);
+	if (to != UPDATE_CANCELLED || oracle_ended(from))
+		return "a job does no such thing";
+	o->rule[RULE_STOPPED] += begun;
+	if (begun && !r->stopped)
+		return "nobody stopped it";
 	return aborted(o, u) ? NULL : "its rollout was not aborted";
 }
 
@@ -419,6 +448,7 @@ static void join(struct oracle *o, struct o_update *u)
 		takes = false;
 	if (takes && !u->joined)
 		u->phase = o->now->rollout[u->rollout].at_phase;
+	o->rule[RULE_FILTER] += takes && !u->joined && u->planned_phase > 0;
 	if (!takes)
 		u->phase = 0;
 	u->joined = takes;
@@ -474,7 +504,7 @@ void oracle_move(struct oracle *o, struct o_update *u, const struct history *h)
 		oracle_fail(o, "update %" PRId64 " went from %s to %s: %s", u->id,
 			    update_state_word(from), update_state_word(h->to), wrong);
 	if (h->inferred != (skipped(from, h->to) && h->to != UPDATE_PLANNED) ||
-	    h->late != oracle_ended(from))
+	    h->late != (oracle_ended(from) && h->to != UPDATE_PLANNED))
 		oracle_fail(o, "update %" PRId64 ": %s -> %s is inferred %d, late %d", u->id,
 			    update_state_word(from), update_state_word(h->to), h->inferred,
 			    h->late);

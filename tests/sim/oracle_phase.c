@@ -44,11 +44,33 @@ struct o_tally oracle_tally(const struct oracle *o, int rollout, int64_t phase)
 	return t;
 }
 
-static int64_t size_of(const struct oracle *o, int rollout, const struct o_phase *p)
+/* Those whom the filter of this phase took, or of a later one, and who did not come yet. */
+static int64_t expected(const struct oracle *o, int rollout, int64_t number, bool later)
 {
+	int64_t n = 0;
+
+	for (int i = 0; i < o->now->n_updates; i++) {
+		const struct o_update *u = &o->now->update[i];
+		bool mine = later ? u->planned_phase > number : u->planned_phase == number;
+		n += u->rollout == rollout && mine && !u->joined && !oracle_ended(u->state);
+	}
+	return n;
+}
+
+static int64_t size_of(const struct oracle *o, int rollout, int64_t number)
+{
+	const struct o_phase *p = &o->now->rollout[rollout].phase[number - 1];
 	struct o_tally all = oracle_tally(o, rollout, 0);
 
+	if (p->tag > 0)
+		return oracle_tally(o, rollout, number).total + expected(o, rollout, number, false);
 	return p->count > 0 ? p->count : (all.total * p->percent + 99) / 100;
+}
+
+/* Is there nobody who may still come to it? */
+static bool deserted(const struct oracle *o, int rollout, int64_t number)
+{
+	return oracle_tally(o, rollout, 0).planned <= expected(o, rollout, number, true);
 }
 
 static bool timed_out(const struct oracle *o, const struct o_phase *p)
@@ -59,15 +81,17 @@ static bool timed_out(const struct oracle *o, const struct o_phase *p)
 static bool phase_done(const struct oracle *o, int rollout, int64_t number)
 {
 	const struct o_phase *p = &o->now->rollout[rollout].phase[number - 1];
-	struct o_tally t = oracle_tally(o, rollout, number), all = oracle_tally(o, rollout, 0);
+	struct o_tally t = oracle_tally(o, rollout, number);
 
-	if (timed_out(o, p))
+	/* or somebody said so */
+	if (timed_out(o, p) || oracle_commanded(o, rollout, COMMAND_NEXT))
 		return true;
 	/* who is not seen for three intervals does not hold up those who were */
 	if (o->said.what == HAPPENS_JOB && t.total > 0 && t.ended == t.total &&
 	    o->track >= p->opened + 3000 * o->rules.contact_s)
 		return true;
-	return t.ended == t.total && (t.total >= size_of(o, rollout, p) || all.planned == 0);
+	return t.ended == t.total &&
+	       (t.total >= size_of(o, rollout, number) || deserted(o, rollout, number));
 }
 
 bool oracle_phase_good(const struct oracle *o, int rollout, int64_t number)
@@ -77,7 +101,7 @@ bool oracle_phase_good(const struct oracle *o, int rollout, int64_t number)
 
 	/* one that nobody came to has shown nothing, unless there was nobody */
 	if (t.total == 0)
-		return oracle_tally(o, rollout, 0).planned == 0 || size_of(o, rollout, p) == 0;
+		return deserted(o, rollout, number) || size_of(o, rollout, number) == 0;
 	return t.succeeded * 100 >= (p->success > 0 ? p->success : 100) * t.total;
 }
 
@@ -100,11 +124,16 @@ static void phase_opens(struct oracle *o, int rollout, int64_t number)
 	struct o_phase *p = &r->phase[number - 2];
 
 	phase_closes(o, rollout, number - 1);
+	if (oracle_commanded(o, rollout, COMMAND_NEXT)) {
+		o->rule[RULE_NEXT]++;
+		goto opened;
+	}
 	if (o->track < p->closed + p->soak_s * 1000)
 		oracle_fail(o, "rollout %d: phase %" PRId64 " had not soaked", rollout, number - 1);
 	if (!oracle_phase_good(o, rollout, number - 1))
 		oracle_fail(o, "rollout %d: phase %" PRId64 " had too few successes", rollout,
 			    number - 1);
+opened:
 	r->phase[number - 1].opened = o->track;
 	r->at_phase = number;
 }
@@ -113,6 +142,8 @@ void oracle_follow_phases(struct oracle *o, int rollout, const struct rollout *r
 {
 	struct o_rollout *r = &o->now->rollout[rollout];
 
+	if (oracle_commanded(o, rollout, COMMAND_NEXT) && row->phase > r->at_phase + 1)
+		oracle_fail(o, "rollout %d: more than the next phase was opened", rollout);
 	while (r->at_phase < row->phase && r->at_phase < r->n_phases && !o->failed)
 		phase_opens(o, rollout, r->at_phase + 1);
 	if (row->phase < r->at_phase)
@@ -164,7 +195,11 @@ const char *oracle_phase_forbids(const struct oracle *o, const struct o_update *
 		return NULL;
 	if (p->closed > 0 || timed_out(o, p))
 		return "its phase is over";
-	if (oracle_tally(o, u->rollout, r->at_phase).total >= size_of(o, u->rollout, p))
+	if (u->planned_phase > 0 ? u->planned_phase > r->at_phase : p->tag > 0) {
+		return "its phase is another one";
+	}
+	if (p->tag == 0 &&
+	    oracle_tally(o, u->rollout, r->at_phase).total >= size_of(o, u->rollout, r->at_phase))
 		return "its phase is full";
 	return NULL;
 }

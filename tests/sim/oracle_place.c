@@ -98,11 +98,20 @@ const char *oracle_order_forbids(struct oracle *o, const struct o_update *u)
 
 /* ---- outages ---- */
 
+static bool moved(const struct oracle *o, int dev)
+{
+	for (int n = 0; dev >= 0 && n < O_DEVICES; n++, dev = o->now->device[dev].parent)
+		if (o->now->device[dev].moved > 0)
+			return true;
+	return false;
+}
+
 void oracle_told(struct oracle *o, int dev, int64_t update)
 {
 	struct o_update *u = oracle_update(o, update);
 
-	if (!u || !is_below(o, dev, u->dev)) {
+	/* of whom it knows by the place it had before is not judged */
+	if (!u || (!is_below(o, dev, u->dev) && !moved(o, dev))) {
 		oracle_fail(o,
 			    "device %d was told of an outage by update %" PRId64
 			    ", which is not above it",
@@ -129,7 +138,7 @@ const char *oracle_outage_forbids(struct oracle *o, const struct o_update *u)
 	if (o->rules.class_[u->urgency].outage_s == 0)
 		return NULL;
 	for (int i = 0; i < o->now->n_devices; i++) {
-		if (!is_below(o, i, u->dev))
+		if (!is_below(o, i, u->dev) || moved(o, i))
 			continue;
 		if (!(u->told >> i & 1) && !waited_for(o, u, i))
 			return "nobody told who is below its device";

@@ -7,17 +7,12 @@
 
 /* ---- states of rollouts ---- */
 
-static bool commanded(const struct oracle *o, int rollout, enum command c)
-{
-	return o->said.what == HAPPENS_COMMAND && o->said.command == c && o->said.ref == rollout;
-}
-
 static const char *may_pause(struct oracle *o, int rollout)
 {
 	const struct o_rollout *r = &o->now->rollout[rollout];
 	struct o_tally t = oracle_tally(o, rollout, 0);
 
-	if (commanded(o, rollout, COMMAND_PAUSE) || o->exceeded[rollout] ||
+	if (oracle_commanded(o, rollout, COMMAND_PAUSE) || o->exceeded[rollout] ||
 	    (r->budget >= 0 && t.failed >= r->budget) ||
 	    !oracle_phase_good(o, rollout, r->at_phase) ||
 	    (r->window == 0 && r->budget >= 0 && t.failed + t.flying > r->budget))
@@ -25,33 +20,72 @@ static const char *may_pause(struct oracle *o, int rollout)
 	return "nobody asked for it, and nothing is wrong";
 }
 
+static const char *may_run(const struct oracle *o, int rollout)
+{
+	const struct o_rollout *r = &o->now->rollout[rollout];
+	bool agreed = oracle_commanded(o, rollout, COMMAND_AGREE);
+
+	if (r->state == ROLLOUT_FINISHED)
+		return oracle_commanded(o, rollout, COMMAND_RETRY) ? NULL : "it had ended";
+	if (r->state == ROLLOUT_PAUSED)
+		return oracle_commanded(o, rollout, COMMAND_RESUME) ? NULL : "nobody resumed it";
+	if (r->state == ROLLOUT_READY)
+		return oracle_commanded(o, rollout, COMMAND_START) ? NULL : "nobody started it";
+	if (!r->by_itself)
+		return "it was not ready";
+	if (r->state == ROLLOUT_AWAITING_APPROVAL)
+		return agreed ? NULL : "nobody agreed";
+	return !oracle_wants_approval(o, rollout) && o->said.what == HAPPENS_JOB
+		       ? NULL
+		       : "it has to be agreed to";
+}
+
+static const char *may_be_ready(const struct oracle *o, int rollout)
+{
+	if (o->now->rollout[rollout].state == ROLLOUT_AWAITING_APPROVAL)
+		return oracle_commanded(o, rollout, COMMAND_AGREE) ? NULL : "nobody agreed";
+	if (o->said.what != HAPPENS_JOB)
+		return "no job has planned it";
+	return oracle_wants_approval(o, rollout) ? "it has to be agreed to" : NULL;
+}
+
+static const char *may_be_aborted(const struct oracle *o, int rollout)
+{
+	const struct o_rollout *r = &o->now->rollout[rollout];
+	const struct o_release *rel = &o->now->release[r->release];
+
+	if (oracle_commanded(o, rollout, COMMAND_DENY))
+		return r->state == ROLLOUT_AWAITING_APPROVAL ? NULL : "it did not wait for that";
+	return oracle_commanded(o, rollout, COMMAND_ABORT) || rel->withdrawn ||
+			       o->now->anchor[rel->anchor].revoked
+		       ? NULL
+		       : "nobody asked for it";
+}
+
 static const char *may_become(struct oracle *o, int rollout, enum rollout_state to)
 {
 	const struct o_rollout *r = &o->now->rollout[rollout];
 	struct o_tally t = oracle_tally(o, rollout, 0);
 
-	if (r->state == ROLLOUT_FINISHED || r->state == ROLLOUT_ABORTED)
+	if (r->state == ROLLOUT_ABORTED || (r->state == ROLLOUT_FINISHED && to != ROLLOUT_RUNNING))
 		return "it had ended";
 	switch (to) {
-	case ROLLOUT_READY:
-		return o->said.what == HAPPENS_JOB ? NULL : "no job has planned it";
-	case ROLLOUT_RUNNING:
-		return commanded(o, rollout, COMMAND_START) || commanded(o, rollout, COMMAND_RESUME)
+	case ROLLOUT_AWAITING_APPROVAL:
+		return oracle_wants_approval(o, rollout) && r->state == ROLLOUT_CREATING
 			       ? NULL
-			       : "nobody started it";
+			       : "nobody has to agree to it";
+	case ROLLOUT_READY:
+		return may_be_ready(o, rollout);
+	case ROLLOUT_RUNNING:
+		return may_run(o, rollout);
 	case ROLLOUT_PAUSED:
 		return may_pause(o, rollout);
 	case ROLLOUT_FINISHED:
 		return t.ended == t.total ? NULL : "some of its updates have not ended";
 	case ROLLOUT_ABORTED:
-		return commanded(o, rollout, COMMAND_ABORT) ||
-				       o->now->release[r->release].withdrawn ||
-				       o->now->anchor[o->now->release[r->release].anchor].revoked
-			       ? NULL
-			       : "nobody asked for it";
+		return may_be_aborted(o, rollout);
 	case ROLLOUT_DRAFT:
 	case ROLLOUT_CREATING:
-	case ROLLOUT_AWAITING_APPROVAL:
 	case ROLLOUT_STATE_COUNT:
 		break;
 	}
@@ -70,9 +104,9 @@ static void follow_state(struct oracle *o, int rollout, const struct rollout *ro
 	if (why)
 		oracle_fail(o, "rollout %d became %s: %s (%s)", rollout,
 			    rollout_state_word(row->state), why, row->reason);
-	if (r->budget < 0 && row->state == ROLLOUT_READY)
+	if (r->budget < 0 && r->state == ROLLOUT_CREATING)
 		r->budget = oracle_tally(o, rollout, 0).total;
-	if (r->started == 0 && commanded(o, rollout, COMMAND_START))
+	if (r->started == 0 && row->state == ROLLOUT_RUNNING)
 		r->started = r->phase[0].opened = o->track;
 	r->state = row->state;
 }
@@ -97,7 +131,7 @@ static void check_counters(struct oracle *o, int rollout, const struct rollout *
 /* With the budget used up, or more than that, nothing goes on. */
 static void check_goes_on(struct oracle *o, int rollout)
 {
-	const struct o_rollout *r = &o->now->rollout[rollout];
+	struct o_rollout *r = &o->now->rollout[rollout];
 	struct o_tally t = oracle_tally(o, rollout, 0);
 
 	if (r->state != ROLLOUT_RUNNING || r->budget < 0)
@@ -106,7 +140,9 @@ static void check_goes_on(struct oracle *o, int rollout)
 		oracle_fail(o, "rollout %d has more out than its budget, and runs on", rollout);
 	if (t.failed > 0 && t.failed >= r->budget)
 		oracle_fail(o, "rollout %d has used up its budget, and runs on", rollout);
-	if (t.ended == t.total)
+	/* what is tried again begins with a job */
+	r->restarted &= t.ended == t.total;
+	if (t.ended == t.total && !r->restarted)
 		oracle_fail(o, "rollout %d is over, and runs on", rollout);
 }
 

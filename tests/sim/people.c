@@ -143,7 +143,7 @@ static int add_release(struct sim *s, int class_)
 	struct heard h;
 	int rc = -1;
 
-	if (anchor < 0 || m->n_releases == O_RELEASES)
+	if (anchor < 0 || m->n_releases == O_RELEASES || !operators_room(s, O_STANDING))
 		return 0;
 	s->sequence[class_] += 1 + dice_below(&s->dice, 3);
 	struct o_release r = { .class_ = class_,
@@ -195,7 +195,10 @@ static void put_phases(struct sim *s, struct o_rollout *r, struct buf *json)
 		struct o_phase *p = &r->phase[i];
 
 		*p = (struct o_phase){ .success = dice_range(&s->dice, 0, 100) };
-		if (dice_chance(&s->dice, 500))
+		buf_add_str(json, i ? ",{" : "{");
+		if (operators_put_filter(s, p, json))
+			p->percent = 0;
+		else if (dice_chance(&s->dice, 500))
 			p->percent = dice_range(&s->dice, 1, 100 / r->n_phases);
 		else
 			p->count = dice_range(&s->dice, 1, 6);
@@ -203,11 +206,13 @@ static void put_phases(struct sim *s, struct o_rollout *r, struct buf *json)
 			p->soak_s = dice_range(&s->dice, 1, 200000);
 		if (dice_chance(&s->dice, 500))
 			p->timeout_s = dice_range(&s->dice, 3600, 2000000);
+		if (p->tag == 0)
+			buf_printf(json, "\"%s\":%" PRId64, p->percent ? "percent" : "count",
+				   p->percent ? p->percent : p->count);
 		buf_printf(json,
-			   "%s{\"%s\":%" PRId64 ",\"success_percent\":%" PRId64
-			   ",\"soak_s\":%" PRId64 ",\"timeout_s\":%" PRId64 "}",
-			   i ? "," : "", p->percent ? "percent" : "count",
-			   p->percent ? p->percent : p->count, p->success, p->soak_s, p->timeout_s);
+			   ",\"success_percent\":%" PRId64 ",\"soak_s\":%" PRId64
+			   ",\"timeout_s\":%" PRId64 "}",
+			   p->success, p->soak_s, p->timeout_s);
 	}
 	buf_add_str(json, "]");
 }
@@ -236,8 +241,7 @@ static int add_rollout(struct sim *s)
 	struct buf json = BUF_INIT(4096);
 	struct heard h;
 
-	if (m->n_releases == 0 || m->n_rollouts == O_ROLLOUTS ||
-	    m->n_updates + s->n_devices > O_UPDATES)
+	if (m->n_releases == 0 || !operators_room(s, 1))
 		return 0;
 	int back = (int)dice_below(&s->dice, m->n_releases < 5 ? (uint64_t)m->n_releases : 5);
 	struct o_rollout r = { .release = m->n_releases - 1 - back,
@@ -273,7 +277,8 @@ static int verb(struct sim *s, enum command c, int rollout, const char *word)
 	char path[96];
 	struct heard h;
 
-	snprintf(path, sizeof(path), "/api/v1/rollouts/r%d/%s", rollout, word);
+	snprintf(path, sizeof(path), "/api/v1/rollouts/%" PRId64 "/%s",
+		 s->oracle.now->rollout[rollout].id, word);
 	return ask(s, c, rollout, path, NULL, &h);
 }
 
@@ -380,7 +385,9 @@ static int settings(struct sim *s)
 			   c->until_deadline ? "true" : "false",
 			   c->with_download ? "true" : "false", c->outage_s);
 	}
-	buf_add_str(&json, "}}");
+	buf_add_str(&json, "}");
+	operators_put_settings(s, &json);
+	buf_add_str(&json, "}");
 	int rc = sim_happen(s, &said,
 			    &(struct ask_of){ .dev = -1,
 					      .method = METHOD_PUT,
@@ -408,6 +415,8 @@ int people_act(struct sim *s)
 {
 	uint64_t n = dice_below(&s->dice, 100);
 
+	if (dice_chance(&s->dice, 250))
+		return operators_act(s);
 	if (s->habits.windows > 0 && dice_chance(&s->dice, 150))
 		return places_act(s);
 	if (n < 15) {
@@ -432,6 +441,7 @@ void people_heard(struct sim *s, const struct said *said, const struct heard *h)
 	if (h->status >= 300)
 		return;
 	places_heard(s, said, h);
+	operators_heard(s, said, h);
 	if (said->command == COMMAND_WITHDRAW || said->command == COMMAND_FLOOR) {
 		struct o_release *r = &m->release[said->ref];
 		r->withdrawn = true;

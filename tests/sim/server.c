@@ -16,6 +16,7 @@
 #include "tracker/hash.h"
 
 #define CONTROL (UINT64_C(1) << 32)
+#define OWN_UID 77
 #define SETTLE_EVERY 200
 #define LONG_US 60000000 /* slices end by work, not by this machine's clock: runs repeat */
 
@@ -110,7 +111,7 @@ const struct written *server_written(struct server *sr)
 static int serve(struct server *sr, struct err *e)
 {
 	struct service_options o = { .store = sr->st,
-				     .own_uid = 77,
+				     .own_uid = OWN_UID,
 				     .quota_staged = 1 << 20,
 				     .image_max = 1 << 20,
 				     .sessions_max = 2 * FLEET_MAX,
@@ -235,7 +236,7 @@ int server_commit(struct server *sr)
 
 static uint64_t handle_of(int dev)
 {
-	return dev < 0 ? CONTROL + 1 : (uint64_t)dev + 1;
+	return dev < 0 ? CONTROL + (uint64_t)-dev : (uint64_t)dev + 1;
 }
 
 static enum lane lane_of(int dev)
@@ -249,13 +250,14 @@ static bool admit(struct server *sr, int dev)
 			       .transport = dev < 0	    ? TRANSPORT_UNIX
 					    : sr->coap[dev] ? TRANSPORT_COAP
 							    : TRANSPORT_HTTP,
-			       .port = (uint16_t)(40000 + dev + 1),
+			       .port = (uint16_t)(40000 + dev + 2),
+			       .uid = dev == SIM_OTHER ? OWN_UID : 0,
 			       .ip = { [10] = 0xff, [11] = 0xff, [12] = 127, [15] = 1 } };
 
-	if (!sr->admitted[dev + 1])
-		sr->admitted[dev + 1] =
+	if (!sr->admitted[dev + 2])
+		sr->admitted[dev + 2] =
 			service_admit(sr->sv, lane_of(dev), handle_of(dev), &ev, &sr->now) == 1;
-	return sr->admitted[dev + 1];
+	return sr->admitted[dev + 2];
 }
 
 static void decode(struct server *sr)
@@ -297,7 +299,7 @@ int server_ask(struct server *sr, const struct ask_of *a)
 	if (store_handler_end(sr->st, keep, NULL) != 0)
 		return -1;
 	if (sr->rs.close)
-		sr->admitted[a->dev + 1] = false;
+		sr->admitted[a->dev + 2] = false;
 	decode(sr);
 	return sr->rs.status;
 }
@@ -346,7 +348,7 @@ int server_answer(struct server *sr, const struct ipc_sent *s)
 
 void server_evict(struct server *sr, int dev)
 {
-	if (sr->admitted[dev + 1])
+	if (sr->admitted[dev + 2])
 		service_closed(sr->sv, lane_of(dev), handle_of(dev));
-	sr->admitted[dev + 1] = false;
+	sr->admitted[dev + 2] = false;
 }

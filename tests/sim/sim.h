@@ -20,6 +20,7 @@
 #define SIM_IMAGE 6000
 #define SIM_CALLS (2 * FLEET_MAX)
 #define REPLAYS 8
+#define SIM_OTHER -2			/* who asks: another operator than -1 */
 
 struct dice { uint64_t s; };
 uint64_t dice_next(struct dice *d);
@@ -44,7 +45,7 @@ struct server {
 	struct outcome oc;
 	struct response rs;
 	const struct doc *doc;		/* of the last answer */
-	bool in_batch, admitted[FLEET_MAX + 1];
+	bool in_batch, admitted[FLEET_MAX + 2];
 	bool coap[FLEET_MAX];		/* how its devices talk */
 	bool jobs;			/* some may wait */
 	unsigned commits;
@@ -52,7 +53,7 @@ struct server {
 };
 
 struct ask_of {
-	int dev;			/* -1: root on the control lane */
+	int dev;			/* -1: root on the control lane, SIM_OTHER */
 	enum method method;
 	const char *path, *json;
 	struct slice body;
@@ -103,7 +104,7 @@ struct habits {				/* per mille */
 		replay, skip, hasty, crash, wake;
 	unsigned servers, refuse;
 	unsigned windows;		/* so many of them there are, about; 0: none */
-	unsigned expiry;
+	unsigned expiry, filters;
 };
 
 /* What the server sent it. */
@@ -200,6 +201,8 @@ struct sim {
 	unsigned judged;		/* effects of the open batch */
 	struct o_rollout made;		/* is asked for */
 	struct o_window drawn;
+	struct o_standing template;
+	struct o_device edited;
 	long step;
 	char error[256];		/* the simulation itself could not go on */
 };
@@ -255,6 +258,14 @@ void places_pad_image(struct sim *s, char *image, int n, size_t cap);
 void places_put_status(struct sim *s, struct said *said, char *dst, size_t cap);
 void places_put_own(struct sim *s, struct said *said, char *dst, size_t cap);
 void places_draw_service(struct sim *s, char service[12], int64_t *flash);
+
+/* operators.c */
+int operators_act(struct sim *s);
+void operators_heard(struct sim *s, const struct said *said, const struct heard *h);
+void operators_put_settings(struct sim *s, struct buf *json);
+bool operators_put_filter(struct sim *s, struct o_phase *p, struct buf *json);
+/* Is there room in the model for so many rollouts more? */
+bool operators_room(const struct sim *s, int rollouts);
 
 /* people.c */
 int people_begin(struct sim *s);

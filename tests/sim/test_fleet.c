@@ -45,10 +45,24 @@ static const char *const calls[SEND_KIND_COUNT] = {
 };
 
 static const char *const rules[RULE_COUNT] = {
-	[RULE_WINDOW] = "in a window",	       [RULE_AHEAD] = "ahead of one",
-	[RULE_DEADLINE] = "past the deadline", [RULE_FORCED] = "forced",
-	[RULE_STATUS] = "by its status",       [RULE_OUTAGE] = "told before an outage",
-	[RULE_LEAF_FIRST] = "leaf first",      [RULE_CORE_FIRST] = "core first",
+	[RULE_WINDOW] = "in a window",
+	[RULE_AHEAD] = "ahead of one",
+	[RULE_DEADLINE] = "past the deadline",
+	[RULE_FORCED] = "forced",
+	[RULE_STATUS] = "by its status",
+	[RULE_OUTAGE] = "told before an outage",
+	[RULE_LEAF_FIRST] = "leaf first",
+	[RULE_CORE_FIRST] = "core first",
+	[RULE_RETRY] = "tried again",
+	[RULE_NEXT] = "moved on by hand",
+	[RULE_BUDGET] = "budgets set",
+	[RULE_APPROVAL] = "approved",
+	[RULE_CLONE] = "cloned",
+	[RULE_STANDING] = "by a template",
+	[RULE_SHUT_OUT] = "shut out",
+	[RULE_STOPPED] = "stopped by force",
+	[RULE_RECALLED] = "called back",
+	[RULE_FILTER] = "by a phase's filter",
 };
 
 static long number(const char *name, long otherwise)
