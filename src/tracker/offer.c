@@ -233,8 +233,8 @@ static int preempt(struct ask *q, struct offer *out, struct err *e)
 	char value[REASON_TEXT];
 	const char *name;
 
-	/* but for server mode an update begins with the device's own question */
-	if (!next || !q->may_write || (q->by_server && q->d->mode != MODE_SERVER) ||
+	/* in server mode an update begins with the server's question, else with the device's */
+	if (!next || !q->may_write || q->by_server != (q->d->mode == MODE_SERVER) ||
 	    running->urgency == URGENCY_CRITICAL || next->urgency != URGENCY_CRITICAL ||
 	    !q->tk->policy->strategy[URGENCY_CRITICAL].preempt || next->state != UPDATE_PLANNED ||
 	    !before_installing(running->state))

@@ -310,7 +310,7 @@ bool operators_put_filter(struct sim *s, struct o_phase *p, struct buf *json)
 {
 	static const char *const tags[O_TAGS] = { "red", "blue" };
 
-	if (!dice_chance(&s->dice, s->habits.filters))
+	if (s->habits.filters == 0 || !dice_chance(&s->dice, s->habits.filters))
 		return false;
 	p->tag = 1 + (int)dice_below(&s->dice, O_TAGS);
 	buf_printf(json, "\"filter\":\"tag == %s\"", tags[p->tag - 1]);

@@ -66,7 +66,8 @@ static struct o_update *flying_of(struct oracle *o, int dev, int *n)
 	*n = 0;
 	for (int i = 0; i < o->now->n_updates; i++) {
 		struct o_update *u = &o->now->update[i];
-		if (u->dev == dev && oracle_flies(u->state)) {
+		/* what was called back and goes on all the same is the device's own doing */
+		if (u->dev == dev && oracle_flies(u->state) && !u->recalled) {
 			found = u;
 			(*n)++;
 		}

@@ -415,7 +415,7 @@ int people_act(struct sim *s)
 {
 	uint64_t n = dice_below(&s->dice, 100);
 
-	if (dice_chance(&s->dice, 250))
+	if (s->opt.operators && dice_chance(&s->dice, 250))
 		return operators_act(s);
 	if (s->habits.windows > 0 && dice_chance(&s->dice, 150))
 		return places_act(s);

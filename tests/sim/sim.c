@@ -29,7 +29,7 @@ static void draw_rules(struct sim *s)
 	struct o_rules *r = &s->oracle.rules;
 	struct dice *d = &s->dice;
 
-	r->approve_above = PICK(d, -1, -1, 4, 9);
+	r->approve_above = s->opt.operators ? PICK(d, -1, -1, 4, 9) : -1;
 	r->contact_s = PICK(d, 3600, 21600, 86400, 86400, 172800);
 	r->offer_s = PICK(d, 3600, 43200, 86400);
 	r->decide_s = PICK(d, 3600, 43200, 86400);
@@ -69,7 +69,7 @@ static void draw_habits(struct sim *s)
 			      .silent = (unsigned)PICK(d, 0, 5, 20, 60),
 			      .lie = (unsigned)PICK(d, 0, 10, 100),
 			      .replay = (unsigned)PICK(d, 0, 20, 100),
-			      .filters = (unsigned)PICK(d, 0, 0, 300, 700),
+			      .filters = s->opt.operators ? (unsigned)PICK(d, 0, 0, 300, 700) : 0,
 			      .skip = (unsigned)PICK(d, 0, 100, 400),
 			      .hasty = (unsigned)PICK(d, 0, 50, 300),
 			      .crash = (unsigned)PICK(d, 0, 1, 3),

@@ -144,6 +144,7 @@ struct sim_options {
 	const char *dir;		/* of the store: NULL makes one */
 	bool verbose;
 	bool crashes;
+	bool operators;			/* they do more than start and hold */
 };
 
 struct pending {
