@@ -475,6 +475,7 @@ static void take_off(struct oracle *o, struct o_update *u)
 	bool over;
 
 	oracle_counts(o, u->rollout, &failed, &flying);
+	o->now->device[u->dev].call.of = 0; /* it is sent all of it anew */
 	if (r->window > 0)
 		over = flying > r->window || failed > r->budget;
 	else
@@ -509,7 +510,6 @@ void oracle_move(struct oracle *o, struct o_update *u, const struct history *h)
 			    update_state_word(from), update_state_word(h->to), h->inferred,
 			    h->late);
 	u->state = h->to;
-	/* words alone begin no new wait */
 	if (h->to != from)
 		u->entered = o->track;
 	o->seen[h->to] += h->to != from;
