@@ -188,7 +188,7 @@ struct o_call {
 	int64_t serial, since;
 	int64_t of;			/* this update, */
 	int attempt;			/* and of this attempt it has */
-	bool manifest, image;
+	bool manifest, image, anew;	/* anew: all of it may be sent again */
 	int64_t held;			/* of the image, -1: not known now */
 };
 struct o_device {

@@ -475,7 +475,7 @@ static void take_off(struct oracle *o, struct o_update *u)
 	bool over;
 
 	oracle_counts(o, u->rollout, &failed, &flying);
-	o->now->device[u->dev].call.of = 0; /* it is sent all of it anew */
+	o->now->device[u->dev].call.anew = true; /* it is sent all of it anew */
 	if (r->window > 0)
 		over = flying > r->window || failed > r->budget;
 	else

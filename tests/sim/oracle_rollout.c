@@ -115,7 +115,7 @@ void oracle_offer(struct oracle *o, struct o_update *u)
 	u->taken = o->track;
 	/* what it was sent before, it is sent again; after it was called back it may go on */
 	if (!u->recalled)
-		d->call.of = 0;
+		d->call.anew = true;
 	u->word_boot = d->n_boots > 0 ? d->boots[0].boot : 0;
 	u->deadline = oracle_deadline(o, u);
 	if (!d->has_floor || d->floor < rel->sequence)
