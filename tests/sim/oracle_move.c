@@ -266,12 +266,12 @@ static const char *by_decision(struct oracle *o, struct o_update *u, enum update
 		return NULL;
 	if (to == UPDATE_REJECTED && strcmp(s->word, "reject") == 0 && !oracle_ended(from))
 		return NULL;
+	/* asked for more time than there is: its word is kept, and what was said before stands */
+	if (to == from && strcmp(s->word, "defer") == 0 && latest(o, u) <= 0)
+		return NULL;
 	if (to == UPDATE_DEFERRED && strcmp(s->word, "defer") == 0 && rank(from) >= 1 &&
 	    rank(from) < rank(UPDATE_INSTALLING))
 		return put_off(o, u, s->until_s > 0 ? s->until_s : class_of(o, u)->contact_s);
-	/* asked for more time than there is: its word is kept, and the offer stands */
-	if (to == from && strcmp(s->word, "defer") == 0)
-		return latest(o, u) <= 0 ? NULL : "a deferral was left";
 	return "the decision was another";
 }
 
