@@ -89,7 +89,7 @@ static int repeat(struct ask *q, struct update *u, struct offer *out, struct err
 		return nothing(q, "update", "the device restarts, its report is awaited");
 	if (gates_load(&g, e) < 0)
 		return -1;
-	if (before_installing(u->state) && !release_offerable(q->tk, &g.release, &why))
+	if (before_installing(u->state) && !release_holds(q->tk, &g.release, &why))
 		return call_back(q, u, &g, &why, e);
 	fill(q, &g, out);
 	return 1;
@@ -373,7 +373,7 @@ static int entitled(struct tracker *tk, int64_t dev, struct release *r, struct e
 
 	if (found > 0)
 		found = store_release_get(tk->st, u.release, r, e);
-	if (found > 0 && u.state < UPDATE_INSTALLING && !release_offerable(tk, r, NULL))
+	if (found > 0 && u.state < UPDATE_INSTALLING && !release_holds(tk, r, NULL))
 		return 0;
 	return found;
 }

@@ -51,8 +51,19 @@ static bool above_floor(struct tracker *tk, const struct release *r, struct err 
 	return true;
 }
 
+/* begins: what would go on may have expired without it, while nobody knows the time */
+static bool unexpired(const struct tracker *tk, const struct manifest *m, bool begins,
+		      struct err *e)
+{
+	if (m->use_before == 0)
+		return true;
+	if (!tk->now.wall_trusted)
+		return !begins || closed(e, "it has an expiry, and the clock is not trusted yet");
+	return tk->now.wall < m->use_before || closed(e, "the manifest has expired");
+}
+
 /* Everything but its state: what an approval needs as much as an offer. */
-static bool sound(struct tracker *tk, const struct release *r, struct err *e)
+static bool sound(struct tracker *tk, const struct release *r, bool begins, struct err *e)
 {
 	struct manifest m;
 	int found = store_manifest_get(tk->st, &r->manifest, &m, e);
@@ -61,16 +72,10 @@ static bool sound(struct tracker *tk, const struct release *r, struct err *e)
 		return false;
 	if (found == 0)
 		return closed(e, "its manifest is gone");
-	if (!trusted(tk, &m, e) || !above_floor(tk, r, e))
-		return false;
-	if (m.use_before > 0 && !tk->now.wall_trusted)
-		return closed(e, "it has an expiry, and the clock is not trusted yet");
-	if (m.use_before > 0 && tk->now.wall >= m.use_before)
-		return closed(e, "the manifest has expired");
-	return true;
+	return trusted(tk, &m, e) && above_floor(tk, r, e) && unexpired(tk, &m, begins, e);
 }
 
-bool release_offerable(struct tracker *tk, const struct release *r, struct err *e)
+static bool may(struct tracker *tk, const struct release *r, bool begins, struct err *e)
 {
 	if (r->state != RELEASE_APPROVED) {
 		err_set(e, ERR_CONFLICT, "the release is %s", release_state_word(r->state));
@@ -78,7 +83,17 @@ bool release_offerable(struct tracker *tk, const struct release *r, struct err *
 	}
 	if (!r->complete)
 		return closed(e, "the release lacks images");
-	return sound(tk, r, e);
+	return sound(tk, r, begins, e);
+}
+
+bool release_offerable(struct tracker *tk, const struct release *r, struct err *e)
+{
+	return may(tk, r, true, e);
+}
+
+bool release_holds(struct tracker *tk, const struct release *r, struct err *e)
+{
+	return may(tk, r, false, e);
 }
 
 int release_object_published(struct tracker *tk, const struct digest *d, struct err *e)
@@ -150,7 +165,7 @@ int release_approve(struct tracker *tk, struct release *r, struct err *e)
 		return err_set(e, ERR_CONFLICT, "release %s lacks %d image%s, first %s", r->name, n,
 			       n > 1 ? "s" : "", text);
 	}
-	if (!sound(tk, r, e))
+	if (!sound(tk, r, true, e))
 		return err_prefix(e, "release %s", r->name);
 	r->complete = true;
 	r->state = RELEASE_APPROVED;

@@ -78,6 +78,11 @@ int release_missing(struct tracker *tk, const struct release *r, struct digest *
  * revocation in rows.
  */
 bool release_offerable(struct tracker *tk, const struct release *r, struct err *e);
+/*
+ * May what was offered of it go on? The same, but that expiry waits while the clock is not
+ * trusted: it is no reason to take back what was begun.
+ */
+bool release_holds(struct tracker *tk, const struct release *r, struct err *e);
 /* May anyone fetch it: named by a published release that may be offered now. 1, 0, -1 */
 int release_object_published(struct tracker *tk, const struct digest *d, struct err *e);
 int anchor_add(struct tracker *tk, struct anchor *a, struct err *e);

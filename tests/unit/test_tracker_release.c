@@ -488,6 +488,33 @@ START_TEST(test_expiry)
 }
 END_TEST
 
+/* A step of the clock takes back nothing that was begun: expiry waits until it is right again. */
+START_TEST(test_expiry_waits_for_the_clock)
+{
+	struct world_author by = world_author(&w, 5, "2.0");
+	struct digest d;
+
+	world_enrol(&w, "lamp-1", "1.0", 1);
+	by.has_use_before = true;
+	by.use_before = (uint64_t)(w.tk.now.wall / 1000) + 100;
+	struct release r = add_release(&by);
+	WORLD_OK(&w, release_approve(&w.tk, &r, &w.err));
+	world_rollout(&w, &r, "spring", "all", 2);
+	int64_t u = world_ask(&w, "lamp-1");
+	ck_assert_int_gt(u, 0);
+	w.tk.now.wall_trusted = false;
+	ck_assert_int_eq(world_ask(&w, "lamp-1"), u);
+	ck_assert_int_eq(world_update(&w, u).state, UPDATE_OFFERED);
+	d = r.manifest;
+	ck_assert_int_eq(offer_grants_object(&w.tk, world_device(&w, "lamp-1").dev, &d, &w.err), 1);
+	w.tk.now.wall_trusted = true;
+	ck_assert_int_eq(world_ask(&w, "lamp-1"), u);
+	world_wait(&w, 100);
+	ck_assert_int_eq(world_ask(&w, "lamp-1"), 0);
+	ck_assert_int_eq(world_update(&w, u).state, UPDATE_EXPIRED);
+}
+END_TEST
+
 START_TEST(test_names_of_releases)
 {
 	struct world_author by = world_author(&w, 5, "2.0");
@@ -758,6 +785,7 @@ int main(void)
 	tcase_add_test(t, test_withdrawal_ends_its_rollouts);
 	tcase_add_test(t, test_revocation_acts_before_the_next_offer);
 	tcase_add_test(t, test_expiry);
+	tcase_add_test(t, test_expiry_waits_for_the_clock);
 	tcase_add_test(t, test_names_of_releases);
 	tcase_add_test(t, test_integrated_payloads_are_images);
 	tcase_add_test(t, test_integrated_payloads_of_another_size);
