@@ -252,10 +252,14 @@ static int moved(bool was, bool is)
 	return (is ? 1 : 0) - (was ? 1 : 0);
 }
 
-/* What leaves the queue without ever having been offered takes no part. */
+/*
+ * What leaves the queue without having been offered takes no part; but silence is a failure,
+ * and only who was offered it, and called back, can be silent there.
+ */
 static bool takes_part(const struct update *u, const struct change *c)
 {
-	if (!c->was_joined && update_state_terminal(u->state) && !update_event_is_fact(c->ev))
+	if (!c->was_joined && update_state_terminal(u->state) && !update_event_is_fact(c->ev) &&
+	    u->state != UPDATE_TIMED_OUT)
 		return false;
 	return joined(u->state, u);
 }

@@ -511,6 +511,29 @@ START_TEST(test_recalled_and_stopped)
 }
 END_TEST
 
+/* Who was called back and falls silent is a failure of the phase that is open then. */
+START_TEST(test_silent_after_a_recall)
+{
+	struct job job;
+
+	enrol(2);
+	start();
+	int64_t u = world_ask(&w, "lamp-0");
+	WORLD_OK(&w, rollout_pause(&w.tk, &ro, "", &w.err));
+	WORLD_OK(&w, rollout_recall(&w.tk, &ro, &job, &w.err));
+	world_jobs(&w);
+	ck_assert_int_eq(phase(1).total, 0);
+	for (int i = 0; i < 40 && world_update(&w, u).state == UPDATE_PLANNED; i++) {
+		world_wait(&w, 86400);
+		world_schedule(&w);
+	}
+	ck_assert_int_eq(world_update(&w, u).state, UPDATE_TIMED_OUT);
+	ck_assert_int_eq(phase(1).total, 1);
+	ck_assert_int_eq(phase(1).done, 1);
+	ck_assert_int_eq(world_update(&w, u).phase, 1);
+}
+END_TEST
+
 START_TEST(test_approval)
 {
 	struct job job;
@@ -630,6 +653,7 @@ int main(void)
 	tcase_add_test(t, test_no_retry_without_a_slot);
 	tcase_add_test(t, test_attempts_do_not_come_round);
 	tcase_add_test(t, test_recalled_and_stopped);
+	tcase_add_test(t, test_silent_after_a_recall);
 	tcase_add_test(t, test_approval);
 	tcase_add_test(t, test_clone);
 	tcase_add_test(t, test_why);
