@@ -115,14 +115,23 @@ int call_taken_back(struct tracker *tk, const struct update *u, struct err *e)
 	return found <= 0 ? found : call_want(tk, &d, CALL_DROP, e);
 }
 
-int call_looked(struct tracker *tk, const struct device *d, struct err *e)
+void call_forget(struct device_call *c)
+{
+	c->attempt = 0;
+	c->manifest = false;
+	c->image = 0;
+	c->held = -1;
+}
+
+int call_begun(struct tracker *tk, int64_t dev, struct err *e)
 {
 	struct device_call c;
-	int found = store_call_get(tk->st, d->dev, &c, e);
+	int found = store_call_get(tk->st, dev, &c, e);
 
-	if (found <= 0 || !(c.want & CALL_LOOK))
-		return found < 0 ? -1 : 0;
+	if (found <= 0)
+		return found;
 	c.want &= (uint8_t)~CALL_LOOK;
+	call_forget(&c);
 	return call_keep(tk, &c, e);
 }
 

@@ -32,8 +32,11 @@ int call_contact(struct tracker *tk, const struct device *d, bool moved, struct 
 int call_heard(struct tracker *tk, const struct device *d, struct err *e);
 /* An update in flight was taken back: what was pushed of it the device may forget. */
 int call_taken_back(struct tracker *tk, const struct update *u, struct err *e);
-/* It has asked by itself: nothing is left to be told. */
-int call_looked(struct tracker *tk, const struct device *d, struct err *e);
+/*
+ * An update of its began, for the first time or again, by another way than a call: nothing is
+ * left to be told, and what was pushed before counts no more, an answer on its way neither.
+ */
+int call_begun(struct tracker *tk, int64_t dev, struct err *e);
 
 /* One that is due: order its next call, or say when to look again. */
 int call_due(struct tracker *tk, struct device_call *c, struct err *e);

@@ -24,6 +24,8 @@ void call_again(struct turn *t, int64_t wait_ms);
 /* What is next for this device: one call at most; its row is kept. */
 int call_turn(struct turn *t, struct err *e);
 int call_keep(struct tracker *tk, const struct device_call *c, struct err *e);
+/* What was pushed of an earlier beginning counts no more: all of it is sent again. */
+void call_forget(struct device_call *c);
 
 /* ---- calls_push.c ---- */
 /* Which of them are sent, by their index: how many. */

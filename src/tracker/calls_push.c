@@ -36,11 +36,9 @@ static bool any_external(const struct manifest_image *images, int n)
 
 static void restart(struct device_call *c, const struct update *u)
 {
+	call_forget(c);
 	c->update = u->id;
 	c->attempt = u->attempt;
-	c->manifest = false;
-	c->image = 0;
-	c->held = -1;
 }
 
 /* ---- waiting ---- */
@@ -118,7 +116,11 @@ static int begin(struct pushing *s, struct err *e)
 
 	if (rc < 0)
 		return -1;
-	return rc > 0 ? GO_ON : closed(s->t, s->u, &w, e);
+	if (rc == 0)
+		return closed(s->t, s->u, &w, e);
+	/* it may have begun before, and been called back since */
+	call_forget(s->t->c);
+	return GO_ON;
 }
 
 static int done(struct pushing *s, struct err *e)

@@ -90,7 +90,9 @@ static int begin(struct tracker *tk, const struct device *d, const struct device
 	if (got <= 0)
 		return got < 0 ? -1 : err_set(e, ERR_BUSY, "not at the moment: %s", why);
 	u->not_before = u->not_after = 0;
-	return update_apply(tk, u, EVENT_OFFER, FAILURE_NONE, cause, e);
+	if (update_apply(tk, u, EVENT_OFFER, FAILURE_NONE, cause, e) < 0)
+		return -1;
+	return call_begun(tk, d->dev, e);
 }
 
 static int accept(struct tracker *tk, const struct device *d, const struct device_live *live,

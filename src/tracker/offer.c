@@ -142,7 +142,7 @@ static int make_offer(struct ask *q, struct update *u, struct look *g, struct of
 	if (update_apply(tk, u, EVENT_OFFER, FAILURE_NONE,
 			 q->by_server ? "the server pushes" : "the device asked", e) < 0)
 		return -1;
-	if (q->d->mode == MODE_NEGOTIATED && call_looked(tk, q->d, e) < 0)
+	if (q->d->mode == MODE_NEGOTIATED && call_begun(tk, q->d->dev, e) < 0)
 		return -1;
 	if ((!q->d->has_floor || g->release.sequence > q->d->floor_sequence) &&
 	    store_device_floor(tk->st, q->d->dev, g->release.sequence, e) < 0)

@@ -369,6 +369,13 @@ static bool concerns_device(const struct change *c)
 	return !update_event_is_fact(c->ev) && update_state_in_flight(c->from);
 }
 
+/* It goes on by itself, what was called back or put off: how far, a call has to ask it. */
+static bool takes_off(const struct change *c)
+{
+	return c->ev != EVENT_OFFER && !update_state_in_flight(c->from) &&
+	       update_state_in_flight(c->t.to);
+}
+
 /* What the device holds of it is of no use any more. */
 static bool taken_back(const struct change *c)
 {
@@ -424,6 +431,8 @@ int update_apply(struct tracker *tk, struct update *u, enum update_event ev, enu
 		return -1;
 	if (arm(tk, u, c.ev, c.from, e) < 0 || store_change(tk, u, &c, e) < 0 ||
 	    count(tk, u, &c, e) < 0 || end_put_off(tk, u, &c, e) < 0)
+		return -1;
+	if (takes_off(&c) && call_begun(tk, u->dev, e) < 0)
 		return -1;
 	if (!concerns_device(&c))
 		return 0;

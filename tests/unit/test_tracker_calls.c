@@ -589,6 +589,116 @@ START_TEST(nothing_preempts_a_push_unasked)
 }
 END_TEST
 
+/* Nor does a device in server mode get anything by asking: what is pushed goes on. */
+START_TEST(nothing_preempts_a_push_by_a_poll)
+{
+	struct device d = enrol("cam", MODE_SERVER, "push");
+
+	world_rollout(&w, &rel, "r", "id == cam", 1);
+	pass();
+	answer_status("idle");
+	expect(SEND_MANIFEST);
+	struct update u = open_update(&d);
+	struct release fix = world_release(&w, 60, "6.0");
+	WORLD_OK(&w, release_set_urgency(&w.tk, &fix, URGENCY_CRITICAL, &w.err));
+	struct rollout r = world_rollout(&w, &fix, "fix", "id == cam", 1);
+	ck_assert_int_eq(world_ask(&w, "cam"), u.id);
+	ck_assert_int_eq(world_rollout_now(&w, r.id).in_flight, 0);
+	ck_assert_int_eq(world_update(&w, u.id).state, UPDATE_OFFERED);
+	/* the server itself gives way, with its next call */
+	ck_assert(answer(204));
+	expect(SEND_MANIFEST);
+	ck_assert(digest_eq(&sent.object, &fix.manifest));
+	ck_assert_int_eq(world_update(&w, u.id).state, UPDATE_SUPERSEDED);
+}
+END_TEST
+
+static void recall(struct rollout *r)
+{
+	struct job job;
+
+	WORLD_OK(&w, rollout_pause(&w.tk, r, "lunch", &w.err));
+	WORLD_OK(&w, rollout_recall(&w.tk, r, &job, &w.err));
+	world_jobs(&w);
+}
+
+static void resume(struct rollout *r)
+{
+	*r = world_rollout_now(&w, r->id);
+	WORLD_OK(&w, rollout_resume(&w.tk, r, &w.err));
+	world_jobs(&w);
+}
+
+/* It may have dropped what it held by then: it gets the manifest, and is asked what it has. */
+START_TEST(what_was_called_back_is_sent_anew)
+{
+	struct device d = enrol("cam", MODE_SERVER, "push");
+	struct rollout r = world_rollout(&w, &rel, "r", "id == cam", 1);
+
+	pass();
+	answer_status("idle");
+	answer(204);
+	ck_assert(answer_held(0));
+	expect(SEND_IMAGE);
+	recall(&r);
+	ck_assert_int_eq(open_update(&d).state, UPDATE_PLANNED);
+	ck_assert(!answer(204)); /* its rollout holds */
+	resume(&r);
+	ck_assert_int_eq(pass(), 1);
+	expect(SEND_MANIFEST);
+	ck_assert_int_eq(open_update(&d).state, UPDATE_OFFERED);
+	ck_assert(answer(204));
+	expect(SEND_HELD);
+}
+END_TEST
+
+/* What a device said to what it was called for before is no yes to what it is offered again. */
+START_TEST(an_old_answer_accepts_no_new_offer)
+{
+	struct device d = enrol("valve", MODE_NEGOTIATED, "push");
+	struct rollout r = world_rollout(&w, &rel, "r", "id == valve", 1);
+	struct decision yes = { .boot = 1, .counter = 5, .kind = DECISION_ACCEPT };
+	struct decision_answer out;
+
+	yes.update = world_ask(&w, "valve");
+	WORLD_OK(&w, offer_decide(&w.tk, &d, &yes, &out, &w.err));
+	ck_assert_int_eq(pass(), 1);
+	expect(SEND_MANIFEST);
+	recall(&r);
+	resume(&r);
+	ck_assert_int_eq(world_ask(&w, "valve"), yes.update);
+	ck_assert(!answer(204));
+	ck_assert_int_eq(open_update(&d).state, UPDATE_OFFERED);
+	/* its second yes counts, and all begins again */
+	yes.counter = 6;
+	WORLD_OK(&w, offer_decide(&w.tk, &d, &yes, &out, &w.err));
+	ck_assert_int_eq(pass(), 1);
+	expect(SEND_MANIFEST);
+}
+END_TEST
+
+/* It goes on by itself, after it was called back: how far it is, nobody knows. */
+START_TEST(who_takes_off_by_itself_is_asked_again)
+{
+	struct device d = enrol("cam", MODE_SERVER, "push");
+	struct rollout r = world_rollout(&w, &rel, "r", "id == cam", 1);
+	int64_t id = open_update(&d).id;
+
+	pass();
+	answer_status("idle");
+	answer(204);
+	ck_assert(answer_held(0));
+	expect(SEND_IMAGE);
+	recall(&r);
+	ck_assert_int_eq(world_report(&w, "cam", 1, 2, id, "downloading"), 0);
+	ck_assert_int_eq(open_update(&d).state, UPDATE_DOWNLOADING);
+	ck_assert(answer(204));
+	expect(SEND_MANIFEST);
+	ck_assert(answer(204));
+	expect(SEND_HELD);
+}
+END_TEST
+
 START_TEST(without_push_it_fetches)
 {
 	struct device d = enrol("valve", MODE_NEGOTIATED, "");
@@ -879,6 +989,10 @@ int main(void)
 	tcase_add_test(t, what_has_begun_is_called_before_what_has_not);
 	tcase_add_test(t, negotiated_mode_is_called_to_look_and_pushed_after_its_yes);
 	tcase_add_test(t, nothing_preempts_a_push_unasked);
+	tcase_add_test(t, nothing_preempts_a_push_by_a_poll);
+	tcase_add_test(t, what_was_called_back_is_sent_anew);
+	tcase_add_test(t, an_old_answer_accepts_no_new_offer);
+	tcase_add_test(t, who_takes_off_by_itself_is_asked_again);
 	tcase_add_test(t, without_push_it_fetches);
 	tcase_add_test(t, a_sleeper_s_own_question_is_enough);
 	tcase_add_test(t, a_granted_time_triggers_on_the_second);
