@@ -165,7 +165,6 @@ struct o_update {
 	int dev, rollout, release;
 	enum update_state state;
 	int planned_phase;		/* whose filter took it, 0 none */
-	bool recalled;			/* it was on its way once, and called back by an operator */
 	int attempt, deferrals;
 	int64_t phase;
 	enum urgency urgency;
@@ -188,7 +187,7 @@ struct o_call {
 	int64_t serial, since;
 	int64_t of;			/* this update, */
 	int attempt;			/* and of this attempt it has */
-	bool manifest, image, anew;	/* anew: all of it may be sent again */
+	bool manifest, image;
 	int64_t held;			/* of the image, -1: not known now */
 };
 struct o_device {

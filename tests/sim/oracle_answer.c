@@ -66,8 +66,7 @@ static struct o_update *flying_of(struct oracle *o, int dev, int *n)
 	*n = 0;
 	for (int i = 0; i < o->now->n_updates; i++) {
 		struct o_update *u = &o->now->update[i];
-		/* what was called back and goes on all the same is the device's own doing */
-		if (u->dev == dev && oracle_flies(u->state) && !u->recalled) {
+		if (u->dev == dev && oracle_flies(u->state)) {
 			found = u;
 			(*n)++;
 		}

@@ -47,9 +47,7 @@ static const char *may_manifest(struct oracle *o, const struct o_device *d,
 {
 	if (!digest_eq(&fx->object, &o->now->release[u->release].manifest))
 		return "it is another manifest";
-	return about(d, u) && d->call.manifest && !u->recalled && !d->call.anew
-		       ? "it has it already"
-		       : NULL;
+	return about(d, u) && d->call.manifest ? "it has it already" : NULL;
 }
 
 static const char *may_held(struct oracle *o, const struct o_device *d, const struct o_update *u,
@@ -265,8 +263,7 @@ static void keep_push(struct oracle *o, struct o_device *d, const struct said *s
 		c->image = good(s->status);
 		c->held = -1;
 		c->manifest = s->status != 409;
-	} else if (s->call == SEND_APPLY && s->status == 409 && u && oracle_flies(u->state)) {
-		/* of what was called back meanwhile it is asked again when it goes on */
+	} else if (s->call == SEND_APPLY && s->status == 409) {
 		c->manifest = c->image = false;
 	}
 }
@@ -310,11 +307,13 @@ void oracle_calls_follow(struct oracle *o)
 
 /* ---- what they lead to ---- */
 
+/* To what it was called for since it began, at last. */
 static bool said_yes(const struct oracle *o, const struct o_update *u, enum send_kind k)
 {
 	const struct said *s = &o->said;
 
-	return s->what == HAPPENS_ANSWER && s->call == k && s->update == u->id;
+	return s->what == HAPPENS_ANSWER && s->call == k && s->update == u->id &&
+	       about(&o->now->device[u->dev], u);
 }
 
 /* A move of what is pushed; NULL, or what is wrong with it. */
@@ -338,10 +337,8 @@ const char *oracle_pushed(struct oracle *o, struct o_update *u, enum update_stat
 		return said_yes(o, u, SEND_APPLY) && good(o->said.status) ? NULL
 									  : "it was not told to";
 	case UPDATE_FAILED:
-		return o->said.what == HAPPENS_ANSWER && o->said.update == u->id &&
-				       o->said.status >= 400
-			       ? NULL
-			       : "it has not refused";
+		return said_yes(o, u, o->said.call) && o->said.status >= 400 ? NULL
+									     : "it has not refused";
 	default:
 		return "no call leads there";
 	}

@@ -266,7 +266,7 @@ static const char *by_decision(struct oracle *o, struct o_update *u, enum update
 		return NULL;
 	if (to == UPDATE_REJECTED && strcmp(s->word, "reject") == 0 && !oracle_ended(from))
 		return NULL;
-	/* asked for more time than there is: its word is kept, and what was said before stands */
+	/* asked for more time than there is: its word is kept, and all stays as it was */
 	if (to == from && strcmp(s->word, "defer") == 0 && latest(o, u) <= 0)
 		return NULL;
 	if (to == UPDATE_DEFERRED && strcmp(s->word, "defer") == 0 && rank(from) >= 1 &&
@@ -392,7 +392,6 @@ static const char *by_job(struct oracle *o, struct o_update *u, enum update_stat
 		return "it was being installed";
 	if (to == UPDATE_PLANNED && begun) {
 		u->waits = false;
-		u->recalled = true;
 		o->rule[RULE_RECALLED]++;
 		return r->recalled ? NULL : "nobody called it back";
 	}
@@ -435,16 +434,19 @@ static const char *cause(struct oracle *o, struct o_update *u, enum update_state
 	return "nothing that happened may move it";
 }
 
-/* What the device does or says is taking part; what is ended unseen is not. */
-static void join(struct oracle *o, struct o_update *u)
+/*
+ * What the device does or says is taking part, and so is its silence; what is ended unseen is
+ * not, and never will be.
+ */
+static void join(struct oracle *o, struct o_update *u, enum update_state from)
 {
 	bool fact =
-		u->state == UPDATE_SUCCEEDED ||
+		u->state == UPDATE_SUCCEEDED || u->state == UPDATE_TIMED_OUT ||
 		(o->said.dev >= 0 && (u->state == UPDATE_FAILED || u->state == UPDATE_REJECTED ||
 				      u->state == UPDATE_ROLLED_BACK));
 	bool takes = u->state != UPDATE_PLANNED || u->attempt > 1 || u->deferrals > 0;
 
-	if (oracle_ended(u->state) && !u->joined && !fact)
+	if (oracle_ended(u->state) && !u->joined && (!fact || oracle_ended(from)))
 		takes = false;
 	if (takes && !u->joined)
 		u->phase = o->now->rollout[u->rollout].at_phase;
@@ -475,7 +477,7 @@ static void take_off(struct oracle *o, struct o_update *u)
 	bool over;
 
 	oracle_counts(o, u->rollout, &failed, &flying);
-	o->now->device[u->dev].call.anew = true; /* it is sent all of it anew */
+	o->now->device[u->dev].call.of = 0; /* it is sent all of it anew */
 	if (r->window > 0)
 		over = flying > r->window || failed > r->budget;
 	else
@@ -494,8 +496,8 @@ void oracle_move(struct oracle *o, struct o_update *u, const struct history *h)
 {
 	enum update_state from = u->state;
 
-	oracle_trace(o, "update %" PRId64 " (device %d, rollout %d): %s -> %s", u->id, u->dev,
-		     u->rollout, update_state_word(h->from), update_state_word(h->to));
+	oracle_trace(o, "update %" PRId64 " (device %d, rollout %d): %s -> %s: %s", u->id, u->dev,
+		     u->rollout, update_state_word(h->from), update_state_word(h->to), h->cause);
 	o->touched[u->rollout] = true;
 	if (h->from != from)
 		oracle_fail(o, "update %" PRId64 " is %s, its history goes on from %s", u->id,
@@ -519,7 +521,7 @@ void oracle_move(struct oracle *o, struct o_update *u, const struct history *h)
 	if (h->to == UPDATE_FAILED || h->to == UPDATE_ROLLED_BACK ||
 	    (h->to == UPDATE_TIMED_OUT && u->fetched))
 		u->charged = true;
-	join(o, u);
+	join(o, u, from);
 	if (oracle_flies(u->state) && !oracle_flies(from))
 		take_off(o, u);
 	u->flew |= oracle_flies(u->state) || u->state == UPDATE_DEFERRED;

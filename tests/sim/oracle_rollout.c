@@ -75,7 +75,7 @@ static const char *forbids(struct oracle *o, const struct o_update *u)
 		return "it was offered before";
 	if (!why && d->mode == MODE_SERVER && o->said.what == HAPPENS_POLL)
 		why = "its device does not ask";
-	if (!why && d->mode != MODE_SERVER && called && !u->recalled)
+	if (!why && d->mode != MODE_SERVER && called)
 		why = "its device was not asked";
 	if (!why && d->disabled)
 		why = "its device is shut out";
@@ -113,9 +113,8 @@ void oracle_offer(struct oracle *o, struct o_update *u)
 	o->offered = (int)u->id;
 	u->waits = false;
 	u->taken = o->track;
-	/* what it was sent before, it is sent again; after it was called back it may go on */
-	if (!u->recalled)
-		d->call.anew = true;
+	/* what it was sent before, it is sent again */
+	d->call.of = 0;
 	u->word_boot = d->n_boots > 0 ? d->boots[0].boot : 0;
 	u->deadline = oracle_deadline(o, u);
 	if (!d->has_floor || d->floor < rel->sequence)

@@ -4,6 +4,7 @@
 /*
  * Many seeds, each a fleet's life on a clock of its own. FETTLE_SEED=N repeats one;
  * FETTLE_SEEDS and FETTLE_EVENTS say how many and how long; FETTLE_LONG=yes runs 10,000.
+ * In every other one operators do all they can; FETTLE_OPERATORS=yes: in all, no: in none.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -31,6 +32,7 @@ struct tally {
 	int64_t days;
 	long runs, failed;
 	long rule[RULE_COUNT], calls[SEND_KIND_COUNT], resumed;
+	long taken; /* the first worker's: seeds that were begun */
 };
 
 static const char *const calls[SEND_KIND_COUNT] = {
@@ -65,12 +67,14 @@ static const char *const rules[RULE_COUNT] = {
 	[RULE_FILTER] = "by a phase's filter",
 };
 
-/* FETTLE_OPERATORS=yes: they try again, move on, agree, force and edit, too. */
-static bool operators(void)
+/* Do they try again, move on, agree, force and edit, too? 1 in all runs, 0 in none, -1 by turns */
+static int operators(void)
 {
 	const char *v = getenv("FETTLE_OPERATORS");
 
-	return v && strcmp(v, "yes") == 0;
+	if (v && strcmp(v, "yes") == 0)
+		return 1;
+	return v && strcmp(v, "no") == 0 ? 0 : -1;
 }
 
 static long number(const char *name, long otherwise)
@@ -104,8 +108,9 @@ static void count(struct tally *t, const struct sim *s)
 static int run(uint64_t seed, long events, struct tally *t)
 {
 	struct sim *s = calloc(1, sizeof(*s));
+	bool more = operators() < 0 ? seed % 2 == 1 : operators() == 1;
 	struct sim_options o = {
-		.seed = seed, .events = events, .crashes = true, .operators = operators()
+		.seed = seed, .events = events, .crashes = true, .operators = more
 	};
 
 	if (!s)
@@ -120,12 +125,13 @@ static int run(uint64_t seed, long events, struct tally *t)
 	return rc;
 }
 
-/* One's share, until anybody has found something. */
+/* Who is done takes the next one, until anybody has found something. */
 static void some(int which, int workers, long seeds, long events, struct tally *t)
 {
-	long failed = 0;
+	long failed = 0, seed;
 
-	for (long seed = which + 1; seed <= seeds && failed == 0; seed += workers) {
+	while (failed == 0 &&
+	       (seed = __atomic_add_fetch(&t[0].taken, 1, __ATOMIC_RELAXED)) <= seeds) {
 		run((uint64_t)seed, events, &t[which]);
 		for (int i = 0; i < workers; i++)
 			failed += t[i].failed;
@@ -182,7 +188,7 @@ static long missed(const struct tally *t)
 	for (int i = UPDATE_PLANNED; i < UPDATE_STATE_COUNT; i++)
 		n += none("no update was ever", update_state_word((enum update_state)i),
 			  t->seen[i]);
-	for (int i = 0; i < (operators() ? RULE_COUNT : RULE_RETRY); i++)
+	for (int i = 0; i < (operators() != 0 ? RULE_COUNT : RULE_RETRY); i++)
 		n += none("nothing was ever", rules[i], t->rule[i]);
 	for (int i = 0; i < SEND_KIND_COUNT; i++)
 		n += i != SEND_DIAG && none("nobody was ever called", calls[i], t->calls[i]);
