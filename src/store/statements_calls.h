@@ -16,7 +16,8 @@ X(CALL_DUE, MAIN,
   "SELECT " CALL_COLUMNS " FROM calls WHERE sent = $1 AND due > 0 AND due <= $2 "
   "ORDER BY due, dev LIMIT $3")
 X(CALL_DUE_RUNNING, MAIN,
-  "SELECT " CALL_COLUMNS " FROM calls WHERE sent = 0 AND runs = 1 AND due > 0 AND due <= $1 "
+  "SELECT " CALL_COLUMNS " FROM calls INDEXED BY calls_running "
+  "WHERE sent = 0 AND runs = 1 AND due > 0 AND due <= $1 "
   "ORDER BY due, dev LIMIT $2")
 X(CALL_NEXT_DUE, MAIN,
   "SELECT due FROM calls WHERE sent = $1 AND due > 0 ORDER BY due LIMIT 1")

@@ -196,10 +196,11 @@ X(ROLLOUT_LINK_MOVE, MAIN,
   "INSERT INTO rollout_links (rollout, parent, open) SELECT $1, parent, max(0, $2) FROM devices "
   "WHERE dev = $3 AND parent <> '' "
   "ON CONFLICT (rollout, parent) DO UPDATE SET open = max(0, open + $4)")
+/* +rollout here and below: a device has few updates, a rollout may have all of the fleet's */
 X(ROLLOUT_LINK_FILL, MAIN,
   "INSERT INTO rollout_links (rollout, parent, open) SELECT u.rollout, d.parent, 1 "
-  "FROM devices d JOIN updates u ON u.dev = d.dev AND u.open = 1 "
-  "WHERE d.dev > $1 AND d.dev <= $2 AND d.parent <> '' AND u.rollout = $3 "
+  "FROM devices d CROSS JOIN updates u ON u.dev = d.dev AND u.open = 1 "
+  "WHERE d.dev > $1 AND d.dev <= $2 AND d.parent <> '' AND +u.rollout = $3 "
   "ON CONFLICT (rollout, parent) DO UPDATE SET open = open + 1")
 /*
  * Below a device, by any number of steps up to the depth, somebody of this rollout that runs, or
@@ -212,13 +213,13 @@ X(BELOW_LIVING, MAIN,
   "JOIN devices d ON d.parent = b.id AND d.parent <> '' WHERE b.depth < $2 LIMIT $3) "
   "SELECT b.id FROM below b CROSS JOIN updates u ON u.dev = b.dev AND u.open = 1 "
   "LEFT JOIN device_live l ON l.dev = b.dev "
-  "WHERE u.rollout = $4 AND (u.state <> 'planned' OR coalesce(l.track_seen, 0) > max(0, $5 - "
+  "WHERE +u.rollout = $4 AND (u.state <> 'planned' OR coalesce(l.track_seen, 0) > max(0, $5 - "
   "max($6, 3000 * CASE WHEN b.contact > 0 THEN b.contact ELSE $7 END))) LIMIT $8")
 /* those below one parent that wait in a rollout: some of them are woken */
 X(LINK_WAITING, MAIN,
   "SELECT u.dev FROM (SELECT dev FROM devices WHERE parent = $1 AND parent <> '' LIMIT $2) d "
-  "JOIN updates u ON u.dev = d.dev AND u.open = 1 "
-  "WHERE u.rollout = $3 AND u.state = 'planned' LIMIT $4")
+  "CROSS JOIN updates u ON u.dev = d.dev AND u.open = 1 "
+  "WHERE +u.rollout = $3 AND +u.state = 'planned' LIMIT $4")
 
 /* Jobs, idempotency, audit */
 X(JOB_ADD, MAIN,

@@ -328,6 +328,48 @@ START_TEST(test_every_statement_has_a_plan)
 }
 END_TEST
 
+/*
+ * Both a rollout and a device are given by number, and only one index is taken: the wrong one
+ * walks all of a rollout for each device, and no test of few devices ever sees that.
+ */
+static const struct {
+	enum statement statement;
+	const char *index;
+} indexes[] = {
+	{ STMT_UPDATE_OF, "INDEX updates_dev (dev=?" },
+	{ STMT_ROLLOUT_JOINABLE, "INDEX updates_dev (dev=?" },
+	{ STMT_ROLLOUT_LINK_FILL, "INDEX updates_dev (dev=?" },
+	{ STMT_BELOW_LIVING, "INDEX updates_dev (dev=?" },
+	{ STMT_LINK_WAITING, "INDEX updates_dev (dev=?" },
+	/* what runs, and not all that waits */
+	{ STMT_CALL_DUE_RUNNING, "INDEX calls_running" },
+};
+
+static bool plan_has(const char *text, const char *step)
+{
+	char *sql = sqlite3_mprintf("EXPLAIN QUERY PLAN %s", text);
+	sqlite3_stmt *s = NULL;
+	bool has = false;
+
+	ck_assert_int_eq(sqlite3_prepare_v2(b.st->db[DB_MAIN], sql, -1, &s, NULL), SQLITE_OK);
+	while (sqlite3_step(s) == SQLITE_ROW)
+		has = has || strstr((const char *)sqlite3_column_text(s, 3), step);
+	sqlite3_finalize(s);
+	sqlite3_free(sql);
+	return has;
+}
+
+START_TEST(test_the_narrow_index_is_taken)
+{
+	for (size_t i = 0; i < sizeof(indexes) / sizeof(indexes[0]); i++) {
+		const struct statement_text *t = &store_statements[indexes[i].statement];
+
+		ck_assert_msg(plan_has(t->text, indexes[i].index), "%s: not by %s", t->name,
+			      indexes[i].index);
+	}
+}
+END_TEST
+
 /* $1 $2 ... first appear in ascending order, since SQLite numbers them by appearance. */
 START_TEST(test_parameters_ascend)
 {
@@ -396,6 +438,7 @@ int main(void)
 	tcase_add_test(tc, test_killed);
 	tcase_add_test(tc, test_checkpoint);
 	tcase_add_test(tc, test_every_statement_has_a_plan);
+	tcase_add_test(tc, test_the_narrow_index_is_taken);
 	tcase_add_test(tc, test_parameters_ascend);
 	tcase_add_test(tc, test_reports_move_no_index);
 	suite_add_tcase(s, tc);
