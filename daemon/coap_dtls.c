@@ -22,6 +22,7 @@
 #define IDLE_MS (24 * 3600000L) /* twice what observers are asked at (coap_observe.c) */
 #define SECRET_MS 60000 /* a cookie is good for one to two of these */
 #define A_SOURCE 4 /* one source may have so much of the handshakes: one in four */
+#define MANY 8 /* with one in eight it has many: they give way to who has few */
 #define SPARED 8u /* so many sessions with work under way are passed over */
 
 /* ---- the table ---- */
@@ -213,26 +214,40 @@ static void on_out(void *owner, struct slice datagram)
 	udp_send_bytes(s->d->udp, &s->addr, datagram);
 }
 
+/* How many handshakes of its source there are, counted up to most. */
+static unsigned of_source(const struct dtls *d, const struct udp_addr *a, unsigned most)
+{
+	unsigned n = 0;
+
+	for (struct link *l = d->shaking.next; l != &d->shaking && n < most; l = l->next)
+		n += address_same_source(&LINK_OF(l, struct dtls_session, age)->addr, a);
+	return n;
+}
+
 /*
  * Those behind one address wait for one another: as if their hello had got lost it comes again,
  * while a handshake that is thrown out half-way would be tried to its end.
  */
 static bool source_may(const struct dtls *d, const struct udp_addr *from)
 {
-	unsigned most = d->cs->o.handshakes_max / A_SOURCE, n = 0;
+	unsigned most = d->cs->o.handshakes_max / A_SOURCE;
 
-	if (d->n_shaking < most)
-		return true;
-	for (struct link *l = d->shaking.next; l != &d->shaking && n < most; l = l->next)
-		n += address_same_source(&LINK_OF(l, struct dtls_session, age)->addr, from);
-	return n < most;
+	return d->n_shaking < most || of_source(d, from, most) < most;
+}
+
+/* A few sources that ask all the time keep nobody out. */
+static bool gives_way(const struct dtls *d, const struct dtls_session *s, const struct udp_addr *to)
+{
+	unsigned many = d->cs->o.handshakes_max / MANY, few = many / 2;
+
+	return of_source(d, &s->addr, many) == many && of_source(d, to, few) < few;
 }
 
 /*
  * When a crowd comes back at once, each new hello would throw out a handshake whose answer is
  * here, unread, and none would ever end: the hello is lost in its place, and comes again.
  */
-static bool room_for_one(struct dtls *d)
+static bool room_for_one(struct dtls *d, const struct udp_addr *from)
 {
 	struct dtls_session *first;
 
@@ -241,7 +256,8 @@ static bool room_for_one(struct dtls *d)
 	if (!udp_behind(d->udp))
 		d->drained = d->cs->now;
 	first = LINK_OF(d->shaking.next, struct dtls_session, age);
-	if (d->drained - first->touched < CHANCE_MS && d->cs->now - first->touched < PATIENCE_MS)
+	if (d->drained - first->touched < CHANCE_MS && d->cs->now - first->touched < PATIENCE_MS &&
+	    !gives_way(d, first, from))
 		return false;
 	dtls_session_end(first, false);
 	return true;
@@ -262,7 +278,7 @@ static void hello(struct dtls_session *asker, struct dtls_session *old, struct s
 		return;
 	if (old)
 		dtls_session_end(old, false);
-	if (!source_may(d, &asker->addr) || !room_for_one(d)) {
+	if (!source_may(d, &asker->addr) || !room_for_one(d, &asker->addr)) {
 		d->refused++;
 		tls_end_free(end, false);
 		return;

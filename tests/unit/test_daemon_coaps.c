@@ -738,6 +738,35 @@ START_TEST(a_crowd_that_comes_at_once)
 }
 END_TEST
 
+/* Four addresses that hold all the places there are, and ask for more, keep no other out. */
+START_TEST(a_few_that_ask_all_the_time)
+{
+	struct client c[32], more, honest;
+	struct slice body;
+
+	for (unsigned i = 0; i < 32; i++) {
+		open_socket_of(&c[i], (uint8_t)(i / 8 + 2));
+		ck_assert(half_open(&c[i], (uint8_t)i));
+	}
+	ck_assert_uint_eq(server->dtls->n_shaking, 32);
+	open_socket_of(&honest, 99);
+	ck_assert(shake(&honest, NULL));
+	ck_assert_int_eq(ask(&honest, "who", NULL, -1, false, &body), WIRE_CODE(2, 5));
+	disconnect(&honest);
+	/* the place is theirs again, and none of another's */
+	ck_assert(half_open(&c[0], 100));
+	open_socket_of(&more, 3);
+	ck_assert(!half_open(&more, 101));
+	ck_assert_uint_eq(server->dtls->n_shaking, 32);
+	handshakes_age(40000);
+	coap_server_tick(server);
+	close(more.fd);
+	for (unsigned i = 0; i < 32; i++)
+		close(c[i].fd);
+	assert_empty();
+}
+END_TEST
+
 /* Of one address 8 of 32 are waited for, whatever the port: nobody else has to go for more. */
 START_TEST(handshakes_of_one_address)
 {
@@ -919,6 +948,7 @@ int main(void)
 	tcase_add_test(t, too_many_sessions);
 	tcase_add_test(t, handshakes_that_never_end);
 	tcase_add_test(t, a_crowd_that_comes_at_once);
+	tcase_add_test(t, a_few_that_ask_all_the_time);
 	tcase_add_test(t, handshakes_of_one_address);
 	tcase_add_test(t, lost_flight);
 	tcase_add_test(t, idle_session_ends);
