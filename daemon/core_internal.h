@@ -33,8 +33,8 @@
 #define CORE_PREPARE_NOW_US 2000 /* a batch may spend that on one cached copy */
 #define CORE_SLICE_US 10000 /* long work between batches */
 #define CORE_SLOW_COMMIT_US 50000
-#define CORE_REST_LEAST_US 5000 /* a job's commit that took longer is followed by a rest as long, */
-#define CORE_REST_MOST_US 200000 /* and at most this */
+#define CORE_REST_LEAST_US 5000 /* a slice of a job, with its commit, may be so much too long; */
+#define CORE_REST_MOST_US 200000 /* else a rest as long as the excess follows, at most this */
 #define CORE_PERSIST_MS 10000 /* tracker time is written that often */
 #define CORE_SWEEP_MS 60000 /* what is left over is looked for that often, */
 #define CORE_SWEEP_MORE_MS 100 /* and after some was found */
@@ -144,6 +144,8 @@ void core_upload_reset(struct core_lane *l);
 /* ---- core_work.c: between batches ---- */
 /* One round of what waits; true when more waits right now. */
 bool core_work(struct core *c);
+/* How long jobs leave the disk to others after a slice, and its commit, that took so long. */
+int64_t core_rest_ms(int64_t took_us);
 int64_t core_work_wait_ms(const struct core *c); /* until something is due, at most a second */
 int core_schedule(struct core *c, struct err *e); /* one pass, its own transaction */
 int core_persist(struct core *c, struct err *e); /* tracker time */

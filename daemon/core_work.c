@@ -92,13 +92,13 @@ int core_schedule(struct core *c, struct err *e)
  * A commit that took its time says that the disk is behind. The next slice would only lengthen
  * the queue in which the next batch's commit then waits: so let it catch up.
  */
-static void rest(struct core *c, int64_t took_us)
+int64_t core_rest_ms(int64_t took_us)
 {
 	int64_t over = took_us - CORE_SLICE_US;
 
 	if (over > CORE_REST_MOST_US)
 		over = CORE_REST_MOST_US;
-	c->jobs_at = over > CORE_REST_LEAST_US ? clock_mono_ms() + over / 1000 : 0;
+	return over > CORE_REST_LEAST_US ? over / 1000 : 0;
 }
 
 static bool jobs_due(const struct core *c, int64_t now)
@@ -113,7 +113,7 @@ static int run_job(struct core *c, struct err *e)
 
 	prepare_call(c);
 	rc = service_jobs(c->service, &c->now, &c->arena, &c->fx, CORE_SLICE_US, e);
-	rest(c, clock_mono_us() - began);
+	c->jobs_at = clock_mono_ms() + core_rest_ms(clock_mono_us() - began);
 	/* before followed(): an effect may announce another one */
 	if (rc >= 0)
 		c->jobs = rc > 0;

@@ -11,6 +11,7 @@
 
 #include "base/text.h"
 #include "daemon/core_clock.h"
+#include "daemon/core_internal.h"
 #include "daemon/core_objects.h"
 #include "daemon/keys_rate.h"
 #include "daemon/supervise.h"
@@ -295,6 +296,42 @@ END_TEST
 
 /* ---- systemd ---- */
 
+/* ---- jobs on a slow disk ---- */
+
+START_TEST(jobs_rest_after_a_slow_commit)
+{
+	static const struct {
+		int64_t took_us, rest_ms;
+	} cases[] = {
+		{ 0, 0 },	 { 10000, 0 },	    { 15000, 0 },
+		{ 15001, 5 },	 { 60000, 50 },	    { 209999, 199 },
+		{ 210000, 200 }, { 60000000, 200 }, { INT64_MAX, 200 },
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		ck_assert_int_eq(core_rest_ms(cases[i].took_us), cases[i].rest_ms);
+}
+END_TEST
+
+/* However busy or idle it is elsewhere: the loop wakes for them when the rest is over. */
+START_TEST(jobs_go_on_after_their_rest)
+{
+	static struct core c;
+	int64_t now = clock_mono_ms();
+
+	c.persist_at = c.sweep_at = now + 60000;
+	ck_assert_int_eq(core_work_wait_ms(&c), 1000);
+	c.jobs = true;
+	c.jobs_at = now + 200;
+	ck_assert_int_le(core_work_wait_ms(&c), 200);
+	c.jobs_at = now - 1;
+	ck_assert_int_eq(core_work_wait_ms(&c), 1);
+	/* while nothing can be written there is nothing to wake for */
+	c.retry_at = now + 60000;
+	ck_assert_int_eq(core_work_wait_ms(&c), 1000);
+}
+END_TEST
+
 START_TEST(notification_arrives)
 {
 	struct sockaddr_un a = { .sun_family = AF_UNIX };
@@ -356,6 +393,8 @@ int main(void)
 	tcase_add_test(u, objects_are_bounded_oldest_first);
 	tcase_add_test(u, objects_hold_over_many_changes);
 	tcase_add_test(u, questions_are_limited);
+	tcase_add_test(u, jobs_rest_after_a_slow_commit);
+	tcase_add_test(u, jobs_go_on_after_their_rest);
 	tcase_add_test(u, notification_arrives);
 	tcase_add_test(u, watchdog_is_ours_or_nobodys);
 	suite_add_tcase(s, t);
