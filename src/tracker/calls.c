@@ -43,6 +43,15 @@ int call_keep(struct tracker *tk, const struct device_call *c, struct err *e)
 	return store_call_put(tk->st, c, e);
 }
 
+static int want(struct tracker *tk, struct device_call *c, unsigned what, struct err *e)
+{
+	c->want |= (uint8_t)what;
+	if (!c->sent)
+		c->due = tk->now.track > 0 ? tk->now.track : 1;
+	effects_wake(tk->fx);
+	return store_call_put(tk->st, c, e);
+}
+
 int call_want(struct tracker *tk, const struct device *d, unsigned what, struct err *e)
 {
 	struct device_call c;
@@ -52,11 +61,7 @@ int call_want(struct tracker *tk, const struct device *d, unsigned what, struct 
 		return -1;
 	if (found == 0)
 		c = (struct device_call){ .dev = d->dev, .held = -1 };
-	c.want |= (uint8_t)what;
-	if (!c.sent)
-		c.due = tk->now.track > 0 ? tk->now.track : 1;
-	effects_wake(tk->fx);
-	return store_call_put(tk->st, &c, e);
+	return want(tk, &c, what, e);
 }
 
 int call_notify(struct tracker *tk, const struct device *d, struct err *e)
@@ -104,15 +109,16 @@ int call_heard(struct tracker *tk, const struct device *d, struct err *e)
 int call_taken_back(struct tracker *tk, const struct update *u, struct err *e)
 {
 	struct device_call c;
-	struct device d;
 	int found = store_call_get(tk->st, u->dev, &c, e);
 
-	/* pushed, or just being so: nobody else has to be told */
-	bool holds = c.manifest || u->manifest_fetched || (c.sent && c.kind == SEND_MANIFEST);
-	if (found <= 0 || c.update != u->id || !holds)
+	if (found <= 0 || c.update != u->id)
 		return found < 0 ? -1 : 0;
-	found = store_device_by_dev(tk->st, u->dev, &d, e);
-	return found <= 0 ? found : call_want(tk, &d, CALL_DROP, e);
+	/* pushed, or just being so: nobody else has to be told */
+	if (!c.manifest && !u->manifest_fetched && (!c.sent || c.kind != SEND_MANIFEST))
+		return 0;
+	/* what its push was tried in vain does not count for this */
+	c.tries = 0;
+	return want(tk, &c, CALL_DROP, e);
 }
 
 void call_forget(struct device_call *c)

@@ -235,7 +235,6 @@ START_TEST(a_lost_front_or_core_only_costs_time)
 }
 END_TEST
 
-/* A front may say what it likes: only the call that is under way can be answered. */
 /* A device that restarts while it is called misses the call, and says that it is there. */
 START_TEST(who_speaks_while_it_is_called_is_called_at_once)
 {
@@ -264,6 +263,7 @@ START_TEST(who_speaks_while_it_is_called_is_called_at_once)
 }
 END_TEST
 
+/* A front may say what it likes: only the call that is under way can be answered. */
 START_TEST(only_what_is_awaited_is_believed)
 {
 	struct device d = enrol("cam", MODE_SERVER, "push");
@@ -446,6 +446,30 @@ START_TEST(who_holds_what_is_taken_back_is_told)
 		ck_assert_int_eq(pass(), 0);
 	}
 	ck_assert_int_eq(row(&d, &c), 0);
+}
+END_TEST
+
+/* What its push was tried in vain is not held against what takes it back. */
+START_TEST(who_was_long_silent_is_told_what_is_taken_back)
+{
+	enrol("cam", MODE_SERVER, "push");
+	struct rollout r = world_rollout(&w, &rel, "r", "id == cam", 1);
+	struct job job;
+
+	pass();
+	answer_status("idle");
+	answer(204);
+	for (int i = 0; i < 4; i++) {
+		expect(SEND_HELD);
+		answer(0);
+		world_wait(&w, 300);
+		ck_assert_int_eq(pass(), 1);
+	}
+	answer(0);
+	WORLD_OK(&w, rollout_stop(&w.tk, &r, "", &job, &w.err));
+	world_jobs(&w);
+	ck_assert_int_eq(pass(), 1);
+	expect(SEND_DROP);
 }
 END_TEST
 
@@ -983,6 +1007,7 @@ int main(void)
 	tcase_add_test(t, a_device_that_has_lost_it_gets_the_manifest_again);
 	tcase_add_test(t, losing_it_for_ever_is_a_failure);
 	tcase_add_loop_test(t, who_holds_what_is_taken_back_is_told, 0, 2);
+	tcase_add_test(t, who_was_long_silent_is_told_what_is_taken_back);
 	tcase_add_test(t, what_was_not_pushed_is_not_taken_back);
 	tcase_add_test(t, it_pulls_when_it_says_so);
 	tcase_add_test(t, one_call_at_a_time_and_a_bounded_number);
