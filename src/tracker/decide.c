@@ -105,9 +105,11 @@ static int accept(struct tracker *tk, const struct device *d, const struct devic
 	return call_pushes(d, u->state) ? call_want(tk, d, CALL_PUSH, e) : 0;
 }
 
+#define NONE_LEFT "no deferral is left"
+
 /*
- * No deferral is left: the offer stands. What was said is kept once, however often it is said
- * again.
+ * The offer stands. That it was asked for in vain is kept once, whatever it asks for again: a
+ * device could fill the history with that.
  */
 static int stands(struct tracker *tk, struct update *u, int64_t asked, const char *cause,
 		  struct err *e)
@@ -116,10 +118,10 @@ static int stands(struct tracker *tk, struct update *u, int64_t asked, const cha
 		.update = u->id, .dev = u->dev, .from = u->state, .to = u->state, .at = tk->now.wall
 	};
 
-	cause_format(h.cause, sizeof(h.cause), "asked %" PRId64 " s, no deferral is left: %s",
-		     asked, cause);
-	if (strcmp(u->reason, h.cause) == 0)
+	if (strstr(u->reason, NONE_LEFT))
 		return 0;
+	cause_format(h.cause, sizeof(h.cause), "asked %" PRId64 " s, " NONE_LEFT ": %s", asked,
+		     cause);
 	cause_copy(u->reason, sizeof(u->reason), h.cause);
 	return store_update_move(tk->st, u, &h, e);
 }

@@ -283,8 +283,8 @@ START_TEST(test_deferrals_run_out)
 		ck_assert_int_eq(world_ask(&w, "lamp-1"), u);
 	}
 	struct history h[8];
-	for (int i = 0; i < 2; i++) { /* its word is kept, once */
-		ck_assert_int_eq(decide("lamp-1", counter++, u, DECISION_DEFER, 10, &a), 0);
+	for (int i = 0; i < 4; i++) { /* its word is kept, once, whatever it asks for then */
+		ck_assert_int_eq(decide("lamp-1", counter++, u, DECISION_DEFER, 10 + i, &a), 0);
 		ck_assert_int_eq(a.state, UPDATE_OFFERED);
 		ck_assert_int_eq(a.granted_s, 0);
 		ck_assert(a.fetch);
