@@ -21,7 +21,8 @@ struct heard {
 	struct turn *t;
 	const struct call_answer *a;
 	struct update u; /* what is pushed, when live */
-	bool runs; /* it does, and in the attempt the answer is about */
+	bool flies; /* it does, and in the attempt the answer is about */
+	bool runs; /* the same, and there is still something to push */
 };
 
 static int hear(struct heard *h, struct err *e)
@@ -30,14 +31,15 @@ static int hear(struct heard *h, struct err *e)
 	bool about = c->kind >= SEND_MANIFEST && c->kind <= SEND_APPLY;
 	int found = about ? store_update_get(h->t->tk->st, c->update, &h->u, e) : 0;
 
-	h->runs = found > 0 && h->u.attempt == c->attempt && update_state_in_flight(h->u.state) &&
-		  h->u.state < UPDATE_INSTALLING;
+	h->flies = found > 0 && h->u.attempt == c->attempt && update_state_in_flight(h->u.state);
+	h->runs = h->flies && h->u.state < UPDATE_INSTALLING;
 	return found < 0 ? -1 : 0;
 }
 
+/* Its own reports may have come first: the budget has to know all the same. */
 static int fetched(struct heard *h, struct err *e)
 {
-	if (h->u.manifest_fetched)
+	if (!h->flies || h->u.manifest_fetched)
 		return 0;
 	h->u.manifest_fetched = true;
 	return store_update_progress(h->t->tk->st, h->u.id, h->u.progress, true, e);
@@ -79,9 +81,9 @@ static int manifest_ok(struct heard *h, struct err *e)
 	c->manifest = true;
 	c->image = 0;
 	c->held = -1;
-	if (!h->runs)
-		return 0;
-	return fetched(h, e) < 0 ? -1 : enter(h, EVENT_ACCEPTED, "the device took the manifest", e);
+	if (fetched(h, e) < 0)
+		return -1;
+	return h->runs ? enter(h, EVENT_ACCEPTED, "the device took the manifest", e) : 0;
 }
 
 static int images_of(struct heard *h, struct manifest_image images[IMAGES_MAX],
@@ -224,10 +226,10 @@ static int partly(struct heard *h, struct err *e)
 	struct device_call *c = h->t->c;
 	int list[IMAGES_MAX];
 
+	if (h->a->offset > 0 && c->kind == SEND_MANIFEST)
+		return fetched(h, e);
 	if (h->a->offset == 0 || !h->runs)
 		return 0;
-	if (c->kind == SEND_MANIFEST)
-		return fetched(h, e);
 	if (c->kind != SEND_IMAGE || (int64_t)h->a->offset <= c->held)
 		return 0;
 	c->tries = 0;

@@ -289,6 +289,25 @@ START_TEST(only_what_is_awaited_is_believed)
 }
 END_TEST
 
+/* Its own report may overtake the word that it took the manifest: the budget is told. */
+START_TEST(what_it_took_is_known_whatever_it_said_meanwhile)
+{
+	struct device d = enrol("cam", MODE_SERVER, "push");
+
+	world_rollout(&w, &rel, "r", "id == cam", 1);
+	pass();
+	answer_status("idle");
+	expect(SEND_MANIFEST);
+	struct update u = open_update(&d);
+	ck_assert_int_eq(world_report(&w, "cam", 1, 2, u.id, "installing"), 0);
+	ck_assert(!world_update(&w, u.id).manifest_fetched);
+	ck_assert(!answer(204));
+	u = world_update(&w, u.id);
+	ck_assert_int_eq(u.state, UPDATE_INSTALLING);
+	ck_assert(u.manifest_fetched);
+}
+END_TEST
+
 START_TEST(a_refused_manifest_ends_the_attempt)
 {
 	struct device d = enrol("cam", MODE_SERVER, "push");
@@ -1000,6 +1019,7 @@ int main(void)
 	tcase_add_test(t, a_lost_front_or_core_only_costs_time);
 	tcase_add_test(t, who_speaks_while_it_is_called_is_called_at_once);
 	tcase_add_test(t, only_what_is_awaited_is_believed);
+	tcase_add_test(t, what_it_took_is_known_whatever_it_said_meanwhile);
 	tcase_add_test(t, a_refused_manifest_ends_the_attempt);
 	tcase_add_test(t, a_failure_is_retried_after_its_back_off);
 	tcase_add_test(t, critical_service_is_not_disturbed);
