@@ -50,10 +50,10 @@ static bool for_good(const char *gate)
 
 /*
  * What was put off may begin after all: not beside another, and through the same gates as an
- * offer. The deferral is the device's own to end.
+ * offer, of *rel. The deferral is the device's own to end.
  */
 static int check_begin(struct tracker *tk, const struct device *d, const struct device_live *live,
-		       const struct update *u, struct err *e)
+		       const struct update *u, struct release *rel, struct err *e)
 {
 	struct update now, at_once = *u;
 	struct look g = { .tk = tk, .d = d, .live = live, .u = &at_once };
@@ -69,6 +69,7 @@ static int check_begin(struct tracker *tk, const struct device *d, const struct 
 	int open = gates_pass(&g, &name, value, e);
 	if (open < 0)
 		return -1;
+	*rel = g.release;
 	/* a slot that is ahead has no place in the answer: who fetches would install at once */
 	if (open > 0 && g.slot.from > tk->now.wall && !call_pushes(d, UPDATE_ACCEPTED))
 		return err_set(e, ERR_BUSY, "window: opens in %" PRId64 " s",
@@ -83,14 +84,16 @@ static int begin(struct tracker *tk, const struct device *d, const struct device
 		 struct update *u, const char *cause, struct err *e)
 {
 	char why[REASON_TEXT];
+	struct release rel;
 
-	if (check_begin(tk, d, live, u, e) < 0)
+	if (check_begin(tk, d, live, u, &rel, e) < 0)
 		return -1;
 	int got = slot_take(tk, d, u, why, e);
 	if (got <= 0)
 		return got < 0 ? -1 : err_set(e, ERR_BUSY, "not at the moment: %s", why);
 	u->not_before = u->not_after = 0;
-	if (update_apply(tk, u, EVENT_OFFER, FAILURE_NONE, cause, e) < 0)
+	if (update_apply(tk, u, EVENT_OFFER, FAILURE_NONE, cause, e) < 0 ||
+	    offer_raise_floor(tk, d, &rel, e) < 0)
 		return -1;
 	return call_begun(tk, d->dev, e);
 }

@@ -94,6 +94,9 @@ int spec_filters(struct tracker *tk, const struct rollout *r, struct plan_filter
 /* ---- offer.c ---- */
 /* One that was put off keeps the others back: at most one is past planned, but for a critical. */
 bool offer_kept_back(const struct update *u, const struct update *deferred);
+/* What was offered to it is the least it will be offered from now on. */
+int offer_raise_floor(struct tracker *tk, const struct device *d, const struct release *r,
+		      struct err *e);
 
 /* ---- gates.c ---- */
 #define DISABLED "it is disabled: fettle device set ID disabled=no"

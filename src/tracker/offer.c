@@ -126,6 +126,14 @@ static int end_hopeless(struct ask *q, struct update *u, const struct look *g, s
 		       : 1;
 }
 
+int offer_raise_floor(struct tracker *tk, const struct device *d, const struct release *r,
+		      struct err *e)
+{
+	if (d->has_floor && r->sequence <= d->floor_sequence)
+		return 0;
+	return store_device_floor(tk->st, d->dev, r->sequence, e);
+}
+
 /* The slot first, durably in the same transaction, then the offer. */
 static int make_offer(struct ask *q, struct update *u, struct look *g, struct offer *out,
 		      struct err *e)
@@ -144,8 +152,7 @@ static int make_offer(struct ask *q, struct update *u, struct look *g, struct of
 		return -1;
 	if (q->d->mode == MODE_NEGOTIATED && call_begun(tk, q->d->dev, e) < 0)
 		return -1;
-	if ((!q->d->has_floor || g->release.sequence > q->d->floor_sequence) &&
-	    store_device_floor(tk->st, q->d->dev, g->release.sequence, e) < 0)
+	if (offer_raise_floor(tk, q->d, &g->release, e) < 0)
 		return -1;
 	fill(q, g, out);
 	return 1;

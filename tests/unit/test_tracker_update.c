@@ -348,6 +348,22 @@ START_TEST(test_accept_while_deferred_takes_a_slot)
 }
 END_TEST
 
+/* What it put off without having been offered it is offered by its yes: the floor follows. */
+START_TEST(test_accept_raises_the_floor)
+{
+	struct decision_answer a;
+	struct update u;
+
+	ck_assert_int_eq(store_update_open(w.st, world_device(&w, "lamp-1").dev, &u, &w.err), 1);
+	ck_assert_int_eq(world_report(&w, "lamp-1", 1, 2, u.id, "downloading"), 0);
+	ck_assert_int_eq(decide("lamp-1", 3, u.id, DECISION_DEFER, 600, &a), 0);
+	ck_assert_uint_lt(world_device(&w, "lamp-1").floor_sequence, 5);
+	ck_assert_int_eq(decide("lamp-1", 4, u.id, DECISION_ACCEPT, 0, &a), 0);
+	ck_assert_int_eq(a.state, UPDATE_ACCEPTED);
+	ck_assert_uint_eq(world_device(&w, "lamp-1").floor_sequence, 5);
+}
+END_TEST
+
 START_TEST(test_failure_is_retried_after_back_off)
 {
 	static const int64_t backoff[] = { 3600, 7200, 14400 };
@@ -851,6 +867,7 @@ int main(void)
 	tcase_add_test(t, test_deferrals_by_report_run_out_too);
 	tcase_add_test(t, test_a_deadline_ends_deferrals);
 	tcase_add_test(t, test_accept_while_deferred_takes_a_slot);
+	tcase_add_test(t, test_accept_raises_the_floor);
 	tcase_add_test(t, test_failure_is_retried_after_back_off);
 	tcase_add_loop_test(t, test_results_of_lwm2m, 0, (int)(sizeof(lwm2m) / sizeof(lwm2m[0])));
 	tcase_add_test(t, test_silence_ends_timed_out);
