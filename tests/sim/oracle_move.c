@@ -351,8 +351,11 @@ static const char *by_pass(struct oracle *o, struct o_update *u, enum update_sta
 	const struct o_device *d = &o->now->device[u->dev];
 	bool pushed = d->mode == MODE_SERVER || (d->mode == MODE_NEGOTIATED && d->push);
 
-	if (pushed && like_asking(o, u, from, to))
+	if (pushed && like_asking(o, u, from, to)) {
+		/* whom it looks at may have opened the next phase, and joins that */
+		oracle_phases(o, u->dev);
 		return by_poll(o, u, from, to);
+	}
 	return pushed && to == UPDATE_DOWNLOADED ? oracle_pushed(o, u, to)
 						 : by_time(o, u, from, to);
 }
