@@ -257,6 +257,9 @@ int svc_devices_edit(struct call *c, struct err *e)
 	/* whoever is connected as it was allowed before must come again */
 	if ((c->device.disabled && !was_disabled) || c->device.auth != auth)
 		effects_drop_device(c->tk.fx, c->device.dev, 0);
+	/* what waited for it was called for in vain, and given up */
+	if (was_disabled && !c->device.disabled && update_notify(&c->tk, c->device.dev, e) != 0)
+		return -1;
 	return reply_device(c, 200, e);
 }
 

@@ -26,8 +26,6 @@ void cause_format(char *dst, size_t cap, const char *fmt, ...) __attribute__((fo
 int64_t deferral_latest_s(const struct tracker *tk, const struct update *u);
 
 /* ---- update.c ---- */
-/* Tell the device's observers to look again. */
-int update_notify(struct tracker *tk, int64_t dev, struct err *e);
 /* Tracker time its phase was opened at: the one it joined, or joins now. 0: it has none. */
 int update_phase_opened(struct tracker *tk, const struct update *u, int64_t *out, struct err *e);
 /* Sum of what the release's images weigh. */

@@ -245,6 +245,8 @@ int report_apply(struct tracker *tk, const struct device *d, const struct report
 /* Put event on u: table, history row, counters, timeouts, retry. ERR_CONFLICT when refused. */
 int update_apply(struct tracker *tk, struct update *u, enum update_event ev, enum failure f,
 		 const char *cause, struct err *e);
+/* Tell the device, by its observers or by a call, to look for what waits for it. */
+int update_notify(struct tracker *tk, int64_t dev, struct err *e);
 
 /* ---- rollouts (rollout.c) ---- */
 

@@ -132,6 +132,27 @@ START_TEST(at_its_endpoint_by_its_own_key)
 }
 END_TEST
 
+static void disable(const char *json)
+{
+	struct ask a = {
+		.session = r.root, .method = METHOD_PATCH, .path = "/api/v1/devices/a", .json = json
+	};
+
+	ck_assert_uint_eq(rig_ask(&r, &a), 200);
+}
+
+/* Whoever is locked out is not called, and is when that is over, without a word of its own. */
+START_TEST(who_is_let_in_again_is_called_again)
+{
+	put(rig_psk(&r, "a"), "a", 1, "");
+	disable("{\"disabled\":true}");
+	rig_rollout(&r, "roll", "one", "id == a");
+	ck_assert(!scheduled());
+	disable("{\"disabled\":false}");
+	ck_assert(scheduled());
+}
+END_TEST
+
 /* Whoever has a key is never called in the clear, whatever it registers. */
 START_TEST(plain_only_for_those_without_a_key)
 {
@@ -242,6 +263,7 @@ int main(void)
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, over_the_newest_session_then_nowhere);
 	tcase_add_test(t, at_its_endpoint_by_its_own_key);
+	tcase_add_test(t, who_is_let_in_again_is_called_again);
 	tcase_add_test(t, plain_only_for_those_without_a_key);
 	tcase_add_test(t, what_is_pushed_is_granted_to_nobody_else);
 	tcase_add_test(t, nonsense_is_no_answer);
