@@ -91,6 +91,7 @@ static int begin(struct tracker *tk, const struct device *d, const struct device
 	int got = slot_take(tk, d, u, why, e);
 	if (got <= 0)
 		return got < 0 ? -1 : err_set(e, ERR_BUSY, "not at the moment: %s", why);
+	u->offer_boot = live->boot;
 	u->not_before = u->not_after = 0;
 	if (update_apply(tk, u, EVENT_OFFER, FAILURE_NONE, cause, e) < 0 ||
 	    offer_raise_floor(tk, d, &rel, e) < 0)

@@ -364,6 +364,26 @@ START_TEST(test_accept_raises_the_floor)
 }
 END_TEST
 
+/* A yes begins it anew: what it says of success must come from a boot behind that. */
+START_TEST(test_accept_begins_in_its_boot)
+{
+	struct decision c = { .boot = 2, .counter = 2, .kind = DECISION_ACCEPT };
+	struct decision_answer a;
+	int64_t u = world_ask(&w, "lamp-1");
+
+	ck_assert_int_eq(decide("lamp-1", 2, u, DECISION_DEFER, 600, &a), 0);
+	ck_assert_int_eq(world_register(&w, "lamp-1", 2, 1, "1.0", 1), 0);
+	struct device d = world_device(&w, "lamp-1");
+	c.update = u;
+	ck_assert_int_eq(WORLD_DO(&w, offer_decide(&w.tk, &d, &c, &a, &w.err)), 0);
+	ck_assert_int_eq(a.state, UPDATE_ACCEPTED);
+	ck_assert_int_eq(world_report(&w, "lamp-1", 2, 3, u, "succeeded"), 0);
+	assert_state(u, UPDATE_CONFIRMING);
+	ck_assert_int_eq(world_register(&w, "lamp-1", 3, 1, "2.0", 5), 0);
+	assert_state(u, UPDATE_SUCCEEDED);
+}
+END_TEST
+
 START_TEST(test_failure_is_retried_after_back_off)
 {
 	static const int64_t backoff[] = { 3600, 7200, 14400 };
@@ -868,6 +888,7 @@ int main(void)
 	tcase_add_test(t, test_a_deadline_ends_deferrals);
 	tcase_add_test(t, test_accept_while_deferred_takes_a_slot);
 	tcase_add_test(t, test_accept_raises_the_floor);
+	tcase_add_test(t, test_accept_begins_in_its_boot);
 	tcase_add_test(t, test_failure_is_retried_after_back_off);
 	tcase_add_loop_test(t, test_results_of_lwm2m, 0, (int)(sizeof(lwm2m) / sizeof(lwm2m[0])));
 	tcase_add_test(t, test_silence_ends_timed_out);
