@@ -325,26 +325,24 @@ int cmd_group_remove(struct ctx *c, struct err *e)
 	return rest_object(c, "DELETE", rest_path(c, e, API "/groups/%s", c->args[0]), NULL, e);
 }
 
-static int membership(struct ctx *c, const char *method, struct err *e)
+/* One request for all: who is wrong among them keeps the others out, too. */
+static int membership(struct ctx *c, const char *what, struct err *e)
 {
-	for (int i = 1; i < c->n_args; i++) {
-		const char *path =
-			rest_path2(c, e, API "/groups/%s/devices/%s", c->args[0], c->args[i]);
+	struct doc *body = doc_map(&c->a, NULL, NULL), *ids = doc_array(&c->a, body, what);
 
-		if (!rest_get(c, method, path, NULL, e))
-			return err_prefix(e, "%s", c->args[i]);
-	}
-	return EXIT_DONE;
+	for (int i = 1; i < c->n_args; i++)
+		doc_add_text(&c->a, ids, NULL, c->args[i]);
+	return rest_object(c, "PATCH", rest_path(c, e, API "/groups/%s", c->args[0]), body, e);
 }
 
 int cmd_group_join(struct ctx *c, struct err *e)
 {
-	return membership(c, "PUT", e);
+	return membership(c, "join", e);
 }
 
 int cmd_group_leave(struct ctx *c, struct err *e)
 {
-	return membership(c, "DELETE", e);
+	return membership(c, "leave", e);
 }
 
 /* ---- updates ---- */

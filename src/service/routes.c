@@ -98,6 +98,8 @@ const struct route routes[] = {
 	{ METHOD_POST, API "/groups", WHO_OPERATE, ROUTE_DOC | ROUTE_UNSCOPED, svc_group_add,
 	  "make a group" },
 	{ METHOD_GET, API "/groups", WHO_READ, ROUTE_NO_BODY, svc_group_list, "groups" },
+	{ METHOD_PATCH, API "/groups/<name>", WHO_OPERATE, ROUTE_DOC, svc_group_edit,
+	  "devices join and leave, all or none" },
 	{ METHOD_DELETE, API "/groups/<name>", WHO_OPERATE, ROUTE_NO_BODY | ROUTE_UNSCOPED,
 	  svc_group_remove, "remove a group, not its devices" },
 	{ METHOD_PUT, API "/groups/<name>/devices/<id>", WHO_OPERATE, ROUTE_DOC_OPT, svc_group_join,

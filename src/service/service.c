@@ -188,18 +188,23 @@ static int decode_body(struct call *c, struct err *e)
 }
 
 /* A device outside the asker's scope is as if it were not there. */
-int call_load_device(struct call *c, unsigned hole, struct err *e)
+int call_find_device(struct call *c, const char *id, struct err *e)
 {
-	char id[NAME_TEXT];
-
-	if (hole_text(c, hole, id, sizeof(id), e) ||
-	    found_or(store_device_get(c->tk.st, id, &c->device, e), e, "device"))
+	if (found_or(store_device_get(c->tk.st, id, &c->device, e), e, "device"))
 		return -1;
 	return found_or(scope_takes(c, c->device.dev, e), e, "device");
 }
 
-/* An edit must satisfy the asker's scope before and after. */
-static int still_inside(struct call *c, struct err *e)
+int call_load_device(struct call *c, unsigned hole, struct err *e)
+{
+	char id[NAME_TEXT];
+
+	if (hole_text(c, hole, id, sizeof(id), e))
+		return -1;
+	return call_find_device(c, id, e);
+}
+
+int call_still_inside(struct call *c, struct err *e)
 {
 	if (!c->scope || c->route->method == METHOD_GET || c->device.dev == 0)
 		return 0;
@@ -225,7 +230,7 @@ static int run(struct call *c, struct err *e)
 	int rc = idempotency_find(c, &key, e);
 	if (rc != 0)
 		return rc < 0 ? -1 : 0;
-	if (c->route->handler(c, e) != 0 || still_inside(c, e) != 0)
+	if (c->route->handler(c, e) != 0 || call_still_inside(c, e) != 0)
 		return -1;
 	if (c->unchanged && c->rs->status == 200 && !c->rs->has_object)
 		c->rs->status = 304;

@@ -52,6 +52,7 @@ int svc_credential_revoke(struct call *c, struct err *e);
 int svc_group_add(struct call *c, struct err *e);
 int svc_group_list(struct call *c, struct err *e);
 int svc_group_remove(struct call *c, struct err *e);
+int svc_group_edit(struct call *c, struct err *e);
 int svc_group_join(struct call *c, struct err *e);
 int svc_group_leave(struct call *c, struct err *e);
 int svc_window_add(struct call *c, struct err *e);
@@ -109,6 +110,12 @@ int svc_object_path(struct call *c, struct err *e);
 /* What several subjects show of one another. */
 /* Into c->device; outside the asker's scope it is not there. */
 int call_load_device(struct call *c, unsigned hole, struct err *e);
+int call_find_device(struct call *c, const char *id, struct err *e);
+/*
+ * An edit of c->device must satisfy the asker's scope before and after. Asked by itself after a
+ * handler; by one that edits several, for each.
+ */
+int call_still_inside(struct call *c, struct err *e);
 /* A kind of thing named by its digest, hole 0 of its routes; row: its model, of this size. */
 struct goods {
 	const char *what;

@@ -279,6 +279,8 @@ class Answers(Api):
         one("DELETE", "/api/v1/devices/a/credentials/%d" % psk["id"], status=204)
         one("POST", "/api/v1/groups", {"name": "g"}, status=201)
         one("GET", "/api/v1/groups", status=200)
+        one("PATCH", "/api/v1/groups/g", {"join": ["a"]}, status=204)
+        one("PATCH", "/api/v1/groups/g", {"leave": ["a"]}, status=204)
         one("PUT", "/api/v1/groups/g/devices/a", status=204)
         one("DELETE", "/api/v1/groups/g/devices/a", status=204)
         # windows

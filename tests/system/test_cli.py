@@ -459,7 +459,11 @@ class Operating(harness.Case):
         self.daemon.fettle("group", "leave", "north", "a")
         self.assertEqual([d["id"] for d in json.loads(self.daemon.fettle(*query))["items"]], ["b"])
         self.refused("nobody: there is no such device", "group", "join", "north", "nobody")
-        self.refused("fettle: a: ", "group", "join", "south", "a")
+        self.refused("there is no such group", "group", "join", "south", "a")
+        # one of them is wrong: nothing changes for the others
+        self.refused("nobody: there is no such device", "group", "join", "north", "a", "nobody", "c")
+        self.refused("nobody: there is no such device", "group", "leave", "north", "b", "nobody")
+        self.assertEqual([d["id"] for d in json.loads(self.daemon.fettle(*query))["items"]], ["b"])
         self.refused("group north exists already", "group", "add", "north")
         self.assertEqual(self.daemon.fettle("group", "remove", "north"), "")
         self.assertEqual(self.daemon.json("group", "list"), {"items": []})
