@@ -57,10 +57,32 @@ int job_start(struct tracker *tk, const char *kind, int64_t ref, struct job *out
 	return 0;
 }
 
+/* Some devices were planned, others not: what nobody asked for may not start. */
+static int rollout_half_planned(struct tracker *tk, const struct job *j, struct err *e)
+{
+	char reason[REASON_TEXT];
+	struct rollout r;
+	struct job job;
+	int found = store_rollout_get(tk->st, j->ref, &r, e);
+
+	if (found <= 0 || r.state != ROLLOUT_CREATING)
+		return found < 0 ? -1 : 0;
+	if (j->state == JOB_CANCELLED)
+		cause_format(reason, sizeof(reason),
+			     "job %" PRId64 ", which plans it, was cancelled", j->id);
+	else
+		cause_format(reason, sizeof(reason), "job %" PRId64 ", which plans it, failed: %s",
+			     j->id, j->result);
+	return rollout_abort(tk, &r, reason, &job, e);
+}
+
 static int end(struct tracker *tk, struct job *j, enum job_state s, struct err *e)
 {
 	j->state = s;
 	j->finished = tk->now.wall;
+	if (s != JOB_DONE && strcmp(j->kind, "rollout-create") == 0 &&
+	    rollout_half_planned(tk, j, e) < 0)
+		return -1;
 	return store_job_put(tk->st, j, e) < 0 ? -1 : store_job_input_done(tk->st, j->id, e);
 }
 

@@ -379,6 +379,7 @@ int job_start(struct tracker *tk, const char *kind, int64_t ref, struct job *out
  * none, -1.
  */
 int jobs_slice(struct tracker *tk, int64_t budget_us, struct err *e);
+/* A rollout whose planning is cancelled, or fails for good, is aborted; its reason says so. */
 int job_cancel(struct tracker *tk, int64_t id, struct err *e);
 
 /* ---- audit (audit.c) ---- */

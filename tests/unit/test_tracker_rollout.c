@@ -370,7 +370,8 @@ START_TEST(test_jobs_that_are_cancelled)
 	ck_assert_int_eq(WORLD_DO(&w, job_cancel(&w.tk, job.id, &w.err)), -1);
 	ck_assert_int_eq(WORLD_DO(&w, job_cancel(&w.tk, 99, &w.err)), -1);
 	ck_assert_int_eq(w.err.code, ERR_NOT_FOUND);
-	ck_assert_int_eq(WORLD_TURN(&w, jobs_slice(&w.tk, 0, &w.err)), 0);
+	world_jobs(&w);
+	ck_assert_int_eq(world_rollout_now(&w, r.id).total, 0);
 	struct job odd = { .kind = "juggle", .state = JOB_RUNNING };
 	WORLD_OK(&w, store_job_add(w.st, &odd, &w.err));
 	world_jobs(&w);
@@ -380,6 +381,50 @@ START_TEST(test_jobs_that_are_cancelled)
 	WORLD_OK(&w, anchor_revoke(&w.tk, w.anchor.id, &w.err));
 	ck_assert_int_eq(store_job_next(w.st, INT64_MAX, &job, &w.err), 1);
 	ck_assert_int_eq(WORLD_DO(&w, job_cancel(&w.tk, job.id, &w.err)), -1);
+}
+END_TEST
+
+/* A rollout of which not all was planned does not stay "creating": it ends, and says why. */
+START_TEST(test_planning_that_is_given_up)
+{
+	struct rollout_spec s = spec("all", 1);
+	struct gate g[GATES_MAX];
+	struct rollout r;
+	struct job job;
+
+	enrol(700);
+	WORLD_OK(&w, rollout_create(&w.tk, &s, &r, &job, &w.err));
+	ck_assert_int_eq(WORLD_TURN(&w, jobs_slice(&w.tk, 0, &w.err)), 1);
+	ck_assert_int_gt(world_rollout_now(&w, r.id).planned, 0);
+	WORLD_OK(&w, job_cancel(&w.tk, job.id, &w.err));
+	r = world_rollout_now(&w, r.id);
+	ck_assert_int_eq(r.state, ROLLOUT_ABORTED);
+	ck_assert_ptr_nonnull(strstr(r.reason, "which plans it, was cancelled"));
+	world_jobs(&w);
+	ck_assert_int_eq(world_rollout_now(&w, r.id).planned, 0);
+	ck_assert_int_gt(why_rollout(&w.tk, &r, g, &w.err), 1);
+	ck_assert_str_eq(g[1].name, "rollout");
+	ck_assert(!g[1].open);
+	ck_assert_ptr_nonnull(strstr(g[1].value, "aborted: job "));
+
+	/* the same where it cannot be planned at all */
+	struct phase p = { .number = 1, .percent = 100 };
+	r = (struct rollout){ .name = "odd",
+			      .target = "((",
+			      .release = r.release,
+			      .state = ROLLOUT_CREATING,
+			      .phase = 1 };
+	WORLD_OK(&w, store_rollout_add(w.st, &r, &p, 1, &w.err));
+	WORLD_OK(&w, job_start(&w.tk, "rollout-create", r.id, &job, &w.err));
+	world_jobs(&w);
+	r = world_rollout_now(&w, r.id);
+	ck_assert_int_eq(r.state, ROLLOUT_ABORTED);
+	ck_assert_ptr_nonnull(strstr(r.reason, "which plans it, failed: "));
+	/* one that goes on by itself is left alone */
+	WORLD_OK(&w, job_start(&w.tk, "rollout-create", r.id, &job, &w.err));
+	WORLD_OK(&w, job_cancel(&w.tk, job.id, &w.err));
+	WORLD_OK(&w, job_start(&w.tk, "rollout-create", 99, &job, &w.err));
+	WORLD_OK(&w, job_cancel(&w.tk, job.id, &w.err));
 }
 END_TEST
 
@@ -787,6 +832,7 @@ int main(void)
 	tcase_add_test(t, test_window_mode);
 	tcase_add_test(t, test_pause_resume_abort);
 	tcase_add_test(t, test_jobs_that_are_cancelled);
+	tcase_add_test(t, test_planning_that_is_given_up);
 	tcase_add_test(t, test_canary_first);
 	tcase_add_test(t, test_a_canary_that_fails_stops_the_rest);
 	tcase_add_test(t, test_a_late_end_counts_where_it_joined);
