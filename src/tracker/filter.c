@@ -32,12 +32,16 @@ static int fail(struct parser *p, const char *at, const char *fmt, ...)
 static int fail(struct parser *p, const char *at, const char *fmt, ...)
 {
 	char text[160];
+	size_t column = 1;
 	va_list ap;
 
+	/* of characters, as people see them: the filter is UTF-8 */
+	for (const char *c = p->text; c < at; c++)
+		column += ((unsigned char)*c & 0xc0) != 0x80;
 	va_start(ap, fmt);
 	(void)vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	return err_set(p->e, ERR_INVALID, "column %zu: %s", (size_t)(at - p->text) + 1, text);
+	return err_set(p->e, ERR_INVALID, "column %zu: %s", column, text);
 }
 
 /* Of bare words: what names, versions, UUIDs and numbers are made of; a '.' apart. */

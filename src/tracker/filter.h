@@ -16,7 +16,7 @@
  *           | version [ "(" string ")" ] | attr "." name | reported "." name
  *   cmp    := "==" | "!=" | "<" | "<=" | ">" | ">="
  *   value  := string in double quotes | bare word | integer
- * Errors name the column and what was expected.
+ * Errors name the column, counted in characters, and what was expected.
  */
 int filter_parse(const char *text, struct arena *a, struct filter **out, struct err *e);
 

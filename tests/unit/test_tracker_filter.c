@@ -169,6 +169,9 @@ static const struct {
 	{ "state == done", 10, "a state" },
 	{ "not", 4, "the filter ends" },
 	{ "id == \xff", 0, "UTF-8" },
+	/* characters, not bytes */
+	{ "tag == m\xc3\xbcnchen x", 16, "and, or or the filter's end" },
+	{ "tag == \"\xe2\x82\xac\xf0\x9f\x94\xa5\" tag", 13, "and, or or the filter's end" },
 	{ "id == aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", 7,
 	  "at most 64" },
 	{ "id == \"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\"", 7,
