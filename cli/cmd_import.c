@@ -63,11 +63,15 @@ static void name_bad_lines(struct ctx *c, const struct import *im, const struct 
 
 	for (const struct doc *d = list && list->type == DOC_ARRAY ? list->v.c.first : NULL; d;
 	     d = d->next) {
-		const struct doc *line = doc_get(d, "line");
+		const struct doc *line = doc_get(d, "line"), *other = doc_get(d, "before");
 
-		if (line && line->type == DOC_INT)
-			fprintf(stderr, "line %lld: %s\n", (long long)(before + line->v.i),
-				write_value(&c->a, d, "detail"));
+		if (!line || line->type != DOC_INT)
+			continue;
+		fprintf(stderr, "line %lld: %s", (long long)(before + line->v.i),
+			write_value(&c->a, d, "detail"));
+		if (other && other->type == DOC_INT)
+			fprintf(stderr, ": in line %lld, too", (long long)(before + other->v.i));
+		fputc('\n', stderr);
 	}
 }
 

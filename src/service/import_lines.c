@@ -6,6 +6,7 @@
 
 #include "base/text.h"
 #include "codec/docfmt.h"
+#include "service/svc.h"
 
 #define FIELD_MAX 512
 
@@ -64,6 +65,22 @@ static bool has_column(const struct import_lines *l, const char *name)
 	return false;
 }
 
+/* One without a name is what some programs leave at the end: nothing may be in it. */
+static int check_column(const struct import_lines *l, const char *name, struct err *e)
+{
+	int n = l->n_columns + 1;
+
+	if (has_column(l, name))
+		return err_set(e, ERR_INVALID, "column %d: \"%s\" is there twice", n, name);
+	if (strncmp(name, "attr.", 5) == 0 && !name_valid(slice_str(name + 5)))
+		return err_set(e, ERR_INVALID,
+			       "column %d: \"%s\": names are 1-64 of letters, digits and ._:+-", n,
+			       name);
+	if (strncmp(name, "attr.", 5) != 0 && *name && !device_has_member(name))
+		return err_set(e, ERR_INVALID, "column %d: a device has no \"%s\"", n, name);
+	return 0;
+}
+
 static int csv_head(struct import_lines *l, struct slice line, struct err *e)
 {
 	char field[FIELD_MAX];
@@ -75,9 +92,8 @@ static int csv_head(struct import_lines *l, struct slice line, struct err *e)
 			return -1;
 		if (l->n_columns == IMPORT_COLUMNS_MAX)
 			return err_set(e, ERR_INVALID, "more than %d columns", IMPORT_COLUMNS_MAX);
-		if (has_column(l, field))
-			return err_set(e, ERR_INVALID, "column %d: \"%s\" is there twice",
-				       l->n_columns + 1, field);
+		if (check_column(l, field, e) != 0)
+			return -1;
 		if (text_copy(l->columns[l->n_columns++], NAME_TEXT, field) != 0)
 			return err_set(e, ERR_INVALID, "column %d: name too long", l->n_columns);
 	}

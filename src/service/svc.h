@@ -149,6 +149,8 @@ int reply_image(struct call *c, uint16_t status, const struct image *i, struct e
 void doc_put_uuid(struct arena *a, struct doc *d, const char *key, const struct uuid *u);
 void doc_put_job(struct call *c, struct doc *d, const struct job *j);
 int reply_manifest(struct call *c, const struct digest *d, bool own, struct err *e);
+/* Is it one of the members of POST /devices? */
+bool device_has_member(const char *name);
 /* Assigned members of a device from a body: shared by adding, editing, importing. */
 int device_read_assigned(struct call *c, const struct doc *body, struct device *d, bool creating,
 			 struct err *e);

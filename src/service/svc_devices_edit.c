@@ -12,6 +12,14 @@ static const char *const members_add[] = {
 	"parent", "tags", "attributes", "contact_interval", "disabled", "endpoint_host", NULL,
 };
 
+bool device_has_member(const char *name)
+{
+	for (int i = 0; members_add[i]; i++)
+		if (strcmp(members_add[i], name) == 0)
+			return true;
+	return false;
+}
+
 /* "" or null takes an assigned text away. */
 static void text_or_none(struct doc_reader *r, const char *key, char *dst, size_t cap)
 {

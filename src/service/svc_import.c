@@ -26,11 +26,13 @@
 /* The ids of this request, to tell repeats by. */
 struct ids {
 	char (*id)[NAME_TEXT];
+	int *line; /* each one's */
 	uint16_t slot[SLOTS]; /* number of an id from 1 */
 	int n;
 };
 
-static bool repeated(struct ids *s, const char *id)
+/* The line it was in before, 0 none: it is now. */
+static int line_before(struct ids *s, const char *id, int line)
 {
 	uint32_t h = 2166136261u;
 
@@ -38,10 +40,11 @@ static bool repeated(struct ids *s, const char *id)
 		h = (h ^ (uint8_t)*p) * 16777619u;
 	for (h &= SLOTS - 1; s->slot[h]; h = (h + 1) & (SLOTS - 1))
 		if (strcmp(s->id[s->slot[h] - 1], id) == 0)
-			return true;
+			return s->line[s->slot[h] - 1];
 	(void)text_copy(s->id[s->n], NAME_TEXT, id);
+	s->line[s->n] = line;
 	s->slot[h] = (uint16_t)++s->n;
-	return false;
+	return 0;
 }
 
 struct check {
@@ -51,7 +54,7 @@ struct check {
 	int bad;
 };
 
-static void blame(struct check *k, int line, const struct err *why)
+static void blame(struct check *k, int line, int before, const struct err *why)
 {
 	struct arena *a = k->c->tk.a;
 
@@ -60,17 +63,20 @@ static void blame(struct check *k, int line, const struct err *why)
 	struct doc *d = doc_map(a, k->errors, NULL);
 	doc_add_int(a, d, "line", line);
 	doc_add_text(a, d, "detail", why->text);
+	/* a number of its own: who sends a file in parts counts on from theirs */
+	if (before > 0)
+		doc_add_int(a, d, "before", before);
 }
 
-static int check_line(struct check *k, const struct doc *body, struct err *e)
+/* *before: the line that names its device, too. */
+static int check_line(struct check *k, const struct doc *body, int line, int *before, struct err *e)
 {
 	struct device d;
 
 	if (device_check(k->c, body, &d, e) != 0)
 		return -1;
-	if (repeated(k->ids, d.id))
-		return err_set(e, ERR_CONFLICT, "device %s exists already", d.id);
-	return 0;
+	*before = line_before(k->ids, d.id, line);
+	return *before > 0 ? err_set(e, ERR_CONFLICT, "device %s is named twice", d.id) : 0;
 }
 
 static int check_lines(struct check *k, struct import_lines *l, struct err *e)
@@ -80,16 +86,18 @@ static int check_lines(struct check *k, struct import_lines *l, struct err *e)
 	int rc;
 
 	while ((rc = import_lines_next(l, &body, &why)) != 0) {
+		int before = 0;
+
 		if (l->line > LINES_MAX)
 			return err_set(e, ERR_TOO_LARGE, "more than %d lines: send them in parts",
 				       LINES_MAX);
-		if (rc > 0 && check_line(k, body, &why) == 0)
+		if (rc > 0 && check_line(k, body, l->line, &before, &why) == 0)
 			continue;
 		if (why.code >= ERR_BUSY) {
 			*e = why;
 			return -1;
 		}
-		blame(k, l->line, &why);
+		blame(k, l->line, before, &why);
 	}
 	return 0;
 }
@@ -101,12 +109,13 @@ static int check(struct check *k, enum media m, struct err *e)
 
 	k->ids = arena_alloc(k->c->tk.a, sizeof(*k->ids));
 	if (!l || !k->ids ||
-	    !(k->ids->id = arena_alloc(k->c->tk.a, sizeof(*k->ids->id) * LINES_MAX)))
+	    !(k->ids->id = arena_alloc(k->c->tk.a, sizeof(*k->ids->id) * LINES_MAX)) ||
+	    !(k->ids->line = arena_alloc(k->c->tk.a, sizeof(*k->ids->line) * LINES_MAX)))
 		return err_set(e, ERR_NO_MEMORY, "no memory for the import");
 	memset(k->ids->slot, 0, sizeof(k->ids->slot));
 	k->ids->n = 0;
 	if (import_lines_begin(l, k->c->tk.a, m, k->c->rq->body, &why) != 0) {
-		blame(k, l->line, &why);
+		blame(k, l->line, 0, &why);
 		return 0;
 	}
 	return check_lines(k, l, e);

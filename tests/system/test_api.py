@@ -781,7 +781,7 @@ class Import(Api):
                               "application/x-ndjson", 2, 4, 5, 6)
         self.assertIn("id", details[0])
         self.assertIn("colour", details[1])
-        self.assertIn("a exists already", details[2])
+        self.assertEqual(details[2], "device a is named twice")
         self.assertEqual(self.api("GET", "/api/v1/devices")["items"], [])
         self.imported(self.api("POST", "/api/v1/devices/import", b'{"id": "a"}\r\n{"id": "b"}',
                                {"Content-Type": "application/x-ndjson"}, status=202)["job"])
@@ -793,7 +793,8 @@ class Import(Api):
         device = self.api("GET", "/api/v1/devices/a")
         self.assertEqual((device["model"], device["tags"], device["attributes"]),
                          ('la,"mp', ["x", "y"], {"site": "north", "floor": 3}))
-        self.refuse("id,colour\nc,red\n", "text/csv", 2)
+        self.assertEqual(self.refuse("id,colour\nc,red\nd,blue\n", "text/csv", 1),
+                         ['head line: column 2: a device has no "colour"'])
         self.refuse('id\nc\nd,e\n"f\n', "text/csv", 3, 4)
         # a line that was cut off, a word that is neither yes nor no
         self.refuse("id,model,tags\nc,lamp\nd,lamp,\ne,lamp\n", "text/csv", 2, 4)

@@ -778,6 +778,15 @@ class Operating(harness.Case):
 
     def test_what_devices_say_is_harmless(self):
         """A device's words end on an operator's terminal: no control character comes through."""
+        # a second part: the lines are the file's
+        rows[1799] = rows[1699]
+        done = self.daemon.fettle("device", "import", self.write("twice", ("\n".join(
+            rows[:1] + ["y" + row for row in rows[1:]]) + "\n").encode()), "--csv", ok=False)
+        self.assertRegex(done.stderr, r"(?m)^line 1800: device yx1698 is named twice: in line 1700, too$")
+        done = self.daemon.fettle("device", "import", self.write("head", b"id,colour\na1,red\na2,blue\n"), "--csv",
+                                  ok=False)
+        self.assertRegex(done.stderr, r'\Aline 1: head line: column 2: a device has no "colour"\n'
+                         r"fettle: 1 bad line; nothing was enrolled")
         self.daemon.fettle("device", "add", "bulb", "--auth", "none")
         evil = "\x1b[2J\x1b]0;owned\x07\r\n\u009b31m\u202e"
         connection = http.client.HTTPConnection("127.0.0.1", self.daemon.http_port, timeout=10 * harness.PATIENCE)

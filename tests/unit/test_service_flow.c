@@ -581,6 +581,35 @@ START_TEST(import_names_every_bad_line)
 }
 END_TEST
 
+/* What is wrong with a column is said once, where it is; who is named twice, with both lines. */
+START_TEST(import_names_columns_and_repeats)
+{
+	struct ask a = { .session = r.root,
+			 .method = METHOD_POST,
+			 .path = "/api/v1/devices/import",
+			 .format = MEDIA_CSV };
+
+	a.body = slice_str("id,colour,model\nx1,red,lamp\nx2,blue,lamp\n");
+	ck_assert_uint_eq(rig_ask(&r, &a), 422);
+	ck_assert_uint_eq(doc_count(rig_at(&r, "errors")), 1);
+	ck_assert_int_eq(rig_int(&r, "errors.0.line"), 1);
+	ck_assert_str_eq(rig_text(&r, "errors.0.detail"),
+			 "head line: column 2: a device has no \"colour\"");
+	a.body = slice_str("id,attr.a b\nx1,1\n");
+	ck_assert_uint_eq(rig_ask(&r, &a), 422);
+	ck_assert_int_eq(rig_int(&r, "errors.0.line"), 1);
+	a.body = slice_str("id,model\nx1,lamp\n\nx2,lamp\nx1,lamp\n");
+	ck_assert_uint_eq(rig_ask(&r, &a), 422);
+	ck_assert_uint_eq(doc_count(rig_at(&r, "errors")), 1);
+	ck_assert_int_eq(rig_int(&r, "errors.0.line"), 5);
+	ck_assert_int_eq(rig_int(&r, "errors.0.before"), 2);
+	ck_assert_str_eq(rig_text(&r, "errors.0.detail"), "device x1 is named twice");
+	/* programs leave a column without a name behind; nothing is in it */
+	a.body = slice_str("id,\nx1,\n");
+	ck_assert_uint_eq(rig_ask(&r, &a), 202);
+}
+END_TEST
+
 /* Many lines: each slice is short, and a crash between two loses nothing and adds nothing twice. */
 START_TEST(import_in_slices)
 {
@@ -705,6 +734,7 @@ int main(void)
 	tcase_add_test(t, versions_and_conditions);
 	tcase_add_test(t, versions_of_all_kinds);
 	tcase_add_test(t, import_names_every_bad_line);
+	tcase_add_test(t, import_names_columns_and_repeats);
 	tcase_add_test(t, import_in_slices);
 	tcase_add_test(t, import_races);
 	tcase_add_test(t, import_within_a_scope);
