@@ -126,7 +126,10 @@ const struct doc *rest_get(struct ctx *c, const char *method, const char *path,
 			   const struct doc *body, struct err *e);
 /* The same of a reply that came: its document, or NULL with the refusal in e. Frees the body. */
 const struct doc *rest_answer(struct ctx *c, struct reply *rp, struct err *e);
-/* Path from parts: each %s argument is percent-encoded. NULL with e when too long. */
+/*
+ * Path from parts: each %s argument is percent-encoded. NULL with e when too long, or when it is
+ * a segment and has what no name has.
+ */
 const char *rest_path(struct ctx *c, struct err *e, const char *format, const char *arg);
 const char *rest_path2(struct ctx *c, struct err *e, const char *format, const char *a,
 		       const char *b);

@@ -32,39 +32,69 @@ static const char *encode(struct ctx *c, const char *s)
 	return result;
 }
 
-/* format has one %s a part; parts are encoded, so that no argument can leave its segment. */
-static const char *join(struct ctx *c, struct err *e, const char *format, const char *const *part,
-			int n)
+/* Nothing is called so; the service would only say that the target is malformed. */
+static int check_segment(struct ctx *c, const char *arg, struct err *e)
 {
-	struct buf out = BUF_INIT(PATH_TEXT);
-	const char *result = NULL;
+	const unsigned char *p = (const unsigned char *)arg;
+	struct doc *shown;
+
+	while (*p > ' ' && *p < 0x7f)
+		p++;
+	if (!*p)
+		return 0;
+	shown = doc_map(&c->a, NULL, NULL);
+	doc_add_text(&c->a, shown, "arg", arg);
+	return err_set(e, ERR_INVALID,
+		       "'%s': names have no blanks, and no letters beyond ASCII, so nothing is "
+		       "called so",
+		       write_value(&c->a, shown, "arg"));
+}
+
+/* format has one %s a part; parts are encoded, so that no argument can leave its segment. */
+static int join(struct ctx *c, struct buf *out, const char *format, const char *const *part, int n,
+		struct err *e)
+{
+	bool query = false;
 	int used = 0;
 
 	for (const char *p = format; *p; p++) {
 		const char *coded;
 
+		query = query || *p == '?' || *p == '&';
 		if (p[0] != '%' || p[1] != 's') {
-			buf_add(&out, p, 1);
+			buf_add(out, p, 1);
 			continue;
 		}
+		if (used < n && !query && check_segment(c, part[used], e) < 0)
+			return -1;
 		coded = used < n ? encode(c, part[used++]) : NULL;
 		if (coded)
-			buf_add_str(&out, coded);
+			buf_add_str(out, coded);
 		else
-			out.failed = true;
+			out->failed = true;
 		p++;
 	}
-	if (!out.failed)
+	return out->failed ? err_set(e, ERR_TOO_LARGE, "an argument is too long") : 0;
+}
+
+static const char *path_of(struct ctx *c, const char *format, const char *const *part, int n,
+			   struct err *e)
+{
+	struct buf out = BUF_INIT(PATH_TEXT);
+	const char *result = NULL;
+
+	if (join(c, &out, format, part, n, e) == 0) {
 		result = arena_copy(&c->a, buf_cstr(&out), out.n);
+		if (!result)
+			err_set(e, ERR_NO_MEMORY, "no memory for the request");
+	}
 	buf_free(&out);
-	if (!result)
-		err_set(e, ERR_TOO_LARGE, "an argument is too long");
 	return result;
 }
 
 const char *rest_path(struct ctx *c, struct err *e, const char *format, const char *arg)
 {
-	return join(c, e, format, &arg, 1);
+	return path_of(c, format, &arg, 1, e);
 }
 
 const char *rest_path2(struct ctx *c, struct err *e, const char *format, const char *a,
@@ -72,7 +102,7 @@ const char *rest_path2(struct ctx *c, struct err *e, const char *format, const c
 {
 	const char *part[2] = { a, b };
 
-	return join(c, e, format, part, 2);
+	return path_of(c, format, part, 2, e);
 }
 
 /* A refusal in one line: the problem's detail, else its title, else the status. */

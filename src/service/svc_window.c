@@ -350,16 +350,16 @@ static int put_next(struct call *c, struct doc *d, const struct device *dev, con
 
 static int read_next(struct call *c, struct next *q, struct err *e)
 {
-	char rollout[NAME_TEXT];
+	char rollout[NAME_TEXT], count[4];
 	int has = query_text(c, "rollout", rollout, sizeof(rollout), e);
 
 	*q = (struct next){ .rollout = 0 };
 	if (has < 0 || query_id(c, "count", &q->count, e) != 0)
 		return -1;
-	if (q->count == 0)
+	if (query_get(c->rq->query, "count", count, sizeof(count)) == 0)
 		q->count = NEXT_DEFAULT;
-	if (q->count > NEXT_MAX)
-		return err_set(e, ERR_INVALID, "count: at most %d", NEXT_MAX);
+	if (q->count < 1 || q->count > NEXT_MAX)
+		return err_set(e, ERR_INVALID, "count: 1 to %d", NEXT_MAX);
 	return has ? rollout_of_text(c, rollout, &q->rollout, e) : 0;
 }
 

@@ -418,6 +418,12 @@ class Operating(harness.Case):
                               ("device", "credential", "revoke", evil, "1"), ("group", "leave", "..", "lamp-1")):
                     self.assertEqual(self.daemon.fettle(*words, ok=False).returncode, REFUSED, words)
         self.assertEqual(self.daemon.json("device", "show", "lamp-1")["id"], "lamp-1")
+        # what nothing can be called is named, not called malformed
+        for odd in ("lamp 1", "l\u00e4mpchen"):
+            for words in (("device", "show", odd), ("rollout", "why", odd), ("group", "remove", odd),
+                          ("release", "show", odd), ("device", "credential", "list", odd)):
+                self.refused("'%s': names have no blanks" % odd, *words)
+        self.assertNotIn("\x1b", self.daemon.fettle("device", "show", "lamp\x1b", ok=False).stderr)
 
     def test_credentials(self):
         self.daemon.fettle("device", "add", "lamp-1")
@@ -772,12 +778,6 @@ class Operating(harness.Case):
         self.assertRegex(done.stderr, r"(?m)^line 1800: id")
         self.assertIn("after 1500 devices were enrolled", done.stderr)
         self.assertEqual(self.daemon.json("status")["devices"], 1502)
-        done = self.daemon.fettle("device", "import", self.write("bad", b'{"id": "y"}\n{"idd": "z"}\n{'), ok=False)
-        self.assertEqual(done.returncode, REFUSED)
-        self.assertRegex(done.stderr, r"line 2: .*idd.*\nline 3: .*\nfettle: 2 bad lines; nothing was enrolled")
-
-    def test_what_devices_say_is_harmless(self):
-        """A device's words end on an operator's terminal: no control character comes through."""
         # a second part: the lines are the file's
         rows[1799] = rows[1699]
         done = self.daemon.fettle("device", "import", self.write("twice", ("\n".join(
@@ -787,6 +787,12 @@ class Operating(harness.Case):
                                   ok=False)
         self.assertRegex(done.stderr, r'\Aline 1: head line: column 2: a device has no "colour"\n'
                          r"fettle: 1 bad line; nothing was enrolled")
+        done = self.daemon.fettle("device", "import", self.write("bad", b'{"id": "y"}\n{"idd": "z"}\n{'), ok=False)
+        self.assertEqual(done.returncode, REFUSED)
+        self.assertRegex(done.stderr, r"line 2: .*idd.*\nline 3: .*\nfettle: 2 bad lines; nothing was enrolled")
+
+    def test_what_devices_say_is_harmless(self):
+        """A device's words end on an operator's terminal: no control character comes through."""
         self.daemon.fettle("device", "add", "bulb", "--auth", "none")
         evil = "\x1b[2J\x1b]0;owned\x07\r\n\u009b31m\u202e"
         connection = http.client.HTTPConnection("127.0.0.1", self.daemon.http_port, timeout=10 * harness.PATIENCE)

@@ -66,6 +66,7 @@ class Windows(harness.Case):
         text = self.daemon.fettle("window", "next", "model == lamp", "--count", "2")
         rows = [re.split(r"  +", line) for line in text.splitlines()]
         self.assertEqual([r[0] for r in rows], ["DEVICE", "lamp-1", "lamp-1", "lamp-2", "lamp-2"])
+        self.assertIn("count: 1 to 32", self.daemon.fettle("window", "next", "lamp-2", "--count", "0", ok=False).stderr)
         one = self.daemon.json("window", "next", "lamp-2", "--count", "3")["items"]
         self.assertEqual(len(one), 1)
         self.assertFalse(one[0]["always"])

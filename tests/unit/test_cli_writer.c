@@ -174,8 +174,15 @@ START_TEST(paths)
 	struct buf b = BUF_INIT(8192);
 	struct err e = { 0 };
 
-	ck_assert_str_eq(rest_path(&c, &e, "/d/%s/x", "a b/../?#%"), "/d/a%20b%2F..%2F%3F%23%25/x");
-	ck_assert_str_eq(rest_path2(&c, &e, "/%s/%s", "\xc3\xbc", "~-._"), "/%C3%BC/~-._");
+	ck_assert_str_eq(rest_path(&c, &e, "/d/%s/x", "ab/../?#%"), "/d/ab%2F..%2F%3F%23%25/x");
+	ck_assert_str_eq(rest_path2(&c, &e, "/%s?a=%s", "~-._", "\xc3\xbc b"),
+			 "/~-._?a=%C3%BC%20b");
+	/* no segment, for nothing is called so */
+	ck_assert_ptr_null(rest_path2(&c, &e, "/%s/%s", "a", "\xc3\xbc"));
+	ck_assert_str_eq(e.text,
+			 "'\xc3\xbc': names have no blanks, and no letters beyond ASCII, so "
+			 "nothing is called so");
+	ck_assert_ptr_null(rest_path(&c, &e, "/%s", "a b"));
 	for (int i = 0; i < 1023; i++)
 		buf_add_str(&b, " ");
 	ck_assert_ptr_nonnull(rest_path(&c, &e, "/devices?q=%s", buf_cstr(&b)));

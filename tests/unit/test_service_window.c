@@ -100,6 +100,8 @@ START_TEST(test_refused)
 		{ "device=nobody", 404 },
 		{ "expr=model%20%3D%3D", 422 },
 		{ "device=a&count=33", 422 },
+		{ "device=a&count=0", 422 },
+		{ "device=a&count=1000", 422 },
 		{ "device=a&count=x", 422 },
 		{ "device=a&rollout=none", 404 },
 		{ "expr=all&count=1", 200 },
