@@ -15,7 +15,6 @@
 #define HOUR_MS INT64_C(3600000)
 #define YEAR_MS (365 * 24 * HOUR_MS)
 #define SPREAD_MOST_MS HOUR_MS /* the first part of an opening, in which who waits for it comes */
-#define LEAD_MOST_MS (24 * HOUR_MS) /* an offer ahead of its slot keeps a place in the budget */
 
 /* Without the caller's book one for this question. */
 static struct window_book *book_take(struct tracker *tk, struct err *e)
@@ -212,7 +211,7 @@ static struct plan plan_of(const struct look *g, bool install_only)
 	if (s->window_download)
 		p.needs_ms += download;
 	else
-		p.lead_ms = lead < LEAD_MOST_MS ? lead : LEAD_MOST_MS;
+		p.lead_ms = lead < SLOT_AHEAD_MS ? lead : SLOT_AHEAD_MS;
 	return p;
 }
 

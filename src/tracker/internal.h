@@ -10,6 +10,8 @@
 #define IMAGES_MAX (COMPONENTS_MAX * 2)
 #define QUEUE_MAX 16
 #define ANCESTORS_MAX 16 /* so far up, and down, the order of a network is looked at */
+/* An offer comes no earlier before its slot: until then it keeps a place in the budget. */
+#define SLOT_AHEAD_MS (24 * INT64_C(3600000))
 #define BUDGET_OPEN INT64_MAX	/* while creating: the budget becomes the number of targets */
 
 /* ---- cause.c ---- */

@@ -123,10 +123,11 @@ static int64_t wait_ms(const struct tracker *tk, const struct update *u, enum up
 	if (u->state == UPDATE_PLANNED)
 		return policy_timeout_ms(tk->policy, UPDATE_OFFERED, u->urgency, 0);
 	int64_t wait = policy_timeout_ms(tk->policy, u->state, u->urgency, size);
-	/* it was told to wait with installing: its patience begins there */
-	if (u->state < UPDATE_INSTALLING && u->not_before > tk->now.wall)
-		wait += u->not_before - tk->now.wall;
-	return wait;
+	/* it was told to wait with installing: its patience begins there, at most a day on */
+	int64_t ahead = u->state < UPDATE_INSTALLING ? u->not_before - tk->now.wall : 0;
+	if (ahead > SLOT_AHEAD_MS)
+		ahead = SLOT_AHEAD_MS;
+	return ahead > 0 ? wait + ahead : wait;
 }
 
 /* When something must happen next. A deferral's end is its caller's to set. */

@@ -269,6 +269,26 @@ START_TEST(test_offer_ahead_of_its_slot)
 }
 END_TEST
 
+/* A clock that is set far back does not stretch its patience: no slot is further than a day. */
+START_TEST(test_slot_when_the_clock_is_set_back)
+{
+	struct offer o;
+	int64_t again;
+
+	w.policy.strategy[URGENCY_NORMAL].window_download = false;
+	w.policy.strategy[URGENCY_NORMAL].contact_interval_s = 600;
+	add(WINDOW_DEVICE, lamp.dev, "Fri 10:00-11:00 UTC", false);
+	world_wait(&w, 3600);
+	ck_assert_int_eq(ask(&o, &again), 1);
+	w.tk.now.wall -= INT64_C(400) * 86400000;
+	ck_assert_int_eq(WORLD_OK(&w, world_report(&w, "lamp-1", 1, 10, o.update.id, "downloaded")),
+			 0);
+	struct update u = world_update(&w, o.update.id);
+	ck_assert_int_eq(u.state, UPDATE_DOWNLOADED);
+	ck_assert_int_eq(u.track_due - w.tk.now.track, (w.policy.install_timeout_s + 86400) * 1000);
+}
+END_TEST
+
 START_TEST(test_after_its_slot)
 {
 	int64_t again;
@@ -439,6 +459,7 @@ int main(void)
 	tcase_add_test(t, test_deadline);
 	tcase_add_test(t, test_deadline_where_nothing_opens);
 	tcase_add_test(t, test_offer_ahead_of_its_slot);
+	tcase_add_test(t, test_slot_when_the_clock_is_set_back);
 	tcase_add_test(t, test_after_its_slot);
 	tcase_add_test(t, test_slot_at_the_deadline);
 	tcase_add_test(t, test_yes_ahead_of_its_slot);
