@@ -204,6 +204,10 @@ static int dry_run(struct call *c, const struct rollout_spec *s, struct err *e)
 	doc_add_int(a, d, "bytes", p->bytes > INT64_MAX ? INT64_MAX : (int64_t)p->bytes);
 	doc_add_text(a, d, "order", update_order_word(s->limits.order));
 	doc_add_int(a, d, "sampled", p->sampled);
+	if (p->devices == 0 && p->exact)
+		doc_add_text(a, d, "warning",
+			     "the target takes no device: it would be finished as soon as it "
+			     "starts, and who comes to match later would not join it");
 	struct doc *list = doc_array(a, d, "phases");
 	for (int i = 0; i < p->n_phases; i++) {
 		struct doc *m = doc_map(a, list, NULL);

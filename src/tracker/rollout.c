@@ -88,7 +88,8 @@ static int run(struct tracker *tk, struct rollout *r, struct err *e)
 	if (rollout_set_state(tk, r, ROLLOUT_RUNNING, "", e) < 0)
 		return -1;
 	if (r->ended == r->total)
-		return rollout_set_state(tk, r, ROLLOUT_FINISHED, "", e);
+		return rollout_set_state(tk, r, ROLLOUT_FINISHED,
+					 r->total == 0 ? "its target takes no device" : "", e);
 	return job_start(tk, "rollout-notify", r->id, &job, e);
 }
 

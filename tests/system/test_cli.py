@@ -501,7 +501,11 @@ class Operating(harness.Case):
         self.assertEqual([(p["devices"], p["begins_s"], p["ends_s"]) for p in plan["phases"]],
                          [(1, 0, 0), (2, 3600, 3660)])
         self.assertEqual(plan["sampled"], 3)
+        self.assertNotIn("warning", plan)
         self.assertIn("exact", self.daemon.fettle(*words, "--dry-run"))
+        nobody = words[:-1] + ("id == nobody",)
+        self.assertIn("the target takes no device", self.daemon.json(*nobody, "--dry-run")["warning"])
+        self.assertRegex(self.daemon.fettle(*nobody, "--dry-run"), r"(?m)^warning +the target takes no device")
         self.assertEqual(self.daemon.json("rollout", "list"), {"items": []})
         rollout = self.daemon.json(*words, "--budget", "2", "--phase", "count=1,success=100,soak=1h",
                                    "--phase", "percent=100,timeout=7d")

@@ -165,6 +165,7 @@ START_TEST(test_nobody_to_update)
 
 	ck_assert_int_eq(r.total, 0);
 	ck_assert_int_eq(r.state, ROLLOUT_FINISHED);
+	ck_assert_str_eq(r.reason, "its target takes no device");
 }
 END_TEST
 
