@@ -14,11 +14,19 @@ static bool closed(struct err *e, const char *why)
 	return false;
 }
 
+/* begins: what goes on may outlive its anchor's validity, while nobody knows the time */
+static bool in_force(const struct tracker *tk, const struct anchor *a, bool begins)
+{
+	if (!begins && !tk->now.wall_trusted)
+		return a->revoked == 0;
+	return anchor_in_force(a, &tk->now);
+}
+
 /*
  * The anchor that verified it must be in force now, in rows: revocation acts before the next
  * offer.
  */
-static bool trusted(struct tracker *tk, const struct manifest *m, struct err *e)
+static bool trusted(struct tracker *tk, const struct manifest *m, bool begins, struct err *e)
 {
 	struct anchor a;
 	int found = store_anchor_get(tk->st, m->anchor, &a, e);
@@ -27,7 +35,7 @@ static bool trusted(struct tracker *tk, const struct manifest *m, struct err *e)
 		return false;
 	if (found == 0 || m->anchor == 0)
 		return closed(e, "the manifest is verified by no trust anchor");
-	if (!anchor_in_force(&a, &tk->now)) {
+	if (!in_force(tk, &a, begins)) {
 		err_set(e, ERR_VERIFY, "trust anchor %" PRId64 " of vendor %s is %s", a.id,
 			a.vendor, a.revoked > 0 ? "revoked" : "not valid at this time");
 		return false;
@@ -51,7 +59,7 @@ static bool above_floor(struct tracker *tk, const struct release *r, struct err 
 	return true;
 }
 
-/* begins: what would go on may have expired without it, while nobody knows the time */
+/* The same of the manifest's own end. */
 static bool unexpired(const struct tracker *tk, const struct manifest *m, bool begins,
 		      struct err *e)
 {
@@ -72,7 +80,7 @@ static bool sound(struct tracker *tk, const struct release *r, bool begins, stru
 		return false;
 	if (found == 0)
 		return closed(e, "its manifest is gone");
-	return trusted(tk, &m, e) && above_floor(tk, r, e) && unexpired(tk, &m, begins, e);
+	return trusted(tk, &m, begins, e) && above_floor(tk, r, e) && unexpired(tk, &m, begins, e);
 }
 
 static bool may(struct tracker *tk, const struct release *r, bool begins, struct err *e)

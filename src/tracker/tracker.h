@@ -79,8 +79,8 @@ int release_missing(struct tracker *tk, const struct release *r, struct digest *
  */
 bool release_offerable(struct tracker *tk, const struct release *r, struct err *e);
 /*
- * May what was offered of it go on? The same, but that expiry waits while the clock is not
- * trusted: it is no reason to take back what was begun.
+ * May what was offered of it go on? The same, but that expiry, its own and its anchor's, waits
+ * while the clock is not trusted: it is no reason to take back what was begun.
  */
 bool release_holds(struct tracker *tk, const struct release *r, struct err *e);
 /* May anyone fetch it: named by a published release that may be offered now. 1, 0, -1 */

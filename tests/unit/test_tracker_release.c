@@ -44,9 +44,9 @@ static struct key *new_key(enum key_kind kind)
 	return k;
 }
 
-static struct anchor add_anchor(const struct key *k, const char *vendor)
+static struct anchor add_anchor_until(const struct key *k, const char *vendor, int64_t not_after)
 {
-	struct anchor a = { .alg = "" };
+	struct anchor a = { .not_after = not_after };
 	struct buf der = BUF_INIT(sizeof(a.spki));
 
 	ck_assert_int_eq(key_public_spki(k, &der, &w.err), 0);
@@ -56,6 +56,11 @@ static struct anchor add_anchor(const struct key *k, const char *vendor)
 	WORLD_OK(&w, anchor_add(&w.tk, &a, &w.err));
 	buf_free(&der);
 	return a;
+}
+
+static struct anchor add_anchor(const struct key *k, const char *vendor)
+{
+	return add_anchor_until(k, vendor, 0);
 }
 
 START_TEST(test_derived)
@@ -515,6 +520,32 @@ START_TEST(test_expiry_waits_for_the_clock)
 }
 END_TEST
 
+/* The same holds of the times of its anchor; its revocation needs no clock. */
+START_TEST(test_validity_waits_for_the_clock)
+{
+	struct world_author by = world_author(&w, 5, "2.0");
+	struct key *k = new_key(KEY_P256);
+	struct anchor a = add_anchor_until(k, "example.com", w.tk.now.wall + 100000);
+
+	world_enrol(&w, "lamp-1", "1.0", 1);
+	by.key = k;
+	struct release r = add_release(&by);
+	WORLD_OK(&w, release_approve(&w.tk, &r, &w.err));
+	world_rollout(&w, &r, "spring", "all", 2);
+	int64_t u = world_ask(&w, "lamp-1");
+	ck_assert_int_gt(u, 0);
+	w.tk.now.wall_trusted = false;
+	w.tk.now.wall += 7200000;
+	ck_assert(!release_offerable(&w.tk, &r, &w.err));
+	ck_assert_int_eq(world_ask(&w, "lamp-1"), u);
+	ck_assert_int_eq(world_update(&w, u).state, UPDATE_OFFERED);
+	WORLD_OK(&w, anchor_revoke(&w.tk, a.id, &w.err));
+	ck_assert_int_eq(world_ask(&w, "lamp-1"), 0);
+	ck_assert_int_eq(world_update(&w, u).state, UPDATE_CANCELLED);
+	key_free(k);
+}
+END_TEST
+
 START_TEST(test_names_of_releases)
 {
 	struct world_author by = world_author(&w, 5, "2.0");
@@ -786,6 +817,7 @@ int main(void)
 	tcase_add_test(t, test_revocation_acts_before_the_next_offer);
 	tcase_add_test(t, test_expiry);
 	tcase_add_test(t, test_expiry_waits_for_the_clock);
+	tcase_add_test(t, test_validity_waits_for_the_clock);
 	tcase_add_test(t, test_names_of_releases);
 	tcase_add_test(t, test_integrated_payloads_are_images);
 	tcase_add_test(t, test_integrated_payloads_of_another_size);
