@@ -15,7 +15,8 @@ static const char *may_pause(struct oracle *o, int rollout)
 	if (oracle_commanded(o, rollout, COMMAND_PAUSE) || o->exceeded[rollout] ||
 	    (r->budget >= 0 && t.failed >= r->budget) ||
 	    !oracle_phase_good(o, rollout, r->at_phase) ||
-	    (r->window == 0 && r->budget >= 0 && t.failed + t.flying > r->budget))
+	    (r->window == 0 && r->budget >= 0 && t.failed + t.flying > r->budget) ||
+	    (r->window > 0 && t.flying > r->window)) /* by facts, before it ran */
 		return NULL;
 	return "nobody asked for it, and nothing is wrong";
 }
