@@ -243,7 +243,9 @@ int svc_devices_edit(struct call *c, struct err *e)
 {
 	bool fresh, was_disabled = c->device.disabled;
 	enum device_auth auth = c->device.auth;
+	char parent[sizeof(c->device.parent)];
 
+	memcpy(parent, c->device.parent, sizeof(parent));
 	if (check_version(c, &fresh, e) != 0 ||
 	    device_read_assigned(c, c->body, &c->device, false, e) != 0 ||
 	    check_auth(c, auth, e) != 0)
@@ -253,6 +255,8 @@ int svc_devices_edit(struct call *c, struct err *e)
 	    device_put_labels(c, c->body, &c->device, e) != 0 ||
 	    found_or(store_device_by_dev(c->tk.st, c->device.dev, &c->device, e), e, "device") ||
 	    audit_note(&c->tk, "device.set", c->device.id, e, "%u members", doc_count(c->body)))
+		return -1;
+	if (strcmp(parent, c->device.parent) != 0 && outage_moved(&c->tk, &c->device, e) != 0)
 		return -1;
 	/* whoever is connected as it was allowed before must come again */
 	if ((c->device.disabled && !was_disabled) || c->device.auth != auth)

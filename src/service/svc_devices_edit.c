@@ -221,6 +221,8 @@ int device_insert(struct call *c, const struct doc *body, struct device *d, stru
 		return -1;
 	if (store_device_add(c->tk.st, d, e) != 0)
 		return taken_or(e, "device", d->id);
+	if (d->parent[0] && outage_moved(&c->tk, d, e) != 0)
+		return -1;
 	return device_put_labels(c, body, d, e);
 }
 

@@ -42,8 +42,10 @@ int store_outage_walked(struct store *st, const struct outage *o, struct err *e)
 int store_outage_untold(struct store *st, int64_t update, int64_t *until, struct err *e);
 int store_outage_untold_count(struct store *st, int64_t update, int limit, int64_t *out,
 			      struct err *e);
-/* What concerns dev, of an open update of another device, untold before told: 1/0/-1 */
-int store_outage_of(struct store *st, int64_t dev, struct outage *out, struct err *e);
+/* All of a device's that are open, its own too, by update from above after. */
+int store_outage_open_of(struct store *st, int64_t dev, int64_t after, int limit,
+			 struct outage *out, struct err *e);
+int store_outage_remove(struct store *st, int64_t dev, int64_t update, struct err *e);
 int store_outage_told(struct store *st, int64_t dev, int64_t update, int64_t at, struct err *e);
 int store_outage_acknowledge(struct store *st, int64_t dev, int64_t update, int64_t at,
 			     struct err *e); /* 1 first time, 0 not */

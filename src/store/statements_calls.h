@@ -38,10 +38,10 @@ X(OUTAGE_UNTOLD, MAIN,
   "SELECT until FROM outages WHERE upd = $1 AND told = 0 ORDER BY until DESC LIMIT 1")
 X(OUTAGE_UNTOLD_SOME, MAIN,
   "SELECT dev FROM outages WHERE upd = $1 AND told = 0 LIMIT $2")
-/* what is open and not its own */
-X(OUTAGE_OF, MAIN,
+X(OUTAGE_OPEN_OF, MAIN,
   "SELECT " OUTAGE_COLUMNS " FROM outages o JOIN updates u ON u.id = o.upd "
-  "WHERE o.dev = $1 AND u.open = 1 AND u.dev <> o.dev ORDER BY o.upd LIMIT 8")
+  "WHERE o.dev = $1 AND u.open = 1 AND o.upd > $2 ORDER BY o.upd LIMIT $3")
+X(OUTAGE_REMOVE, MAIN, "DELETE FROM outages WHERE dev = $1 AND upd = $2")
 X(OUTAGE_TOLD, MAIN, "UPDATE outages SET told = $1 WHERE dev = $2 AND upd = $3 AND told = 0")
 X(OUTAGE_ACKNOWLEDGE, MAIN,
   "UPDATE outages SET told = CASE WHEN told = 0 THEN $1 ELSE told END, acknowledged = $2 "

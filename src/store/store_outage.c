@@ -96,20 +96,26 @@ int store_outage_untold_count(struct store *st, int64_t update, int limit, int64
 	return sql_end(&q) == 0 && more == 0 ? 0 : -1;
 }
 
-int store_outage_of(struct store *st, int64_t dev, struct outage *out, struct err *e)
+int store_outage_open_of(struct store *st, int64_t dev, int64_t after, int limit,
+			 struct outage *out, struct err *e)
 {
-	struct outage one;
 	struct sql q;
-	int n = 0, more;
 
-	sql_begin(&q, st, STMT_OUTAGE_OF, e);
+	sql_begin(&q, st, STMT_OUTAGE_OPEN_OF, e);
 	sql_int(&q, dev);
-	while ((more = sql_row(&q)) == 1) {
-		outage_read(&q, &one);
-		if (n++ == 0 || (out->told != 0 && one.told == 0))
-			*out = one;
-	}
-	return sql_end(&q) == 0 && more == 0 ? n > 0 : -1;
+	sql_int(&q, after);
+	sql_int(&q, limit);
+	return STORE_LIST(&q, limit, out, outage_read);
+}
+
+int store_outage_remove(struct store *st, int64_t dev, int64_t update, struct err *e)
+{
+	struct sql q;
+
+	sql_begin(&q, st, STMT_OUTAGE_REMOVE, e);
+	sql_int(&q, dev);
+	sql_int(&q, update);
+	return sql_run(&q);
 }
 
 int store_outage_told(struct store *st, int64_t dev, int64_t update, int64_t at, struct err *e)

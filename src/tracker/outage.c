@@ -3,12 +3,15 @@
 #include "tracker/outage.h"
 
 #include <inttypes.h>
+#include <string.h>
 
 #include "base/text.h"
 #include "tracker/calls.h"
 
 #define STEP_BELOW 48 /* each may be observed and called: two effects of a step's 128 */
 #define UNTOLD_SHOWN 1000
+#define DEPTH 64 /* above a device; a circle ends there */
+#define PAGE 16
 #define WAIT_MAX_S (INT64_C(24) * 3600) /* nobody who sleeps longer is waited for */
 
 int64_t outage_expected_s(const struct tracker *tk, const struct release *r, const struct update *u)
@@ -190,13 +193,107 @@ int outage_told(struct tracker *tk, int64_t dev, int64_t update, bool acknowledg
 	return o.told == 0 ? all_told(tk, update, e) : 0;
 }
 
+/* ---- who has moved ---- */
+
+/* Is the device of this update above that one, as it is now? 1, 0, -1 */
+static int is_above(struct tracker *tk, int64_t update, int64_t dev, struct err *e)
+{
+	struct device top, d;
+	struct update u;
+	int found = store_update_get(tk->st, update, &u, e);
+
+	if (found > 0)
+		found = store_device_by_dev(tk->st, u.dev, &top, e);
+	if (found > 0)
+		found = store_device_by_dev(tk->st, dev, &d, e);
+	for (int i = 0; found > 0 && i < DEPTH; i++) {
+		if (!d.parent[0])
+			return 0;
+		if (strcmp(d.parent, top.id) == 0)
+			return 1;
+		found = store_device_get(tk->st, d.parent, &d, e);
+	}
+	return found < 0 ? -1 : 0;
+}
+
+/* It does not concern it any more: it is not told, and nobody waits for it. */
+static int drop(struct tracker *tk, const struct outage *o, struct err *e)
+{
+	if (store_outage_remove(tk->st, o->dev, o->update, e) < 0)
+		return -1;
+	return o->told == 0 ? all_told(tk, o->update, e) : 0;
+}
+
+/* Those below it are looked at again. */
+static int rewalk(struct tracker *tk, struct outage *o, struct err *e)
+{
+	struct job job;
+
+	o->walked = 0;
+	if (store_outage_walked(tk->st, o, e) < 0)
+		return -1;
+	return job_start(tk, "outage", o->update, &job, e);
+}
+
+/* leaves: what does not concern it any more is dropped. */
+static int look_again(struct tracker *tk, int64_t dev, bool leaves, struct err *e)
+{
+	struct outage page[PAGE];
+	int64_t after = 0;
+	int n;
+
+	do {
+		n = store_outage_open_of(tk->st, dev, after, PAGE, page, e);
+		for (int i = 0; i < n; i++) {
+			struct update u;
+			after = page[i].update;
+			int found = leaves ? store_update_get(tk->st, after, &u, e) : 0;
+			int stays = found > 0 && u.dev != dev ? is_above(tk, after, dev, e) : 1;
+			if (found < 0 || stays < 0 ||
+			    (stays ? rewalk(tk, &page[i], e) : drop(tk, &page[i], e)) < 0)
+				return -1;
+		}
+	} while (n == PAGE);
+	return n < 0 ? -1 : 0;
+}
+
+int outage_moved(struct tracker *tk, const struct device *d, struct err *e)
+{
+	struct device parent;
+
+	if (look_again(tk, d->dev, true, e) < 0)
+		return -1;
+	int found = d->parent[0] ? store_device_get(tk->st, d->parent, &parent, e) : 0;
+	return found > 0 ? look_again(tk, parent.dev, false, e) : found;
+}
+
+/* Untold before told; not what was entered before it, or one above it, moved. It only reads. */
+static int of_those_above(struct tracker *tk, int64_t dev, struct outage *out, struct err *e)
+{
+	struct outage page[PAGE];
+	bool some = false;
+	int n = store_outage_open_of(tk->st, dev, 0, PAGE, page, e);
+
+	for (int i = 0; i < n; i++) {
+		if (some && (out->told == 0 || page[i].told != 0))
+			continue;
+		int above = is_above(tk, page[i].update, dev, e);
+		if (above < 0)
+			return -1;
+		if (above > 0)
+			*out = page[i];
+		some = some || above > 0;
+	}
+	return n < 0 ? -1 : some;
+}
+
 int outage_notice(struct tracker *tk, int64_t dev, struct outage_notice *out, struct err *e)
 {
-	struct outage o;
+	struct outage o = { 0 };
 	struct update u;
 	struct device d;
 	int64_t until = 0;
-	int found = store_outage_of(tk->st, dev, &o, e);
+	int found = of_those_above(tk, dev, &o, e);
 
 	if (found > 0)
 		found = store_update_get(tk->st, o.update, &u, e);

@@ -153,17 +153,21 @@ static bool pin_all(const struct policy *policy, struct device *d, const struct 
 static int keep_device(struct tracker *tk, struct device *d, const struct registration *r,
 		       bool *created, struct err *e)
 {
+	bool placed = d->parent[0] != '\0';
 	bool changed = pin_all(tk->policy, d, r);
 
+	placed = !placed && d->parent[0];
 	*created = d->dev == 0;
 	if (!*created && !changed)
 		return 0;
 	d->changed = tk->now.wall;
+	if (!*created && store_device_put(tk->st, d, e) < 0)
+		return -1;
 	if (!*created)
-		return store_device_put(tk->st, d, e);
+		return placed ? outage_moved(tk, d, e) : 0;
 	d->created = tk->now.wall;
 	d->held_back = tk->policy->first_contact == FIRST_HOLD;
-	if (store_device_add(tk->st, d, e) < 0)
+	if (store_device_add(tk->st, d, e) < 0 || outage_moved(tk, d, e) < 0)
 		return -1;
 	return audit_note(tk, "device.first-contact", d->id, e, "mode %s%s", mode_word(d->mode),
 			  d->held_back ? ", held back" : "");

@@ -229,7 +229,6 @@ static int edit(struct sim *s)
 		snprintf(json, sizeof(json), "{\"disabled\":%s}", d->disabled ? "true" : "false");
 		break;
 	case 1:
-		d->moved = s->server.now.track;
 		d->parent = said.ref >= 4 && dice_chance(&s->dice, 700)
 				    ? (int)dice_below(&s->dice, 4)
 				    : -1;

@@ -203,7 +203,6 @@ struct o_device {
 	int64_t heard, heard_wall;	/* when its last words were kept, tracker and wall time */
 	unsigned groups, tags;		/* bits */
 	bool disabled;
-	int64_t moved;			/* to another place, at last; tracker time, 0: never */
 	struct o_window own;
 	char service[12];		/* as it said last, "" not known */
 	int64_t flash;			/* free, -1 not known */
@@ -310,6 +309,7 @@ void oracle_check_slot(struct oracle *o, const struct o_update *u, int64_t not_b
 const char *oracle_shut(const struct oracle *o, const struct o_update *u);
 /* It was told, by an answer or a call, that another one will be away. */
 void oracle_told(struct oracle *o, int dev, int64_t update);
+bool oracle_is_below(const struct oracle *o, int dev, int64_t update);
 bool oracle_expired(const struct oracle *o, const struct o_release *r);
 void oracle_keep_status(struct oracle *o, const struct said *s);
 /* oracle_answer.c; history: the last row of it before this */

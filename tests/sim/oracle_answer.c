@@ -83,6 +83,11 @@ static void check_offer(struct oracle *o, const struct heard *h)
 	int64_t outage = number(h->doc, "outage_update");
 	int n;
 
+	if (outage > 0 && !oracle_is_below(o, o->said.dev, outage))
+		oracle_fail(o,
+			    "device %d was told of an outage by update %" PRId64
+			    ", which is not above it",
+			    o->said.dev, outage);
 	if (outage > 0)
 		oracle_told(o, o->said.dev, outage);
 	if (o->offers > 0 && (!u || u->id != o->offered))

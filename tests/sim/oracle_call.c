@@ -130,6 +130,8 @@ static const char *may_look(struct oracle *o, int dev, const struct effect *fx)
 	const struct o_update *u = oracle_update(o, fx->send.update);
 	if (!u || oracle_ended(u->state))
 		return "there is no such outage";
+	if (!oracle_is_below(o, dev, u->id))
+		return "that device is not above it";
 	/* it may have become more urgent since */
 	for (int i = (int)u->urgency; i < URGENCY_COUNT; i++)
 		if (o->rules.class_[i].outage_s == fx->send.outage_s)

@@ -98,27 +98,22 @@ const char *oracle_order_forbids(struct oracle *o, const struct o_update *u)
 
 /* ---- outages ---- */
 
-static bool moved(const struct oracle *o, int dev)
+bool oracle_is_below(const struct oracle *o, int dev, int64_t update)
 {
-	for (int n = 0; dev >= 0 && n < O_DEVICES; n++, dev = o->now->device[dev].parent)
-		if (o->now->device[dev].moved > 0)
-			return true;
-	return false;
+	struct o_update *u = NULL;
+
+	for (int i = 0; i < o->now->n_updates; i++)
+		if (o->now->update[i].id == update)
+			u = &o->now->update[i];
+	return u && is_below(o, dev, u->dev);
 }
 
 void oracle_told(struct oracle *o, int dev, int64_t update)
 {
 	struct o_update *u = oracle_update(o, update);
 
-	/* of whom it knows by the place it had before is not judged */
-	if (!u || (!is_below(o, dev, u->dev) && !moved(o, dev))) {
-		oracle_fail(o,
-			    "device %d was told of an outage by update %" PRId64
-			    ", which is not above it",
-			    dev, update);
-		return;
-	}
-	u->told |= UINT64_C(1) << dev;
+	if (u)
+		u->told |= UINT64_C(1) << dev;
 }
 
 /* Untold, it was at least waited for as long as it takes it to come. */
@@ -138,7 +133,7 @@ const char *oracle_outage_forbids(struct oracle *o, const struct o_update *u)
 	if (o->rules.class_[u->urgency].outage_s == 0)
 		return NULL;
 	for (int i = 0; i < o->now->n_devices; i++) {
-		if (!is_below(o, i, u->dev) || moved(o, i))
+		if (!is_below(o, i, u->dev))
 			continue;
 		if (!(u->told >> i & 1) && !waited_for(o, u, i))
 			return "nobody told who is below its device";

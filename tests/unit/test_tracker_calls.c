@@ -920,6 +920,51 @@ START_TEST(everyone_below_is_told_before_it_is_offered)
 }
 END_TEST
 
+static void move(const char *id, const char *parent)
+{
+	struct device d = world_device(&w, id);
+
+	text_copy(d.parent, sizeof(d.parent), parent);
+	WORLD_OK(&w, store_device_put(w.st, &d, &w.err));
+	WORLD_OK(&w, outage_moved(&w.tk, &d, &w.err));
+}
+
+static int hears(const char *id)
+{
+	struct device d = world_device(&w, id);
+	struct outage_notice n;
+
+	return WORLD_OK(&w, outage_heard(&w.tk, &d, &n, &w.err));
+}
+
+/* Who comes below it before it goes is told, with those below; who has left is not. */
+START_TEST(who_moves_is_told_of_those_above_it_now)
+{
+	w.policy.strategy[rel.urgency].outage_s = 120;
+	enrol("gw", MODE_CLIENT, "");
+	below("a", "gw", MODE_CLIENT);
+	below("b", "a", MODE_CLIENT);
+	below("c", "", MODE_CLIENT);
+	below("d", "c", MODE_CLIENT);
+	world_rollout(&w, &rel, "r", "id == gw", 1);
+	ck_assert_int_eq(world_ask(&w, "gw"), 0);
+	outage_jobs();
+	move("a", "");
+	ck_assert_int_eq(hears("a"), 0);
+	ck_assert_int_eq(hears("b"), 0);
+	move("c", "gw");
+	ck_assert_int_eq(world_ask(&w, "gw"), 0); /* they are being looked for */
+	outage_jobs();
+	ck_assert_int_eq(world_ask(&w, "gw"), 0);
+	hear("c");
+	hear("d");
+	ck_assert_int_eq(hears("d"), 1); /* again, as long as it is so */
+	/* nobody else is waited for, but as long as b's contact was due */
+	world_wait(&w, 3600);
+	ck_assert_int_gt(world_ask(&w, "gw"), 0);
+}
+END_TEST
+
 START_TEST(sleepers_are_waited_for_no_longer_than_their_contact)
 {
 	enrol("gw", MODE_CLIENT, "");
@@ -1043,6 +1088,7 @@ int main(void)
 	tcase_add_test(t, a_granted_time_triggers_on_the_second);
 	tcase_add_test(t, what_the_server_cannot_keep_it_defers_by_rule);
 	tcase_add_test(t, everyone_below_is_told_before_it_is_offered);
+	tcase_add_test(t, who_moves_is_told_of_those_above_it_now);
 	tcase_add_test(t, sleepers_are_waited_for_no_longer_than_their_contact);
 	tcase_add_test(t, a_report_acknowledges_and_what_is_over_is_swept);
 	tcase_add_test(t, diagnostics_are_asked_for_and_the_last_are_kept);
