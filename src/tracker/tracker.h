@@ -212,13 +212,13 @@ struct outage_notice {
 /* What concerns a device: 1/0/-1 */
 int outage_notice(struct tracker *tk, int64_t dev, struct outage_notice *out, struct err *e);
 /* The same, and this answer tells it. */
+int outage_heard(struct tracker *tk, const struct device *d, struct outage_notice *out,
+		 struct err *e);
 /*
  * It is below another device from now on, or below none: who is told of which outage changes
  * with it. Those below it are found by jobs.
  */
 int outage_moved(struct tracker *tk, const struct device *d, struct err *e);
-int outage_heard(struct tracker *tk, const struct device *d, struct outage_notice *out,
-		 struct err *e);
 
 struct report {
 	uint64_t boot, counter;
