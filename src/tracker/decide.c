@@ -50,30 +50,27 @@ static bool for_good(const char *gate)
 
 /*
  * What was put off may begin after all: not beside another, and through the same gates as an
- * offer, of *rel. The deferral is the device's own to end.
+ * offer, which *g has then been through.
  */
-static int check_begin(struct tracker *tk, const struct device *d, const struct device_live *live,
-		       const struct update *u, struct release *rel, struct err *e)
+static int check_begin(struct look *g, struct err *e)
 {
-	struct update now, at_once = *u;
-	struct look g = { .tk = tk, .d = d, .live = live, .u = &at_once };
+	struct tracker *tk = g->tk;
 	char value[REASON_TEXT];
 	const char *name;
-	int found = store_update_open(tk->st, u->dev, &now, e);
+	struct update now;
+	int found = store_update_open(tk->st, g->u->dev, &now, e);
 
-	at_once.not_before = 0;
-	if (found > 0 && now.id != u->id && update_state_in_flight(now.state))
+	if (found > 0 && now.id != g->u->id && update_state_in_flight(now.state))
 		return err_set(e, ERR_CONFLICT, "update %" PRId64 " runs: one at a time", now.id);
-	if (found < 0 || gates_load(&g, e) < 0)
+	if (found < 0 || gates_load(g, e) < 0)
 		return -1;
-	int open = gates_pass(&g, &name, value, e);
+	int open = gates_pass(g, &name, value, e);
 	if (open < 0)
 		return -1;
-	*rel = g.release;
 	/* a slot that is ahead has no place in the answer: who fetches would install at once */
-	if (open > 0 && g.slot.from > tk->now.wall && !call_pushes(d, UPDATE_ACCEPTED))
+	if (open > 0 && g->slot.from > tk->now.wall && !call_pushes(g->d, UPDATE_ACCEPTED))
 		return err_set(e, ERR_BUSY, "window: opens in %" PRId64 " s",
-			       seconds_until(g.slot.from, tk->now.wall));
+			       seconds_until(g->slot.from, tk->now.wall));
 	if (open > 0)
 		return 0;
 	return err_set(e, for_good(name) ? ERR_CONFLICT : ERR_BUSY, "%s: %s", name, value);
@@ -83,18 +80,22 @@ static int check_begin(struct tracker *tk, const struct device *d, const struct 
 static int begin(struct tracker *tk, const struct device *d, const struct device_live *live,
 		 struct update *u, const char *cause, struct err *e)
 {
+	struct update at_once = *u;
+	struct look g = { .tk = tk, .d = d, .live = live, .u = &at_once };
 	char why[REASON_TEXT];
-	struct release rel;
 
-	if (check_begin(tk, d, live, u, &rel, e) < 0)
+	/* the deferral is the device's own to end */
+	at_once.not_before = 0;
+	if (check_begin(&g, e) < 0)
 		return -1;
 	int got = slot_take(tk, d, u, why, e);
 	if (got <= 0)
 		return got < 0 ? -1 : err_set(e, ERR_BUSY, "not at the moment: %s", why);
 	u->offer_boot = live->boot;
-	u->not_before = u->not_after = 0;
+	u->not_before = g.slot.from;
+	u->not_after = g.slot.until;
 	if (update_apply(tk, u, EVENT_OFFER, FAILURE_NONE, cause, e) < 0 ||
-	    offer_raise_floor(tk, d, &rel, e) < 0)
+	    offer_raise_floor(tk, d, &g.release, e) < 0)
 		return -1;
 	return call_begun(tk, d->dev, e);
 }

@@ -6,6 +6,7 @@
 
 #include "base/text.h"
 #include "tracker/calls.h"
+#include "tracker/window.h"
 #include "tracker_world.h"
 
 /* Calls to devices, on rows and a clock of the test's own: what is sent, and what answers do. */
@@ -817,6 +818,55 @@ START_TEST(a_granted_time_triggers_on_the_second)
 }
 END_TEST
 
+static void window_of_class(const char *text)
+{
+	struct window set[WINDOW_RANGES_MAX];
+
+	memset(set, 0, sizeof(set));
+	ck_assert_msg(window_set_short(set, text, &w.err) == 1, "%s", w.err.text);
+	set[0].level = WINDOW_CLASS;
+	set[0].class_id = w.class_id;
+	WORLD_OK(&w, store_window_add(w.st, &set[0], &w.err));
+}
+
+/* A yes after all, ahead of the slot: what is pushed until then may wait for it. */
+START_TEST(a_push_before_its_slot_waits_for_it)
+{
+	struct device d = enrol("valve", MODE_NEGOTIATED, "push");
+	struct decision yes = { .boot = 1, .counter = 9, .kind = DECISION_ACCEPT };
+	struct err why = { .code = ERR_NONE };
+	struct decision_answer out;
+	struct offer o;
+	int64_t again;
+
+	w.policy.install_timeout_s = 600;
+	w.policy.strategy[URGENCY_NORMAL].window_download = false;
+	world_rollout(&w, &rel, "r", "id == valve", 1);
+	struct update u = deferred(&d, 7200);
+	window_of_class("Fri 09:00-11:00 UTC"); /* in an hour */
+	yes.update = u.id;
+	WORLD_OK(&w, offer_decide(&w.tk, &d, &yes, &out, &w.err));
+	ck_assert_int_eq(out.state, UPDATE_ACCEPTED);
+	WORLD_OK(&w, offer_get(&w.tk, &d, true, &o, &again, &why, &w.err));
+	ck_assert_int_eq(o.not_before_s, 3600);
+	pass();
+	expect(SEND_MANIFEST);
+	answer(204);
+	answer_held(0);
+	expect(SEND_IMAGE);
+	answer(204);
+	ck_assert_int_eq(world_update(&w, u.id).state, UPDATE_DOWNLOADED);
+	world_wait(&w, 1800);
+	pass();
+	ck_assert_int_eq(world_update(&w, u.id).state, UPDATE_DOWNLOADED);
+	world_wait(&w, 1800);
+	pass();
+	if (sent.send.kind == SEND_STATUS)
+		answer_status("idle");
+	expect(SEND_APPLY);
+}
+END_TEST
+
 START_TEST(what_the_server_cannot_keep_it_defers_by_rule)
 {
 	struct device d = enrol("valve", MODE_NEGOTIATED, "");
@@ -1086,6 +1136,7 @@ int main(void)
 	tcase_add_test(t, without_push_it_fetches);
 	tcase_add_test(t, a_sleeper_s_own_question_is_enough);
 	tcase_add_test(t, a_granted_time_triggers_on_the_second);
+	tcase_add_test(t, a_push_before_its_slot_waits_for_it);
 	tcase_add_test(t, what_the_server_cannot_keep_it_defers_by_rule);
 	tcase_add_test(t, everyone_below_is_told_before_it_is_offered);
 	tcase_add_test(t, who_moves_is_told_of_those_above_it_now);
