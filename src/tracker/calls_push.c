@@ -197,6 +197,20 @@ static int act(struct pushing *s, struct err *e)
 	return 0;
 }
 
+/* It was called back, and its row says that the device is to be told: so does the turn's. */
+static int called_back(struct turn *t, struct err *e)
+{
+	struct device_call row;
+	int found = store_call_get(t->tk->st, t->c->dev, &row, e);
+
+	if (found > 0 && (row.want & CALL_DROP)) {
+		t->c->want |= CALL_DROP;
+		t->c->tries = 0;
+		call_again(t, 0);
+	}
+	return found < 0 ? -1 : GO_ON;
+}
+
 /* What runs is looked at for good: it may be called back. What waits is only looked at. */
 static int look(struct pushing *s, struct err *e)
 {
@@ -209,7 +223,8 @@ static int look(struct pushing *s, struct err *e)
 	if (rc < 0)
 		return -1;
 	if (rc == 0)
-		return runs && strcmp(w.gate, "verification") == 0 ? GO_ON : closed(t, s->u, &w, e);
+		return runs && strcmp(w.gate, "verification") == 0 ? called_back(t, e)
+								   : closed(t, s->u, &w, e);
 	*s->u = s->of.update;
 	if (s->u->id != t->c->update || s->u->attempt != t->c->attempt)
 		restart(t->c, s->u);

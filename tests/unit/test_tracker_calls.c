@@ -510,6 +510,41 @@ START_TEST(what_was_not_pushed_is_not_taken_back)
 }
 END_TEST
 
+/* What runs out while it is pushed is taken back by the call that finds it so. */
+START_TEST(what_expires_is_taken_back)
+{
+	struct device d = enrol("cam", MODE_SERVER, "push");
+	struct world_author by = world_author(&w, 50, "5.0");
+	struct device_call c;
+
+	by.has_use_before = true;
+	by.use_before = (uint64_t)(w.tk.now.wall / 1000) + 600;
+	struct release brief = world_release_by(&w, &by);
+	world_rollout(&w, &brief, "r", "id == cam", 1);
+	pass();
+	answer_status("idle");
+	expect(SEND_MANIFEST);
+	int64_t update = sent.send.update;
+	answer(204);
+	expect(SEND_HELD);
+	world_wait(&w, 700);
+	if (_i == 0) { /* found by the answer */
+		answer_held(0);
+	} else { /* or by the next look */
+		answer(0);
+		world_wait(&w, 60);
+		ck_assert_int_eq(pass(), 0);
+	}
+	ck_assert_int_eq(world_update(&w, update).state, UPDATE_EXPIRED);
+	world_wait(&w, 1);
+	ck_assert_int_eq(pass(), 1);
+	expect(SEND_DROP);
+	ck_assert_int_eq(sent.send.update, update);
+	ck_assert(!answer(204));
+	ck_assert_int_eq(row(&d, &c), 0);
+}
+END_TEST
+
 START_TEST(it_pulls_when_it_says_so)
 {
 	struct device d = enrol("cam", MODE_SERVER, "pull");
@@ -1124,6 +1159,7 @@ int main(void)
 	tcase_add_loop_test(t, who_holds_what_is_taken_back_is_told, 0, 2);
 	tcase_add_test(t, who_was_long_silent_is_told_what_is_taken_back);
 	tcase_add_test(t, what_was_not_pushed_is_not_taken_back);
+	tcase_add_loop_test(t, what_expires_is_taken_back, 0, 2);
 	tcase_add_test(t, it_pulls_when_it_says_so);
 	tcase_add_test(t, one_call_at_a_time_and_a_bounded_number);
 	tcase_add_test(t, what_has_begun_is_called_before_what_has_not);

@@ -160,19 +160,25 @@ struct world_author world_author(struct world *w, uint64_t sequence, const char 
 	return by;
 }
 
-struct release world_release(struct world *w, uint64_t sequence, const char *version)
+struct release world_release_by(struct world *w, const struct world_author *by)
 {
-	struct world_author by = world_author(w, sequence, version);
 	struct manifest m;
 	struct release r;
 	struct buf b;
 
-	world_envelope(&by, &b);
+	world_envelope(by, &b);
 	WORLD_OK(w, release_manifest_add(&w->tk, buf_slice(&b), &m, &w->err));
 	WORLD_OK(w, release_add(&w->tk, &m.digest, NULL, &r, &w->err));
 	WORLD_OK(w, release_approve(&w->tk, &r, &w->err));
 	buf_free(&b);
 	return r;
+}
+
+struct release world_release(struct world *w, uint64_t sequence, const char *version)
+{
+	struct world_author by = world_author(w, sequence, version);
+
+	return world_release_by(w, &by);
 }
 
 struct device world_device(struct world *w, const char *id)

@@ -46,6 +46,7 @@ void world_image(struct world *w, const char *text, struct digest *digest, uint6
 /* Approved release of example.com's lamp with an image of its own. */
 struct release world_release(struct world *w, uint64_t sequence, const char *version);
 struct world_author world_author(struct world *w, uint64_t sequence, const char *version);
+struct release world_release_by(struct world *w, const struct world_author *by);
 
 /* Handlers: what they write is kept when they succeed, and rolled back when not. */
 #define WORLD_DO(w, expr)                                                        \
