@@ -545,6 +545,28 @@ START_TEST(what_expires_is_taken_back)
 }
 END_TEST
 
+/* That a device refuses what was taken back from it says nothing of what is to be pushed next. */
+START_TEST(a_late_refusal_stops_no_other_push)
+{
+	enrol("cam", MODE_SERVER, "push");
+	struct rollout r = world_rollout(&w, &rel, "r", "id == cam", 1);
+	struct job job;
+
+	pass();
+	answer_status("idle");
+	expect(SEND_MANIFEST);
+	WORLD_OK(&w, rollout_stop(&w.tk, &r, "", &job, &w.err));
+	world_jobs(&w);
+	struct release next = world_release(&w, 60, "6.0");
+	world_rollout(&w, &next, "next", "id == cam", 1);
+	ck_assert(answer(415));
+	expect(SEND_DROP);
+	ck_assert(answer(204));
+	expect(SEND_MANIFEST);
+	ck_assert(digest_eq(&sent.object, &next.manifest));
+}
+END_TEST
+
 START_TEST(it_pulls_when_it_says_so)
 {
 	struct device d = enrol("cam", MODE_SERVER, "pull");
@@ -1160,6 +1182,7 @@ int main(void)
 	tcase_add_test(t, who_was_long_silent_is_told_what_is_taken_back);
 	tcase_add_test(t, what_was_not_pushed_is_not_taken_back);
 	tcase_add_loop_test(t, what_expires_is_taken_back, 0, 2);
+	tcase_add_test(t, a_late_refusal_stops_no_other_push);
 	tcase_add_test(t, it_pulls_when_it_says_so);
 	tcase_add_test(t, one_call_at_a_time_and_a_bounded_number);
 	tcase_add_test(t, what_has_begun_is_called_before_what_has_not);
