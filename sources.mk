@@ -599,6 +599,7 @@ sim_helper_sources = \
 	tests/sim/oracle_answer.c \
 	tests/sim/oracle_audit.c \
 	tests/sim/oracle_call.c \
+	tests/sim/oracle_cause.c \
 	tests/sim/oracle_move.c \
 	tests/sim/oracle_operators.c \
 	tests/sim/oracle_phase.c \

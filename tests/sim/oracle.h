@@ -293,6 +293,10 @@ void oracle_counts(const struct oracle *o, int rollout, int64_t *failed, int64_t
 int oracle_runs(const struct component *c, const struct o_release *r);
 void oracle_rollouts(struct oracle *o);
 bool oracle_digest(const struct doc *v, struct digest *d);
+/* oracle_cause.c: NULL, or what is wrong with a change of state */
+const char *oracle_cause(struct oracle *o, struct o_update *u, enum update_state from,
+			 enum update_state to);
+int oracle_rank(enum update_state s);	/* how far along the way; -1: it has ended */
 /* oracle_call.c: a call that is ordered; what becomes of calls by what happens */
 void oracle_call(struct oracle *o, const struct effect *fx);
 void oracle_calls_follow(struct oracle *o);
