@@ -273,9 +273,11 @@ static int check_running(struct tracker *tk, struct rollout *r, const struct upd
 int rollout_moved(struct tracker *tk, const struct update *u, const struct counts *c,
 		  bool unreserved, const char *cause, struct err *e)
 {
+	/* what may pause it, or makes room for others */
+	bool shifts = c->failed > 0 || c->in_flight < 0 || unreserved;
 	struct rollout r;
 
-	if (c->ended == 0 && c->failed <= 0 && c->in_flight >= 0 && !unreserved)
+	if (c->ended == 0 && !shifts)
 		return 0;
 	int found = store_rollout_get(tk->st, u->rollout, &r, e);
 	if (found <= 0)
@@ -284,8 +286,7 @@ int rollout_moved(struct tracker *tk, const struct update *u, const struct count
 	if (c->ended != 0 && r.limits.order == ORDER_LEAF_FIRST &&
 	    store_rollout_link_move(tk->st, r.id, u->dev, -c->ended, e) < 0)
 		return -1;
-	if (r.state != ROLLOUT_RUNNING ||
-	    (c->ended <= 0 && c->failed <= 0 && c->in_flight >= 0 && !unreserved))
+	if (r.state != ROLLOUT_RUNNING || (c->ended <= 0 && !shifts))
 		return 0;
 	return check_running(tk, &r, u, c, unreserved, cause, e);
 }
