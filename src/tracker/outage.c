@@ -224,19 +224,37 @@ static int drop(struct tracker *tk, const struct outage *o, struct err *e)
 	return o->told == 0 ? all_told(tk, o->update, e) : 0;
 }
 
-/* Those below it are looked at again. */
-static int rewalk(struct tracker *tk, struct outage *o, struct err *e)
+/* Those below it from this number on are looked for again, by the job that does so already. */
+static int rewalk(struct tracker *tk, struct outage *o, int64_t from, struct err *e)
 {
+	int64_t cursor;
 	struct job job;
 
-	o->walked = 0;
-	if (store_outage_walked(tk->st, o, e) < 0)
-		return -1;
+	if (o->walked < 0 || o->walked >= from) {
+		o->walked = from - 1;
+		if (store_outage_walked(tk->st, o, e) < 0)
+			return -1;
+	}
+	int found = store_job_cursor(tk->st, "outage", o->update, &cursor, e);
+	if (found != 0)
+		return found < 0 ? -1 : 0;
 	return job_start(tk, "outage", o->update, &job, e);
 }
 
-/* leaves: what does not concern it any more is dropped. */
-static int look_again(struct tracker *tk, int64_t dev, bool leaves, struct err *e)
+/* What does not concern it any more is dropped; what does, those below it as well. */
+static int look_again(struct tracker *tk, struct outage *o, struct err *e)
+{
+	struct update u;
+	int found = store_update_get(tk->st, o->update, &u, e);
+	int stays = found > 0 && u.dev != o->dev ? is_above(tk, o->update, o->dev, e) : 1;
+
+	if (found < 0 || stays < 0)
+		return -1;
+	return stays ? rewalk(tk, o, 1, e) : drop(tk, o, e);
+}
+
+/* All that concerns dev: of itself, or for the one that is right below it now. */
+static int look_at(struct tracker *tk, int64_t dev, const struct device *below, struct err *e)
 {
 	struct outage page[PAGE];
 	int64_t after = 0;
@@ -245,12 +263,9 @@ static int look_again(struct tracker *tk, int64_t dev, bool leaves, struct err *
 	do {
 		n = store_outage_open_of(tk->st, dev, after, PAGE, page, e);
 		for (int i = 0; i < n; i++) {
-			struct update u;
 			after = page[i].update;
-			int found = leaves ? store_update_get(tk->st, after, &u, e) : 0;
-			int stays = found > 0 && u.dev != dev ? is_above(tk, after, dev, e) : 1;
-			if (found < 0 || stays < 0 ||
-			    (stays ? rewalk(tk, &page[i], e) : drop(tk, &page[i], e)) < 0)
+			if ((below ? rewalk(tk, &page[i], below->dev, e)
+				   : look_again(tk, &page[i], e)) < 0)
 				return -1;
 		}
 	} while (n == PAGE);
@@ -261,10 +276,10 @@ int outage_moved(struct tracker *tk, const struct device *d, struct err *e)
 {
 	struct device parent;
 
-	if (look_again(tk, d->dev, true, e) < 0)
+	if (look_at(tk, d->dev, NULL, e) < 0)
 		return -1;
 	int found = d->parent[0] ? store_device_get(tk->st, d->parent, &parent, e) : 0;
-	return found > 0 ? look_again(tk, parent.dev, false, e) : found;
+	return found > 0 ? look_at(tk, parent.dev, d, e) : found;
 }
 
 /* Untold before told; not what was entered before it, or one above it, moved. It only reads. */

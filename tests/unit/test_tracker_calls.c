@@ -1072,6 +1072,35 @@ START_TEST(who_moves_is_told_of_those_above_it_now)
 }
 END_TEST
 
+/* Many that come below it are looked for by one job, and nobody twice. */
+START_TEST(who_comes_in_numbers_is_found_by_one_job)
+{
+	struct job jobs[64], last;
+	char id[16];
+
+	w.policy.strategy[rel.urgency].outage_s = 120;
+	enrol("gw", MODE_CLIENT, "");
+	below("a", "gw", MODE_CLIENT);
+	world_rollout(&w, &rel, "r", "id == gw", 1);
+	ck_assert_int_eq(world_ask(&w, "gw"), 0);
+	outage_jobs();
+	int before = store_job_list(w.st, 0, 64, jobs, &w.err);
+	for (int i = 0; i < 20; i++) {
+		text_format(id, sizeof(id), "b%d", i);
+		enrol(id, MODE_CLIENT, "");
+		move(id, "gw");
+	}
+	ck_assert_int_eq(store_job_list(w.st, 0, 64, jobs, &w.err), before + 1);
+	last = jobs[before];
+	outage_jobs();
+	ck_assert_int_eq(store_job_get(w.st, last.id, &last, &w.err), 1);
+	ck_assert_int_eq(last.state, JOB_DONE);
+	ck_assert_int_eq(last.done, 20);
+	ck_assert_int_eq(hears("b0"), 1);
+	ck_assert_int_eq(hears("b19"), 1);
+}
+END_TEST
+
 START_TEST(sleepers_are_waited_for_no_longer_than_their_contact)
 {
 	enrol("gw", MODE_CLIENT, "");
@@ -1199,6 +1228,7 @@ int main(void)
 	tcase_add_test(t, what_the_server_cannot_keep_it_defers_by_rule);
 	tcase_add_test(t, everyone_below_is_told_before_it_is_offered);
 	tcase_add_test(t, who_moves_is_told_of_those_above_it_now);
+	tcase_add_test(t, who_comes_in_numbers_is_found_by_one_job);
 	tcase_add_test(t, sleepers_are_waited_for_no_longer_than_their_contact);
 	tcase_add_test(t, a_report_acknowledges_and_what_is_over_is_swept);
 	tcase_add_test(t, diagnostics_are_asked_for_and_the_last_are_kept);
