@@ -301,7 +301,20 @@ int call_turn(struct turn *t, struct err *e)
 	return call_keep(t->tk, c, e);
 }
 
-/* 1 with the device and what is known of it, 0 it is gone or not to be called any more. */
+/*
+ * It may not be called, shut out for one. What it holds is remembered: whatever is pushed to it,
+ * or taken back, goes on when it may. The rest is out of date by then.
+ */
+static int rest(struct turn *t, struct err *e)
+{
+	struct device_call *c = t->c;
+
+	c->want &= CALL_PUSH | CALL_DROP;
+	c->due = 0;
+	return call_keep(t->tk, c, e);
+}
+
+/* 1 with the device and what is known of it, 0 it is gone. */
 static int load(struct tracker *tk, struct device_call *c, struct device *d, struct turn *t,
 		struct err *e)
 {
@@ -310,9 +323,7 @@ static int load(struct tracker *tk, struct device_call *c, struct device *d, str
 	if (found <= 0)
 		return found;
 	*t = (struct turn){ .tk = tk, .d = d, .c = c };
-	if (registry_live(tk, c->dev, &t->live, e) < 0)
-		return -1;
-	return call_possible(d, &t->live) ? 1 : 0;
+	return registry_live(tk, c->dev, &t->live, e) < 0 ? -1 : 1;
 }
 
 int call_due(struct tracker *tk, struct device_call *c, struct err *e)
@@ -323,7 +334,7 @@ int call_due(struct tracker *tk, struct device_call *c, struct err *e)
 
 	if (found <= 0)
 		return found < 0 ? -1 : store_call_remove(tk->st, c->dev, e);
-	return call_turn(&t, e);
+	return call_possible(&d, &t.live) ? call_turn(&t, e) : rest(&t, e);
 }
 
 /* ---- answers ---- */
@@ -357,6 +368,9 @@ static int answered(struct turn *t, const struct call_answer *a, struct err *e)
 	int rc = call_push_answered(t, a, o, f, e);
 	if (rc < 0)
 		return -1;
+	/* what it did before it was shut out is so all the same */
+	if (!call_possible(t->d, &t->live))
+		return rest(t, e);
 	if (rc > 0) /* and now for what is next */
 		return call_turn(t, e);
 	c->due = t->next;

@@ -162,6 +162,8 @@ static const char *may_call(struct oracle *o, int dev, const struct effect *fx)
 	const struct o_device *d = &o->now->device[dev];
 	bool pushes = d->mode == MODE_SERVER || (d->mode == MODE_NEGOTIATED && d->push);
 
+	if (d->disabled)
+		return "it is shut out";
 	if (under_way(o, &d->call))
 		return "another call is under way";
 	if (fx->send.serial <= d->call.serial)

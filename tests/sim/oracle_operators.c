@@ -207,7 +207,7 @@ void oracle_check_shut_out(struct oracle *o, const struct heard *h)
 	if (dev < 0 || !o->now->device[dev].disabled)
 		return;
 	o->rule[RULE_SHUT_OUT]++;
-	/* an answer to what it was called for before goes nowhere */
+	/* an answer to what it was called for before is what it is, and leads to no other call */
 	if (h->status < 300 && o->said.what != HAPPENS_ANSWER)
 		oracle_fail(o, "device %d is shut out, and was answered %u", dev, h->status);
 }

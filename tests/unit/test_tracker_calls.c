@@ -309,6 +309,50 @@ START_TEST(what_it_took_is_known_whatever_it_said_meanwhile)
 }
 END_TEST
 
+static void shut_out(const struct device *dev, bool out)
+{
+	struct device d;
+
+	ck_assert_int_eq(store_device_by_dev(w.st, dev->dev, &d, &w.err), 1);
+	d.disabled = out;
+	WORLD_OK(&w, store_device_put(w.st, &d, &w.err));
+	if (!out)
+		WORLD_OK(&w, update_notify(&w.tk, d.dev, &w.err));
+}
+
+/* Shut out while it is called: what it took is known, it is not called, and goes on later. */
+START_TEST(who_is_shut_out_keeps_what_it_took)
+{
+	struct device d = enrol("cam", MODE_SERVER, "push");
+	struct rollout r = world_rollout(&w, &rel, "r", "id == cam", 1);
+	struct job job;
+
+	pass();
+	answer_status("idle");
+	expect(SEND_MANIFEST);
+	shut_out(&d, true);
+	ck_assert(!answer(204));
+	struct update u = open_update(&d);
+	ck_assert_int_eq(u.state, UPDATE_ACCEPTED);
+	ck_assert(u.manifest_fetched);
+	world_wait(&w, 60);
+	ck_assert_int_eq(pass(), 0);
+	shut_out(&d, false);
+	ck_assert_int_eq(pass(), 1);
+	expect(SEND_HELD);
+	/* and what is taken back from it meanwhile it is told as soon as it may be */
+	shut_out(&d, true);
+	ck_assert(!answer_held(0));
+	WORLD_OK(&w, rollout_stop(&w.tk, &r, "", &job, &w.err));
+	world_jobs(&w);
+	ck_assert_int_eq(pass(), 0);
+	shut_out(&d, false);
+	ck_assert_int_eq(WORLD_OK(&w, call_contact(&w.tk, &d, true, &w.err)), 0);
+	ck_assert_int_eq(pass(), 1);
+	expect(SEND_DROP);
+}
+END_TEST
+
 START_TEST(a_refused_manifest_ends_the_attempt)
 {
 	struct device d = enrol("cam", MODE_SERVER, "push");
@@ -1201,6 +1245,7 @@ int main(void)
 	tcase_add_test(t, who_speaks_while_it_is_called_is_called_at_once);
 	tcase_add_test(t, only_what_is_awaited_is_believed);
 	tcase_add_test(t, what_it_took_is_known_whatever_it_said_meanwhile);
+	tcase_add_test(t, who_is_shut_out_keeps_what_it_took);
 	tcase_add_test(t, a_refused_manifest_ends_the_attempt);
 	tcase_add_test(t, a_failure_is_retried_after_its_back_off);
 	tcase_add_test(t, critical_service_is_not_disturbed);
