@@ -286,31 +286,29 @@ static int64_t join_phase(struct tracker *tk, struct update *u, const struct cha
 }
 
 /* Its phase's filter took it, and it has not come yet: one less, or more, to wait for. */
-static int count_expected(struct tracker *tk, const struct update *u, const struct change *c,
-			  struct err *e)
+static int expected_by(const struct update *u, const struct change *c)
 {
 	bool was = !c->was_joined && !update_state_terminal(c->from);
 	bool is = !joined(u->state, u) && !update_state_terminal(u->state);
-	int delta = u->planned_phase > 0 ? moved(was, is) : 0;
 
-	if (delta == 0)
-		return 0;
-	if (store_phase_expect(tk->st, u->rollout, u->planned_phase, delta, e) < 0)
-		return -1;
-	/* the last that was waited for may have been this one */
-	return delta < 0 ? phase_moved(tk, u->rollout, u->planned_phase, 0, 0, 0, 0, e) : 0;
+	return u->planned_phase > 0 ? moved(was, is) : 0;
 }
 
+/* A phase may be over with whatever moves it, so who is expected is counted before. */
 static int count_phase(struct tracker *tk, struct update *u, const struct change *c,
 		       const struct counts *n, struct err *e)
 {
-	int64_t number = join_phase(tk, u, c, e);
-	int total = moved(c->was_joined, joined(u->state, u));
+	int64_t number = join_phase(tk, u, c, e), planned = u->planned_phase;
+	int total = moved(c->was_joined, joined(u->state, u)), expected = expected_by(u, c);
 
+	if (number < 0 ||
+	    (expected != 0 && store_phase_expect(tk->st, u->rollout, planned, expected, e) < 0))
+		return -1;
 	if (number > 0 && (total != 0 || n->ended != 0 || n->failed != 0 || n->succeeded != 0) &&
 	    phase_moved(tk, u->rollout, number, total, n->ended, n->failed, n->succeeded, e) < 0)
 		return -1;
-	return number < 0 ? -1 : count_expected(tk, u, c, e);
+	/* the last that was waited for may have been this one */
+	return expected < 0 ? phase_moved(tk, u->rollout, planned, 0, 0, 0, 0, e) : 0;
 }
 
 /* How many have ended with which failure. */

@@ -139,6 +139,52 @@ START_TEST(test_by_filter)
 }
 END_TEST
 
+/* Whoever is called back is expected again: its phase has not ended for want of it. */
+START_TEST(test_called_back_is_expected)
+{
+	struct job job;
+
+	enrol(2);
+	spec.n_phases = 2;
+	text_copy(spec.phases[0].filter, FILTER_TEXT, "id == lamp-1");
+	start();
+	offered(1);
+	ck_assert_int_eq(phase(1).expected, 0);
+	WORLD_OK(&w, rollout_pause(&w.tk, &ro, "", &w.err));
+	WORLD_OK(&w, rollout_recall(&w.tk, &ro, &job, &w.err));
+	world_jobs(&w);
+	ck_assert_int_eq(phase(1).total, 0);
+	ck_assert_int_eq(phase(1).expected, 1);
+	ck_assert_int_eq(phase(1).closed, 0);
+	now();
+	WORLD_OK(&w, rollout_resume(&w.tk, &ro, &w.err));
+	waits(0, "phase: phase 1: 0 of 1 joined");
+	offered(1);
+	succeeds(1);
+	offered(0);
+}
+END_TEST
+
+/* Whoever does it by itself, ahead of its phase, does not end the one that is open. */
+START_TEST(test_ahead_of_its_phase)
+{
+	enrol(2);
+	spec.n_phases = 3;
+	spec.phases[0].count = 2;
+	text_copy(spec.phases[1].filter, FILTER_TEXT, "id == lamp-1");
+	start();
+	succeeds(1);
+	ck_assert_int_eq(phase(2).expected, 0);
+	ck_assert_int_eq(phase(1).total, 1);
+	ck_assert_int_eq(phase(1).done, 1);
+	ck_assert_int_eq(phase(1).closed, 0);
+	offered(0);
+	succeeds(0);
+	now();
+	ck_assert_int_eq(ro.state, ROLLOUT_FINISHED);
+}
+END_TEST
+
 /* A filter that takes nobody holds nobody up; who left without coming is not waited for. */
 START_TEST(test_empty_phases_are_passed)
 {
@@ -639,6 +685,8 @@ int main(void)
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_set_timeout(t, 60);
 	tcase_add_test(t, test_by_filter);
+	tcase_add_test(t, test_called_back_is_expected);
+	tcase_add_test(t, test_ahead_of_its_phase);
 	tcase_add_test(t, test_empty_phases_are_passed);
 	tcase_add_test(t, test_start_times);
 	tcase_add_test(t, test_the_silent_are_passed_over);
