@@ -34,7 +34,8 @@
 #define CORE_SLICE_US 10000 /* long work between batches */
 #define CORE_SLOW_COMMIT_US 50000
 #define CORE_REST_LEAST_US 5000 /* a slice of a job, with its commit, may be so much too long; */
-#define CORE_REST_MOST_US 200000 /* else a rest as long as the excess follows, at most this */
+#define CORE_REST_MOST_US 200000 /* else a rest as long as the excess follows, at most this, */
+#define CORE_REST_EVER_MS 1 /* and at least this, for those who ask */
 #define CORE_PERSIST_MS 10000 /* tracker time is written that often */
 #define CORE_SWEEP_MS 60000 /* what is left over is looked for that often, */
 #define CORE_SWEEP_MORE_MS 100 /* and after some was found */

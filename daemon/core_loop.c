@@ -237,18 +237,27 @@ static void on_timer(evutil_socket_t fd, short what, void *ctx)
 
 /* ---- the loop ---- */
 
+static void flush(struct loop *lp)
+{
+	for (unsigned i = 0; i < LANE_COUNT; i++)
+		lane_flush(lp, &lp->core.lanes[i]);
+}
+
+/* Who asks comes first: work takes its slice when the answers are out. */
 static bool turn(struct loop *lp)
 {
 	struct core *c = &lp->core;
-	bool more = core_work(c);
+	bool more = false;
 
+	core_time(c);
 	for (unsigned i = 0; i < LANE_COUNT && !c->stopping; i++) {
 		lane_turn(c, &c->lanes[i]);
 		more |= c->lanes[i].more;
 	}
+	flush(lp);
+	more |= core_work(c);
 	/* when stopping for a failed fsync, what is queued was committed before it */
-	for (unsigned i = 0; i < LANE_COUNT; i++)
-		lane_flush(lp, &c->lanes[i]);
+	flush(lp);
 	return more;
 }
 

@@ -101,9 +101,17 @@ int64_t core_rest_ms(int64_t took_us)
 	return over > CORE_REST_LEAST_US ? over / 1000 : 0;
 }
 
-static bool jobs_due(const struct core *c, int64_t now)
+static bool jobs_due(const struct core *c)
 {
-	return c->jobs && now >= c->jobs_at;
+	return c->jobs && clock_mono_ms() >= c->jobs_at;
+}
+
+/* At least one wait for events lies between two slices: a front's next batch gets in there. */
+static void jobs_rest(struct core *c, int64_t took_us)
+{
+	int64_t rest = core_rest_ms(took_us);
+
+	c->jobs_at = clock_mono_ms() + (rest > 0 ? rest : CORE_REST_EVER_MS);
 }
 
 static int run_job(struct core *c, struct err *e)
@@ -113,7 +121,7 @@ static int run_job(struct core *c, struct err *e)
 
 	prepare_call(c);
 	rc = service_jobs(c->service, &c->now, &c->arena, &c->fx, CORE_SLICE_US, e);
-	c->jobs_at = clock_mono_ms() + core_rest_ms(clock_mono_us() - began);
+	jobs_rest(c, clock_mono_us() - began);
 	/* before followed(): an effect may announce another one */
 	if (rc >= 0)
 		c->jobs = rc > 0;
@@ -215,7 +223,7 @@ static void timed_work(struct core *c, int64_t now)
 		goto failed;
 	if (c->n_unsent > 0 && run_unsent(c, &e) < 0)
 		goto failed;
-	if (jobs_due(c, now) && run_job(c, &e) < 0)
+	if (jobs_due(c) && run_job(c, &e) < 0)
 		goto failed;
 	if (now >= c->persist_at) {
 		c->persist_at = now + CORE_PERSIST_MS;
@@ -228,7 +236,10 @@ failed:
 	core_store_failed(c, "work between batches", &e);
 }
 
-/* At ease before it must be: the next burst then finds the log empty. */
+/*
+ * At ease before it must be: the next burst then finds the log empty. A slice of a job does not
+ * follow in the same turn: whoever asked meanwhile would wait for both.
+ */
 static void checkpoint(struct core *c, int64_t now)
 {
 	int64_t began = clock_mono_us(), took;
@@ -237,6 +248,8 @@ static void checkpoint(struct core *c, int64_t now)
 	    now - c->batch_at >= CORE_IDLE_MS)
 		(void)store_checkpoint(c->store, true);
 	took = clock_mono_us() - began;
+	if (took > CORE_REST_LEAST_US)
+		jobs_rest(c, took);
 	if (took > CORE_SLOW_COMMIT_US)
 		log_warn("checkpoint took ms=%" PRId64 ": the disk is slow", took / 1000);
 }
@@ -246,9 +259,9 @@ bool core_work(struct core *c)
 	int64_t now = clock_mono_ms();
 
 	core_time(c);
-	timed_work(c, now);
 	if (!c->stopping)
 		checkpoint(c, now);
+	timed_work(c, now);
 	if (store_must_stop(c->store) && !c->stopping) {
 		struct err e = { .code = ERR_IO, .text = "checkpoint failed" };
 		core_store_failed(c, "checkpoint", &e);
@@ -258,7 +271,7 @@ bool core_work(struct core *c)
 	bool more = (!c->stopping && core_upload_work(c)) || c->n_prepare > 0;
 	if (now < c->retry_at)
 		return more;
-	return more || jobs_due(c, now) || c->n_unsent > 0 || schedule_due(c);
+	return more || jobs_due(c) || c->n_unsent > 0 || schedule_due(c);
 }
 
 int64_t core_work_wait_ms(const struct core *c)
