@@ -88,7 +88,10 @@ static int control(struct store *st, enum statement id, struct err *e)
 
 	if (rc == SQLITE_OK) {
 		rc = sqlite3_step(st->stmts[id]);
-		sqlite3_reset(st->stmts[id]);
+		/* what the hook behind a commit returns is seen here alone */
+		int more = sqlite3_reset(st->stmts[id]);
+		if (rc != SQLITE_DONE && more != SQLITE_OK)
+			rc = more;
 	}
 	if (rc == SQLITE_DONE)
 		return 0;
@@ -156,7 +159,13 @@ int store_batch_begin(struct store *st, struct err *e)
 		return -1;
 	st->in_batch = true;
 	st->dirty = st->broken = st->undo = st->in_handler = st->in_savepoint = false;
+	st->may_wait = false;
 	return 0;
+}
+
+void store_batch_may_wait(struct store *st)
+{
+	st->may_wait = true;
 }
 
 void store_handler_begin(struct store *st)
@@ -223,7 +232,7 @@ int store_batch_commit(struct store *st, struct err *e)
 		rollback(st, STMT_MAIN_ROLLBACK);
 		st->broken = true;
 	}
-	st->in_batch = st->in_handler = st->in_savepoint = false;
+	st->in_batch = st->in_handler = st->in_savepoint = st->may_wait = false;
 	return result;
 }
 
@@ -231,6 +240,7 @@ void store_batch_abandon(struct store *st)
 {
 	rollback(st, STMT_MAIN_ROLLBACK);
 	st->in_batch = st->in_handler = st->in_savepoint = st->dirty = st->broken = false;
+	st->may_wait = false;
 }
 
 void store_refuse_writes(struct store *st, bool refuse)
@@ -281,17 +291,37 @@ void store_images_rollback(struct store *st)
 	store_uploads_forget(st);
 }
 
-/* Called after each commit with the pages in the log, which shrinks when it starts over. */
+static int sync_log(sqlite3 *db)
+{
+	sqlite3_file *log = NULL;
+	int rc = sqlite3_file_control(db, "main", SQLITE_FCNTL_JOURNAL_POINTER, &log);
+
+	if (rc == SQLITE_OK && log && log->pMethods)
+		rc = log->pMethods->xSync(log, SQLITE_SYNC_NORMAL);
+	return rc;
+}
+
+/*
+ * Called after each commit with the pages in the log, which shrinks when it starts over.
+ * fettle.db's commits are made durable here, whosever they are: all but those that may wait,
+ * which the next one's sync, or a checkpoint's, takes along.
+ */
 int store_wal_hook(void *arg, sqlite3 *db, const char *name, int pages)
 {
 	struct store *st = arg;
 	enum database d = db == st->db[DB_MAIN] ? DB_MAIN : DB_IMAGES;
+	int rc = SQLITE_OK;
 
 	(void)name;
 	if (pages < st->wal_pages[d])
 		st->wal_done[d] = 0;
 	st->wal_pages[d] = pages;
-	return SQLITE_OK;
+	if (d == DB_MAIN && !st->may_wait)
+		rc = sync_log(db);
+	if (rc == SQLITE_OK)
+		return SQLITE_OK;
+	st->must_stop = true;
+	return SQLITE_IOERR_FSYNC;
 }
 
 /*

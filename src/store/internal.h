@@ -54,6 +54,7 @@ struct store {
 	bool in_batch, in_handler, in_savepoint;
 	bool dirty; /* a write happened in this batch */
 	bool broken; /* the batch's transaction is gone */
+	bool may_wait; /* for durability: nobody is told of this batch */
 	bool optimistic; /* handlers are not undone one by one */
 	bool undo; /* one had to be: the batch must run again */
 	bool refuse;

@@ -32,13 +32,15 @@ static const struct {
 };
 
 /*
- * FULL: a commit is durable when it returns. The only checkpoints are
+ * A commit is durable when it returns: images.db's by FULL; fettle.db's by store_wal_hook(),
+ * which can tell those that may wait, so NORMAL leaves it to that. The only checkpoints are
  * store_checkpoint's, on this connection. cache_size is in KiB; 16 MiB hold the
  * upper levels of every index at a million devices, and what 1,000 reports change.
  */
 static const char *const pragmas[DB_COUNT] = {
 	[DB_MAIN] =
-		"PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF;"
+		"PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON;"
+		"PRAGMA trusted_schema = OFF;"
 		"PRAGMA cell_size_check = ON; PRAGMA mmap_size = 0; PRAGMA wal_autocheckpoint = 0;"
 		"PRAGMA temp_store = MEMORY; PRAGMA cache_size = -16384;"
 		"PRAGMA journal_size_limit = 67108864;",

@@ -51,6 +51,13 @@ int store_handler_end(struct store *st, bool keep,
 		      struct err *e); /* keep false: roll the handler's writes back */
 bool store_batch_dirty(const struct store *st); /* a write happened */
 int store_batch_commit(struct store *st, struct err *e);
+/*
+ * The open batch, when it is committed, need not be durable by that: a power cut may take it,
+ * and others like it behind it, whole; the death of this process takes nothing. The next batch
+ * that may not wait makes all before it durable. For what nobody is told of and what a restart
+ * does again.
+ */
+void store_batch_may_wait(struct store *st);
 void store_batch_abandon(struct store *st);
 bool store_batch_broken(struct store *st); /* SQLite rolled the transaction back under us */
 /*

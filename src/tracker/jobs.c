@@ -165,6 +165,7 @@ int jobs_slice(struct tracker *tk, int64_t budget_us, struct err *e)
 		cause_copy(j.result, sizeof(j.result), "this version knows no such kind of job");
 		return end(tk, &j, JOB_FAILED, e) < 0 ? -1 : 1;
 	}
+	unsigned effects = tk->fx ? tk->fx->n : 0;
 	enum step s = slice(tk, k, &j, budget_us, &why);
 	if (s == STEP_ERROR && (of_the_disk(why.code) || store_batch_broken(tk->st))) {
 		if (e)
@@ -176,6 +177,9 @@ int jobs_slice(struct tracker *tk, int64_t budget_us, struct err *e)
 	if (s == STEP_ERROR)
 		cause_copy(j.result, sizeof(j.result), why.text);
 	j.tries = j.due = 0;
+	/* nothing follows from it yet: if it is lost, the job is as far as before it */
+	if (s == STEP_MORE && (!tk->fx || tk->fx->n == effects))
+		store_batch_may_wait(tk->st);
 	if (s == STEP_MORE)
 		return store_job_put(tk->st, &j, e) < 0 ? -1 : 1;
 	return end(tk, &j, s == STEP_DONE ? JOB_DONE : JOB_FAILED, e) < 0 ? -1 : 1;

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "faults.h"
 #include "store/internal.h"
 #include "store_util.h"
 
@@ -278,6 +279,86 @@ START_TEST(test_failed_sync_stops)
 }
 END_TEST
 
+enum commit_kind { READS, WRITES, MAY_WAIT, MAY_WAIT_ABANDONED, ALONE };
+
+/* Whether it came to a sync, which fails then. */
+static bool syncs(enum commit_kind kind, int *rc)
+{
+	faults_arm(FAULT_SYNC, 1, true);
+	faults_during(true);
+	if (kind == ALONE) {
+		*rc = store_meta_put_int(b.st, "a", kind, &b.e);
+	} else {
+		ok(store_batch_begin(b.st, e));
+		if (kind == READS)
+			(void)value("a");
+		else
+			handler("a", kind, true);
+		if (kind == MAY_WAIT || kind == MAY_WAIT_ABANDONED)
+			store_batch_may_wait(b.st);
+		if (kind == MAY_WAIT_ABANDONED)
+			store_batch_abandon(b.st);
+		*rc = kind == MAY_WAIT_ABANDONED ? 0 : store_batch_commit(b.st, &b.e);
+	}
+	faults_during(false);
+	return faults_disarm();
+}
+
+/* Every commit is durable when it returns, but one that may wait; nobody waits for that one. */
+START_TEST(test_what_is_synced)
+{
+	static const struct {
+		enum commit_kind kinds[3];
+		int n;
+		bool sync; /* by the last of them */
+	} rows[] = {
+		{ { WRITES }, 1, true },
+		{ { ALONE }, 1, true },
+		{ { READS }, 1, false },
+		{ { MAY_WAIT }, 1, false },
+		{ { MAY_WAIT, MAY_WAIT }, 2, false },
+		{ { MAY_WAIT, READS }, 2, false },
+		{ { MAY_WAIT, WRITES }, 2, true },
+		{ { MAY_WAIT, ALONE }, 2, true },
+		{ { MAY_WAIT_ABANDONED, WRITES }, 2, true },
+		{ { MAY_WAIT_ABANDONED, ALONE }, 2, true },
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		int rc = 0;
+
+		for (int k = 0; k < rows[i].n; k++) {
+			bool last = k == rows[i].n - 1;
+			bool synced = syncs(rows[i].kinds[k], &rc);
+			ck_assert_msg(synced == (last && rows[i].sync), "row %zu, %d", i, k);
+			ck_assert_msg(rc == (synced ? -1 : 0), "row %zu, %d", i, k);
+		}
+		/* nobody may be told of what was not made durable */
+		ck_assert_msg(store_must_stop(b.st) == rows[i].sync, "row %zu", i);
+		if (rows[i].sync)
+			refuses(store_meta_put_int(b.st, "b", 1, e), ERR_IO);
+		bed_close(&b);
+		bed_open(&b);
+	}
+}
+END_TEST
+
+START_TEST(test_a_failed_sync_says_so)
+{
+	struct err err = { 0 };
+
+	ok(store_batch_begin(b.st, e));
+	handler("a", 1, true);
+	faults_arm(FAULT_SYNC, 1, true);
+	faults_during(true);
+	ck_assert_int_eq(store_batch_commit(b.st, &err), -1);
+	faults_during(false);
+	ck_assert(faults_disarm());
+	ck_assert_int_eq(err.code, ERR_IO);
+	ck_assert_msg(strstr(err.text, "cannot make data durable") != NULL, "%s", err.text);
+}
+END_TEST
+
 /* images.db is committed before fettle.db refers to it; a handler undone leaves an orphan. */
 START_TEST(test_both_files)
 {
@@ -310,6 +391,7 @@ int main(void)
 	Suite *s = suite_create("store_batch");
 	TCase *tc = tcase_create("store_batch");
 
+	faults_install();
 	tcase_set_timeout(tc, 60);
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, test_handlers_are_kept_or_not);
@@ -320,6 +402,8 @@ int main(void)
 	tcase_add_test(tc, test_broken);
 	tcase_add_test(tc, test_broken_by_the_other_file);
 	tcase_add_test(tc, test_failed_sync_stops);
+	tcase_add_test(tc, test_what_is_synced);
+	tcase_add_test(tc, test_a_failed_sync_says_so);
 	tcase_add_test(tc, test_both_files);
 	suite_add_tcase(s, tc);
 

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "store/internal.h"
 #include "tracker_world.h"
 
 static struct world w;
@@ -309,6 +310,55 @@ START_TEST(test_one_due_update_fails)
 END_TEST
 
 /* A pass without time handles one, so that it ends, and comes again at once. */
+/* Of the job "talks": how a step ends, and whether something follows from it. */
+static struct {
+	enum step s;
+	bool effect;
+} talks;
+
+static enum step talks_step(struct tracker *tk, struct job *j, struct err *e)
+{
+	j->cursor++;
+	if (talks.effect)
+		effects_notify(tk->fx, j->cursor, "lamp-1");
+	if (talks.s == STEP_ERROR)
+		err_set(e, ERR_INTERNAL, "not now");
+	return talks.s;
+}
+
+/* What nobody is told of yet need not be durable at once; the rest must. */
+START_TEST(test_which_slices_may_wait)
+{
+	static const struct job_kind kind = { "talks", talks_step };
+	static const struct {
+		enum step s;
+		bool effect, may_wait;
+	} rows[] = {
+		{ STEP_MORE, false, true },   { STEP_MORE, true, false },
+		{ STEP_ERROR, false, false }, { STEP_DONE, false, false },
+		{ STEP_DONE, true, false },   { STEP_FAILED, false, false },
+	};
+
+	w.tk.kinds = &kind;
+	w.tk.n_kinds = 1;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct job j;
+
+		WORLD_OK(&w, job_start(&w.tk, "talks", 0, &j, &w.err));
+		talks.s = rows[i].s;
+		talks.effect = rows[i].effect;
+		world_commit(&w);
+		ck_assert_int_eq(jobs_slice(&w.tk, 0, &w.err), 1);
+		ck_assert_msg(w.st->may_wait == rows[i].may_wait, "row %zu", i);
+		world_commit(&w);
+		ck_assert(!w.st->may_wait);
+		WORLD_OK(&w, store_job_get(w.st, j.id, &j, &w.err));
+		if (j.state == JOB_RUNNING)
+			WORLD_OK(&w, job_cancel(&w.tk, j.id, &w.err));
+	}
+}
+END_TEST
+
 START_TEST(test_a_pass_has_its_time)
 {
 	int64_t next = 0;
@@ -341,6 +391,7 @@ int main(void)
 	tcase_add_test(t, test_revocation_goes_before_other_jobs);
 	tcase_add_test(t, test_a_job_that_is_stuck);
 	tcase_add_test(t, test_one_due_update_fails);
+	tcase_add_test(t, test_which_slices_may_wait);
 	tcase_add_test(t, test_a_pass_has_its_time);
 	suite_add_tcase(s, t);
 	SRunner *r = srunner_create(s);
