@@ -268,16 +268,14 @@ static int later(struct heard *h, struct err *e)
 	return 0;
 }
 
+/* What is to be pushed after it, if anything, the next turn sees. */
 static int failed(struct heard *h, enum failure f, struct err *e)
 {
-	struct device_call *c = h->t->c;
 	char cause[REASON_TEXT];
 
-	/* said of what does not run any more: the next turn sees what there is to push */
 	if (!h->runs)
 		return 1;
-	c->want &= (uint8_t)~CALL_PUSH;
-	cause_format(cause, sizeof(cause), "call: %s", c->reason);
+	cause_format(cause, sizeof(cause), "call: %s", h->t->c->reason);
 	return update_apply(h->t->tk, &h->u, EVENT_FAILED, f, cause, e) < 0 ? -1 : 1;
 }
 

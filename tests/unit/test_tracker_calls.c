@@ -611,6 +611,26 @@ START_TEST(a_late_refusal_stops_no_other_push)
 }
 END_TEST
 
+/* What failed for good makes room for what waits behind it. */
+START_TEST(what_waits_is_pushed_after_what_failed)
+{
+	enrol("cam", MODE_SERVER, "push");
+	world_rollout(&w, &rel, "r", "id == cam", 1);
+
+	pass();
+	answer_status("idle");
+	expect(SEND_MANIFEST);
+	int64_t update = sent.send.update;
+	struct release next = world_release(&w, 60, "6.0");
+	world_rollout(&w, &next, "next", "id == cam", 1);
+	answer(401);
+	ck_assert_int_eq(world_update(&w, update).state, UPDATE_FAILED);
+	pass();
+	expect(SEND_MANIFEST);
+	ck_assert(digest_eq(&sent.object, &next.manifest));
+}
+END_TEST
+
 START_TEST(it_pulls_when_it_says_so)
 {
 	struct device d = enrol("cam", MODE_SERVER, "pull");
@@ -1256,6 +1276,7 @@ int main(void)
 	tcase_add_test(t, who_was_long_silent_is_told_what_is_taken_back);
 	tcase_add_test(t, what_was_not_pushed_is_not_taken_back);
 	tcase_add_loop_test(t, what_expires_is_taken_back, 0, 2);
+	tcase_add_test(t, what_waits_is_pushed_after_what_failed);
 	tcase_add_test(t, a_late_refusal_stops_no_other_push);
 	tcase_add_test(t, it_pulls_when_it_says_so);
 	tcase_add_test(t, one_call_at_a_time_and_a_bounded_number);
