@@ -65,12 +65,12 @@ static bool has_column(const struct import_lines *l, const char *name)
 	return false;
 }
 
-/* One without a name is what some programs leave at the end: nothing may be in it. */
+/* Those without a name are what some programs leave at the end: nothing may be in them. */
 static int check_column(const struct import_lines *l, const char *name, struct err *e)
 {
 	int n = l->n_columns + 1;
 
-	if (has_column(l, name))
+	if (*name && has_column(l, name))
 		return err_set(e, ERR_INVALID, "column %d: \"%s\" is there twice", n, name);
 	if (strncmp(name, "attr.", 5) == 0 && !name_valid(slice_str(name + 5)))
 		return err_set(e, ERR_INVALID,

@@ -802,8 +802,8 @@ class Import(Api):
         self.assertEqual(self.refuse("id,model,id\nc,lamp,d\n", "text/csv", 1),
                          ['head line: column 3: "id" is there twice'])
         self.assertEqual(len(self.api("GET", "/api/v1/devices")["items"]), 2)
-        # as spreadsheets write it: a byte order mark, CRLF
-        text = "\ufeffid,disabled\r\nc,yes\r\nd,false\r\n"
+        # as spreadsheets write it: a byte order mark, CRLF, empty columns at the end
+        text = "\ufeffid,disabled,,\r\nc,yes,,\r\nd,false,,\r\n"
         self.imported(self.api("POST", "/api/v1/devices/import", text.encode(), {"Content-Type": "text/csv"},
                                status=202)["job"])
         self.assertEqual([self.api("GET", "/api/v1/devices/" + i)["disabled"] for i in "cd"], [True, False])
