@@ -591,6 +591,7 @@ tests_unit_test_tracker_window_gate_LDADD = $(test_common) $(core_libs)
 
 sim_helper_sources = \
 	tests/sim/calls.c \
+	tests/sim/devices.c \
 	tests/sim/fleet.c \
 	tests/sim/fleet_say.c \
 	tests/sim/operators.c \
@@ -600,6 +601,7 @@ sim_helper_sources = \
 	tests/sim/oracle_audit.c \
 	tests/sim/oracle_call.c \
 	tests/sim/oracle_cause.c \
+	tests/sim/oracle_device.c \
 	tests/sim/oracle_move.c \
 	tests/sim/oracle_operators.c \
 	tests/sim/oracle_phase.c \

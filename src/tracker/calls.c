@@ -224,12 +224,13 @@ void call_again(struct turn *t, int64_t wait_ms)
 static int look_turn(struct turn *t, struct err *e)
 {
 	struct send s = { .kind = SEND_LOOK };
+	bool looks = t->d->mode == MODE_NEGOTIATED; /* an operator may have changed it since */
 	struct update u;
-	int found = store_update_open(t->tk->st, t->d->dev, &u, e);
+	int found = looks ? store_update_open(t->tk->st, t->d->dev, &u, e) : 0;
 
 	if (found < 0)
 		return -1;
-	if (found == 0 && t->c->tries >= LOOKS) {
+	if (!looks || (found == 0 && t->c->tries >= LOOKS)) {
 		t->c->want &= (uint8_t)~CALL_LOOK;
 		return 0;
 	}

@@ -61,6 +61,8 @@ void calls_order(struct sim *s, const struct effect *fx)
 	struct sim_call *c = free_place(s);
 	int dev = device_of(s, fx->dev);
 
+	if (dev < 0) /* removed since */
+		return;
 	*c = (struct sim_call){ .used = true,
 				.dev = dev,
 				.kind = fx->send.kind,

@@ -292,23 +292,18 @@ void fleet_make(struct sim *s)
 
 int fleet_enrol(struct sim *s)
 {
-	char json[SIM_BODY], vendor[UUID_TEXT], class_[UUID_TEXT], parent[64];
+	char json[SIM_BODY];
 	struct heard h;
 
 	for (int i = 0; i < s->n_devices; i++) {
 		struct virtual_device *d = &s->device[i];
 		struct said said = { .what = HAPPENS_COMMAND, .dev = -1, .command = COMMAND_OTHER };
+		struct o_device as = {
+			.class_ = d->class_, .parent = d->parent, .mode = d->mode, .flash = -1
+		};
 		struct device row;
 
-		uuid_text(vendor, &s->vendor_id[d->class_ % VENDORS]);
-		uuid_text(class_, &s->class_id[d->class_]);
-		parent[0] = '\0';
-		if (d->parent >= 0)
-			snprintf(parent, sizeof(parent), ",\"parent\":\"dev-%d\"", d->parent);
-		snprintf(json, sizeof(json),
-			 "{\"id\":\"%s\",\"auth\":\"none\",\"mode\":\"%s\",\"vendor_id\":\"%s\","
-			 "\"class_id\":\"%s\",\"model\":\"%s\"%s}",
-			 d->id, mode_word(d->mode), vendor, class_, sim_models[d->class_], parent);
+		devices_put_enrolment(s, i, &as, json, sizeof(json));
 		if (sim_happen(s, &said,
 			       &(struct ask_of){ .dev = -1,
 						 .method = METHOD_POST,
@@ -318,12 +313,8 @@ int fleet_enrol(struct sim *s)
 			return -1;
 		if (h.status != 201 || store_device_get(s->server.st, d->id, &row, NULL) != 1)
 			return -1;
-		s->oracle.now->device[s->oracle.now->n_devices++] =
-			(struct o_device){ .row = row.dev,
-					   .class_ = d->class_,
-					   .parent = d->parent,
-					   .mode = d->mode,
-					   .flash = -1 };
+		as.row = row.dev;
+		s->oracle.now->device[s->oracle.now->n_devices++] = as;
 	}
 	return 0;
 }

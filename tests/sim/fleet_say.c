@@ -68,6 +68,7 @@ static void compose_register(struct sim *s, int dev, struct message *m, enum mod
 	*m = (struct message){ .method = METHOD_PUT, .said = saying(d, dev, HAPPENS_REGISTER) };
 	m->said.has_component = !dice_chance(&s->dice, 50);
 	m->said.component = running(s, d);
+	m->said.mode = mode;
 	put_component(what, sizeof(what), &m->said);
 	places_put_status(s, &m->said, status, sizeof(status));
 	places_put_own(s, &m->said, own, sizeof(own));

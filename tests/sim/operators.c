@@ -8,8 +8,8 @@
 #include "sim.h"
 
 /*
- * What operators do with rollouts besides starting and holding them, with templates of
- * rollouts, and with devices. Now and then they try what they must not.
+ * What operators do with rollouts besides starting and holding them, and with templates of
+ * rollouts. Now and then they try what they must not.
  */
 
 static int command(struct sim *s, struct said *said, enum method m, const char *path,
@@ -212,69 +212,15 @@ static int switch_standing(struct sim *s)
 		       said.force ? "{\"enabled\":true}" : "{\"enabled\":false}", &h);
 }
 
-/* ---- devices ---- */
-
-static int edit(struct sim *s)
-{
-	struct said said = { .command = COMMAND_DEVICE,
-			     .ref = (int)dice_below(&s->dice, (uint64_t)s->n_devices) };
-	struct o_device *d = &s->edited;
-	char path[96], json[128];
-	struct heard h;
-
-	*d = s->oracle.now->device[said.ref];
-	switch (dice_below(&s->dice, 3)) {
-	case 0:
-		d->disabled = !d->disabled;
-		snprintf(json, sizeof(json), "{\"disabled\":%s}", d->disabled ? "true" : "false");
-		break;
-	case 1:
-		d->parent = said.ref >= 4 && dice_chance(&s->dice, 700)
-				    ? (int)dice_below(&s->dice, 4)
-				    : -1;
-		if (d->parent >= 0)
-			snprintf(json, sizeof(json), "{\"parent\":\"%s\"}",
-				 s->device[d->parent].id);
-		else
-			snprintf(json, sizeof(json), "{\"parent\":null}");
-		break;
-	default:
-		d->tags = (unsigned)dice_below(&s->dice, 1u << O_TAGS);
-		snprintf(json, sizeof(json), "{\"tags\":[%s%s%s]}", d->tags & 1 ? "\"red\"" : "",
-			 d->tags == 3 ? "," : "", d->tags & 2 ? "\"blue\"" : "");
-		break;
-	}
-	snprintf(path, sizeof(path), "/api/v1/devices/%s", s->device[said.ref].id);
-	return command(s, &said, METHOD_PATCH, path, json, &h);
-}
-
-/* Whoever was shut out is let in again at last. */
-static int let_in(struct sim *s)
-{
-	struct said said = { .command = COMMAND_DEVICE };
-	char path[96];
-	struct heard h;
-
-	for (int i = 0; i < s->n_devices; i++) {
-		if (!s->oracle.now->device[i].disabled)
-			continue;
-		said.ref = i;
-		s->edited = s->oracle.now->device[i];
-		s->edited.disabled = false;
-		snprintf(path, sizeof(path), "/api/v1/devices/%s", s->device[i].id);
-		return command(s, &said, METHOD_PATCH, path, "{\"disabled\":false}", &h);
-	}
-	return edit(s);
-}
-
 /* ---- all of it ---- */
 
 int operators_act(struct sim *s)
 {
-	static int (*const acts[])(struct sim *) = { retry, retry,	  raise,	   next,
-						     clone, judge,	  judge,	   force,
-						     force, add_standing, switch_standing, edit,
-						     let_in };
+	static int (*const acts[])(struct sim *) = { retry,	   retry,	    raise,
+						     next,	   clone,	    judge,
+						     judge,	   force,	    force,
+						     add_standing, switch_standing, devices_act,
+						     devices_act,  devices_let_in };
 
 	return acts[dice_below(&s->dice, sizeof(acts) / sizeof(acts[0]))](s);
 }
@@ -291,8 +237,7 @@ void operators_heard(struct sim *s, const struct said *said, const struct heard 
 	}
 	if (said->command == COMMAND_SWITCH)
 		m->standing[said->ref].enabled = said->force;
-	if (said->command == COMMAND_DEVICE)
-		m->device[said->ref] = s->edited;
+	devices_heard(s, said);
 	if (said->command == COMMAND_CLONE)
 		oracle_clone(&s->oracle, said->ref, row);
 	oracle_verb(&s->oracle);

@@ -155,7 +155,7 @@ static void plan(struct oracle *o, const struct update *row)
 		oracle_fail(o, "update %" PRId64 ": the target does not take device %d", row->id,
 			    dev);
 	for (int i = 0; i < m->n_updates; i++)
-		if (m->update[i].dev == dev && m->update[i].rollout == ro)
+		if (m->update[i].dev == dev && m->update[i].rollout == ro && !m->update[i].gone)
 			oracle_fail(o, "device %d has two updates of rollout %d", dev, ro);
 	int phase = oracle_planned_phase(o, ro, dev);
 	if (row->planned_phase != phase)

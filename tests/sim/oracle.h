@@ -37,6 +37,7 @@ enum o_rule {
 	RULE_LEAF_FIRST, RULE_CORE_FIRST, RULE_RETRY, RULE_NEXT,
 	RULE_BUDGET, RULE_APPROVAL,
 	RULE_CLONE, RULE_STANDING, RULE_SHUT_OUT, RULE_STOPPED, RULE_RECALLED, RULE_FILTER,
+	RULE_REMOVED, RULE_ENROLLED, RULE_MODE, RULE_CLASS,
 	RULE_COUNT,
 };
 
@@ -52,7 +53,7 @@ enum command {
 	COMMAND_RESUME, COMMAND_ABORT, COMMAND_WINDOW, COMMAND_UNWINDOW,
 	COMMAND_RETRY, COMMAND_NEXT, COMMAND_CLONE,
 	COMMAND_AGREE, COMMAND_DENY, COMMAND_STANDING, COMMAND_SWITCH, COMMAND_DEVICE,
-	COMMAND_OTHER,
+	COMMAND_REMOVE, COMMAND_ENROL, COMMAND_OTHER,
 };
 
 /* Daily, or on some days of the week, in a zone without summer time. */
@@ -83,6 +84,7 @@ struct said {
 	bool has_own;			/* windows, in a registration: one, or none any more */
 	struct o_window own;
 	bool push, pull, endpoint;	/* what it can do, by a registration */
+	enum mode mode;			/* in a registration */
 	/* an answer to a call, or that none came: status 0 */
 	enum send_kind call;
 	int64_t serial, held, came;
@@ -169,6 +171,7 @@ struct o_update {
 	int64_t phase;
 	enum urgency urgency;
 	bool charged, fetched, joined, flew;	/* flew: was once past planned and put off */
+	bool gone;			/* its device was removed */
 	bool waits;			/* until earliest: put off, or between attempts */
 	int64_t earliest, entered, deadline, taken;	/* taken: its slot, at last */
 	uint64_t word_boot;		/* in which it last told of progress */
@@ -188,10 +191,12 @@ struct o_call {
 	int64_t of;			/* this update, */
 	int attempt;			/* and of this attempt it has */
 	bool manifest, image;
+	bool anew;			/* it may be sent all of it once more */
 	int64_t held;			/* of the image, -1: not known now */
 };
 struct o_device {
-	int64_t row;
+	int64_t row;			/* negative: it was */
+	bool gone;			/* removed */
 	int class_, parent;		/* parent -1: none */
 	enum mode mode;
 	int n_boots;
@@ -325,8 +330,14 @@ bool oracle_wants_approval(const struct oracle *o, int rollout);
 void oracle_verb(struct oracle *o);		/* what was said was good */
 void oracle_clone(struct oracle *o, int of, int64_t id);
 void oracle_learn_rollouts(struct oracle *o);	/* those that nobody asked for */
-void oracle_check_shut_out(struct oracle *o, const struct heard *h);
 int oracle_planned_phase(const struct oracle *o, int rollout, int dev);
+/* oracle_device.c */
+bool oracle_shut_out(const struct oracle *o, int dev);
+void oracle_edited(struct oracle *o, int dev, const struct o_device *as);
+void oracle_removed(struct oracle *o, int dev);
+const char *oracle_gone(const struct oracle *o, const struct o_update *u, enum update_state from,
+			enum update_state to);
+void oracle_check_shut_out(struct oracle *o, const struct heard *h);
 /* oracle_phase.c */
 struct o_tally {
 	int64_t total, planned, flying, deferred, failed, succeeded, timed_out, ended;

@@ -36,7 +36,7 @@ static bool strange(struct oracle *o)
 {
 	const struct o_update *u = oracle_update(o, o->said.update);
 
-	return o->said.update != 0 && (!u || u->dev != o->said.dev);
+	return o->said.update != 0 && (!u || u->gone || u->dev != o->said.dev);
 }
 
 /* A repeat is answered like the first time and changes nothing; a replay is refused. */
@@ -45,7 +45,7 @@ void oracle_check_key(struct oracle *o, const struct heard *h, int64_t history)
 	bool good = h->status < 300, moved = o->now->last_history != history;
 	bool told = o->said.what != HAPPENS_REGISTER && good;
 
-	bool shut_out = o->said.dev >= 0 && o->now->device[o->said.dev].disabled;
+	bool shut_out = o->said.dev >= 0 && oracle_shut_out(o, o->said.dev);
 
 	if (o->key == KEY_SEEN && ((!good && !strange(o) && !shut_out) || moved))
 		oracle_fail(o, "a repeat was answered %u%s", h->status, moved ? " and moved" : "");

@@ -15,7 +15,12 @@ void oracle_check_row(struct oracle *o, struct o_update *u)
 	struct update row;
 	struct err e = { 0 };
 
-	if (store_update_get(o->st, u->id, &row, &e) != 1) {
+	int found = store_update_get(o->st, u->id, &row, &e);
+	if (u->gone && found == 0)
+		return; /* its history and what was counted stay */
+	if (u->gone && found > 0)
+		oracle_fail(o, "update %" PRId64 " is there, and its device was removed", u->id);
+	if (found != 1) {
 		oracle_fail(o, "update %" PRId64 " cannot be read: %s", u->id, e.text);
 		return;
 	}
@@ -42,6 +47,11 @@ static void check_device(struct oracle *o, int i)
 	struct device row;
 	struct device_live live;
 
+	if (d->gone) {
+		if (store_device_by_dev(o->st, -d->row, &row, NULL) != 0)
+			oracle_fail(o, "device %d was removed, and is there", i);
+		return;
+	}
 	if (store_device_by_dev(o->st, d->row, &row, NULL) != 1 ||
 	    store_live_get(o->st, d->row, &live, NULL) < 0) {
 		oracle_fail(o, "device %d is gone", i);
@@ -97,6 +107,8 @@ void oracle_history(struct oracle *o)
 		int64_t after = 0;
 		int n;
 
+		if (u->gone) /* nobody can ask for it any more */
+			continue;
 		do {
 			n = store_history_list(o->st, 0, u->id, after, PAGE, h, NULL);
 			for (int k = 0; k < n; k++) {

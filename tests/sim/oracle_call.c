@@ -47,7 +47,7 @@ static const char *may_manifest(struct oracle *o, const struct o_device *d,
 {
 	if (!digest_eq(&fx->object, &o->now->release[u->release].manifest))
 		return "it is another manifest";
-	return about(d, u) && d->call.manifest ? "it has it already" : NULL;
+	return about(d, u) && d->call.manifest && !d->call.anew ? "it has it already" : NULL;
 }
 
 static const char *may_held(struct oracle *o, const struct o_device *d, const struct o_update *u,

@@ -414,6 +414,8 @@ const char *oracle_cause(struct oracle *o, struct o_update *u, enum update_state
 {
 	if (o->said.dev >= 0 && o->said.dev != u->dev)
 		return "another device spoke";
+	if (u->gone)
+		return oracle_gone(o, u, from, to);
 	switch (o->said.what) {
 	case HAPPENS_REGISTER:
 	case HAPPENS_REPORT:

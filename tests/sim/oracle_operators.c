@@ -199,19 +199,6 @@ void oracle_learn_rollouts(struct oracle *o)
 
 /* ---- devices ---- */
 
-/* Whoever is shut out gets no good answer, and no update. */
-void oracle_check_shut_out(struct oracle *o, const struct heard *h)
-{
-	int dev = o->said.dev;
-
-	if (dev < 0 || !o->now->device[dev].disabled)
-		return;
-	o->rule[RULE_SHUT_OUT]++;
-	/* an answer to what it was called for before is what it is, and leads to no other call */
-	if (h->status < 300 && o->said.what != HAPPENS_ANSWER)
-		oracle_fail(o, "device %d is shut out, and was answered %u", dev, h->status);
-}
-
 /* The first phase whose filter takes it, 0 none. */
 int oracle_planned_phase(const struct oracle *o, int rollout, int dev)
 {

@@ -68,6 +68,8 @@ void oracle_keep_words(struct oracle *o, const struct said *s)
 	if (s->what == HAPPENS_REGISTER) {
 		d->push = s->push;
 		d->pull = s->pull;
+		if (d->mode == MODE_UNSET)
+			d->mode = s->mode;
 	}
 	if (s->what == HAPPENS_DECIDE || d->boots[0].boot != s->boot)
 		return;

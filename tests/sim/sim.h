@@ -268,6 +268,13 @@ bool operators_put_filter(struct sim *s, struct o_phase *p, struct buf *json);
 /* Is there room in the model for so many rollouts more? */
 bool operators_room(const struct sim *s, int rollouts);
 
+/* devices.c */
+int devices_act(struct sim *s);
+int devices_let_in(struct sim *s);
+void devices_heard(struct sim *s, const struct said *said);
+void devices_put_enrolment(struct sim *s, int dev, const struct o_device *as, char *json,
+			   size_t cap);
+
 /* people.c */
 int people_begin(struct sim *s);
 int people_act(struct sim *s);

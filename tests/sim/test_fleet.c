@@ -65,6 +65,10 @@ static const char *const rules[RULE_COUNT] = {
 	[RULE_STOPPED] = "stopped by force",
 	[RULE_RECALLED] = "called back",
 	[RULE_FILTER] = "by a phase's filter",
+	[RULE_REMOVED] = "removed",
+	[RULE_ENROLLED] = "enrolled again",
+	[RULE_MODE] = "of another mode",
+	[RULE_CLASS] = "of another class",
 };
 
 /* Do they try again, move on, agree, force and edit, too? 1 in all runs, 0 in none, -1 by turns */

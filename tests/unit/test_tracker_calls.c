@@ -988,6 +988,23 @@ START_TEST(a_push_before_its_slot_waits_for_it)
 }
 END_TEST
 
+START_TEST(who_is_of_another_mode_now_is_not_called_to_look)
+{
+	struct device d = enrol("valve", MODE_NEGOTIATED, "");
+
+	world_rollout(&w, &rel, "r", "id == valve", 1);
+	ck_assert_int_eq(pass(), 1);
+	expect(SEND_LOOK);
+	d.mode = MODE_CLIENT;
+	WORLD_TURN(&w, store_device_put(w.st, &d, &w.err));
+	for (int i = 0; i < 8; i++) {
+		world_wait(&w, 3600);
+		ck_assert_int_eq(pass(), 0);
+	}
+	ck_assert_int_ne(world_ask(&w, "valve"), 0);
+}
+END_TEST
+
 START_TEST(what_the_server_cannot_keep_it_defers_by_rule)
 {
 	struct device d = enrol("valve", MODE_NEGOTIATED, "");
@@ -1291,6 +1308,7 @@ int main(void)
 	tcase_add_test(t, a_sleeper_s_own_question_is_enough);
 	tcase_add_test(t, a_granted_time_triggers_on_the_second);
 	tcase_add_test(t, a_push_before_its_slot_waits_for_it);
+	tcase_add_test(t, who_is_of_another_mode_now_is_not_called_to_look);
 	tcase_add_test(t, what_the_server_cannot_keep_it_defers_by_rule);
 	tcase_add_test(t, everyone_below_is_told_before_it_is_offered);
 	tcase_add_test(t, who_moves_is_told_of_those_above_it_now);
