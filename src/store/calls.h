@@ -51,6 +51,8 @@ int store_outage_acknowledge(struct store *st, int64_t dev, int64_t update, int6
 			     struct err *e); /* 1 first time, 0 not */
 int store_outage_list(struct store *st, int64_t update, int64_t after, int limit,
 		      struct outage *out, struct err *e);
+/* Of this update, if it is over, some: how many went. */
+int store_outage_forget(struct store *st, int64_t update, int limit, struct err *e);
 /*
  * Of updates that are over, some; *cursor goes round the updates that have any. How many went.
  */

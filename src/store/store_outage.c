@@ -154,7 +154,7 @@ int store_outage_list(struct store *st, int64_t update, int64_t after, int limit
 	return STORE_LIST(&q, limit, out, outage_read);
 }
 
-static int sweep_one(struct store *st, int64_t update, int limit, struct err *e)
+int store_outage_forget(struct store *st, int64_t update, int limit, struct err *e)
 {
 	struct sql q;
 
@@ -179,7 +179,7 @@ int store_outage_sweep(struct store *st, int64_t *cursor, int limit, struct err 
 			*cursor = 0;
 			return found < 0 ? -1 : gone;
 		}
-		int n = sweep_one(st, update, limit - gone, e);
+		int n = store_outage_forget(st, update, limit - gone, e);
 		if (n < 0)
 			return -1;
 		gone += n;

@@ -8,7 +8,8 @@
 /*
  * An update that takes its device away for a while is offered once every device below it in
  * the network was told (behaviour.md 4), or had its contact interval to be told in. The
- * offer itself tells the device. Once for an update, not for each attempt.
+ * offer itself tells the device. Once for an update, not for each attempt; and anew when an
+ * operator has it tried again.
  */
 
 /* Seconds the release says, else its class's strategy; 0: none is expected. */

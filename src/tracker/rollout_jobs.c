@@ -6,6 +6,7 @@
 
 #define STEP_SPAN 250 /* devices looked at, whoever matches: a millisecond or two */
 #define STEP_UPDATES 64
+#define STEP_OUTAGES 100 /* rows of who was told */
 
 static enum step gone(struct job *j)
 {
@@ -107,23 +108,44 @@ enum step rollout_notify_step(struct tracker *tk, struct job *j, struct err *e)
 	return n == STEP_UPDATES ? STEP_MORE : STEP_DONE;
 }
 
-/* Some of those in a state: the event, which takes them out of it. */
-static int apply_some(struct tracker *tk, const struct rollout *r, enum update_state s,
-		      enum update_event ev, const char *what, struct err *e)
+/*
+ * What is tried again takes its device away again, perhaps much later, and others are below it
+ * by then: all are told anew. 1, 0 the next step goes on with it, -1.
+ */
+static int try_again(struct tracker *tk, struct update *u, const char *cause, int *room,
+		     struct err *e)
+{
+	int gone = store_outage_forget(tk->st, u->id, *room, e);
+
+	if (gone < 0)
+		return -1;
+	*room -= gone;
+	if (*room == 0)
+		return 0;
+	if (update_apply(tk, u, EVENT_RETRY, FAILURE_NONE, cause, e) < 0)
+		return -1;
+	/* who has begun is told anyway */
+	return update_notify(tk, u->dev, e) < 0 ? -1 : 1;
+}
+
+/* Some of those in a state: the event, which takes them out of it. How many are seen, -1. */
+static int apply_some(struct tracker *tk, struct job *j, const struct rollout *r,
+		      enum update_state s, enum update_event ev, const char *what, struct err *e)
 {
 	char cause[REASON_TEXT];
 	struct update u[STEP_UPDATES];
+	int room = STEP_OUTAGES, rc = 1;
 
 	cause_format(cause, sizeof(cause), "%s%s%s", what, r->reason[0] ? ": " : "", r->reason);
 	int n = store_update_by_state(tk->st, r->id, s, 0, STEP_UPDATES, u, e);
-	for (int i = 0; i < n; i++) {
-		if (update_apply(tk, &u[i], ev, FAILURE_NONE, cause, e) < 0)
-			return -1;
-		/* who has begun is told anyway */
-		if (ev == EVENT_RETRY && update_notify(tk, u[i].dev, e) < 0)
-			return -1;
+	for (int i = 0; i < n && rc > 0; i++) {
+		if (ev == EVENT_RETRY)
+			rc = try_again(tk, &u[i], cause, &room, e);
+		else if (update_apply(tk, &u[i], ev, FAILURE_NONE, cause, e) < 0)
+			rc = -1;
+		j->done += rc > 0;
 	}
-	return n;
+	return rc < 0 ? -1 : n;
 }
 
 /*
@@ -135,11 +157,10 @@ static enum step empty(struct tracker *tk, struct job *j, const struct rollout *
 		       const char *what, struct err *e)
 {
 	while (j->cursor < n_states) {
-		int n = apply_some(tk, r, states[j->cursor], ev, what, e);
+		int n = apply_some(tk, j, r, states[j->cursor], ev, what, e);
 
 		if (n < 0)
 			return STEP_ERROR;
-		j->done += n;
 		if (n > 0)
 			return STEP_MORE;
 		j->cursor++;

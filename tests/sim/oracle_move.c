@@ -89,6 +89,9 @@ void oracle_move(struct oracle *o, struct o_update *u, const struct history *h)
 		u->entered = o->track;
 	o->seen[h->to] += h->to != from;
 	o->n_late += h->late;
+	/* who was told of what is over knows nothing of what begins */
+	if (oracle_ended(from) && h->to == UPDATE_PLANNED)
+		u->told = 0;
 	if (h->to == UPDATE_SUCCEEDED)
 		u->charged = false;
 	if (h->to == UPDATE_FAILED || h->to == UPDATE_ROLLED_BACK ||

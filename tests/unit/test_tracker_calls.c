@@ -1227,6 +1227,38 @@ START_TEST(a_report_acknowledges_and_what_is_over_is_swept)
 }
 END_TEST
 
+/* Tried again by an operator: whoever is below by then is told, and waited for, anew. */
+START_TEST(what_is_tried_again_is_told_again)
+{
+	struct device gw = enrol("gw", MODE_CLIENT, "");
+	struct outage o;
+	struct job job;
+
+	below("b", "gw", MODE_CLIENT);
+	rel.outage_s = 120;
+	WORLD_OK(&w, store_release_put(w.st, &rel, &w.err));
+	w.policy.strategy[rel.urgency].retries = 0;
+	struct rollout r = world_rollout(&w, &rel, "r", "id == gw", 2);
+	ck_assert_int_eq(world_ask(&w, "gw"), 0);
+	outage_jobs();
+	ck_assert_int_eq(hears("b"), 1);
+	int64_t u = world_ask(&w, "gw");
+	ck_assert_int_gt(u, 0);
+	ck_assert_int_eq(world_report(&w, "gw", 1, 2, u, "failed"), 0);
+	below("c", "gw", MODE_CLIENT);
+	r = world_rollout_now(&w, r.id);
+	WORLD_OK(&w, rollout_retry(&w.tk, &r, &job, &w.err));
+	world_jobs(&w);
+	ck_assert_int_eq(store_outage_get(w.st, gw.dev, u, &o, &w.err), 0);
+	ck_assert_int_eq(world_ask(&w, "gw"), 0);
+	outage_jobs();
+	ck_assert_int_eq(hears("b"), 1);
+	ck_assert_int_eq(world_ask(&w, "gw"), 0);
+	ck_assert_int_eq(hears("c"), 1);
+	ck_assert_int_eq(world_ask(&w, "gw"), u);
+}
+END_TEST
+
 /* ---- diagnostics, explaining ---- */
 
 START_TEST(diagnostics_are_asked_for_and_the_last_are_kept)
@@ -1315,6 +1347,7 @@ int main(void)
 	tcase_add_test(t, who_comes_in_numbers_is_found_by_one_job);
 	tcase_add_test(t, sleepers_are_waited_for_no_longer_than_their_contact);
 	tcase_add_test(t, a_report_acknowledges_and_what_is_over_is_swept);
+	tcase_add_test(t, what_is_tried_again_is_told_again);
 	tcase_add_test(t, diagnostics_are_asked_for_and_the_last_are_kept);
 	tcase_add_test(t, why_says_what_is_called);
 	suite_add_tcase(s, t);
