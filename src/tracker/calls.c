@@ -38,9 +38,16 @@ bool call_pushes(const struct device *d, enum update_state s)
 
 int call_keep(struct tracker *tk, const struct device_call *c, struct err *e)
 {
-	if (c->want == 0 && !c->sent)
+	struct device_call last = *c;
+
+	if (c->want != 0 || c->sent)
+		return store_call_put(tk->st, c, e);
+	if (c->serial < tk->now.track)
 		return store_call_remove(tk->st, c->dev, e);
-	return store_call_put(tk->st, c, e);
+	/* another call in this millisecond must not have its number: it goes with the next */
+	last.due = c->serial + 1;
+	effects_wake(tk->fx);
+	return store_call_put(tk->st, &last, e);
 }
 
 static int want(struct tracker *tk, struct device_call *c, unsigned what, struct err *e)

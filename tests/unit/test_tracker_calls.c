@@ -126,9 +126,12 @@ static struct update open_update(const struct device *d)
 	return u;
 }
 
+/* One that is kept for its number alone is none. */
 static int row(const struct device *d, struct device_call *c)
 {
-	return store_call_get(w.st, d->dev, c, &w.err);
+	int found = store_call_get(w.st, d->dev, c, &w.err);
+
+	return found == 1 && c->want == 0 && !c->sent ? 0 : found;
 }
 
 START_TEST(a_push_from_status_to_the_device_s_report)
@@ -350,6 +353,30 @@ START_TEST(who_is_shut_out_keeps_what_it_took)
 	ck_assert_int_eq(WORLD_OK(&w, call_contact(&w.tk, &d, true, &w.err)), 0);
 	ck_assert_int_eq(pass(), 1);
 	expect(SEND_DROP);
+}
+END_TEST
+
+/* Nothing is left to be called for, and then something is, all in one millisecond. */
+START_TEST(no_number_is_used_again)
+{
+	struct device d = enrol("cam", MODE_SERVER, "push diag");
+	struct device_call c;
+
+	world_rollout(&w, &rel, "r", "id == cam", 1);
+	pass();
+	answer_status("idle");
+	expect(SEND_MANIFEST);
+	int64_t last = sent.send.serial;
+	ck_assert(!answer(400));
+	ck_assert_int_eq(row(&d, &c), 0);
+	WORLD_OK(&w, call_want(&w.tk, &d, CALL_DIAG, &w.err));
+	ck_assert_int_eq(pass(), 1);
+	expect(SEND_DIAG);
+	ck_assert_int_gt(sent.send.serial, last);
+	ck_assert(!answer(204));
+	world_wait(&w, 1);
+	ck_assert_int_eq(pass(), 0);
+	ck_assert_int_eq(store_call_get(w.st, d.dev, &c, &w.err), 0);
 }
 END_TEST
 
@@ -1315,6 +1342,7 @@ int main(void)
 	tcase_add_test(t, only_what_is_awaited_is_believed);
 	tcase_add_test(t, what_it_took_is_known_whatever_it_said_meanwhile);
 	tcase_add_test(t, who_is_shut_out_keeps_what_it_took);
+	tcase_add_test(t, no_number_is_used_again);
 	tcase_add_test(t, a_refused_manifest_ends_the_attempt);
 	tcase_add_test(t, a_failure_is_retried_after_its_back_off);
 	tcase_add_test(t, critical_service_is_not_disturbed);
