@@ -50,7 +50,7 @@ for name in $(sed -n 's/^\([a-z][a-z-]*\)\t.*/\1/p' "$table" | uniq); do
     failed=$((failed + 1))
     continue
   fi
-  if FETTLE_SEED='' FETTLE_LONG=no FETTLE_SEEDS=100 FETTLE_EVENTS=4000 "$work/$name/fleet" \
+  if FETTLE_SEED='' FETTLE_LONG=no FETTLE_SEEDS=400 FETTLE_EVENTS=4000 "$work/$name/fleet" \
     >"$work/$name/said" 2>&1 || ! grep '^seed [0-9]*, event' "$work/$name/said" >"$work/$name/named"; then
     echo "FAILED $name: nobody noticed"
     tail -n 5 "$work/$name/said"
