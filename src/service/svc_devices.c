@@ -256,7 +256,8 @@ int svc_devices_edit(struct call *c, struct err *e)
 	    found_or(store_device_by_dev(c->tk.st, c->device.dev, &c->device, e), e, "device") ||
 	    audit_note(&c->tk, "device.set", c->device.id, e, "%u members", doc_count(c->body)))
 		return -1;
-	if (strcmp(parent, c->device.parent) != 0 && outage_moved(&c->tk, &c->device, e) != 0)
+	if ((strcmp(parent, c->device.parent) != 0 && outage_moved(&c->tk, &c->device, e) != 0) ||
+	    offer_kind_changed(&c->tk, &c->device, e) != 0)
 		return -1;
 	/* whoever is connected as it was allowed before must come again */
 	if ((c->device.disabled && !was_disabled) || c->device.auth != auth)

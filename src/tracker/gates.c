@@ -78,25 +78,30 @@ static const char *same_word(int same)
 }
 
 /* Class id decides; a device that has none is matched by its model. */
+bool gates_fit(const struct device *d, const struct release *r)
+{
+	int by_vendor = same_id(&d->vendor_id, &r->vendor_id);
+	int by_class = same_id(&d->class_id, &r->class_id);
+	int by_model = same_text(d->model, r->model);
+
+	if (by_vendor == 0 || by_class == 0)
+		return false;
+	if (by_class > 0)
+		return true;
+	return by_model > 0 || (by_model < 0 && by_vendor > 0 && !r->class_id.set);
+}
+
 static int gate_compatibility(struct look *g, char value[REASON_TEXT], struct err *e)
 {
 	const struct release *r = &g->release;
 	const struct device *d = g->d;
 
 	(void)e;
-	int by_vendor = same_id(&d->vendor_id, &r->vendor_id);
-	int by_class = same_id(&d->class_id, &r->class_id);
-	int by_model = same_text(d->model, r->model);
 	cause_format(value, REASON_TEXT, "for %s %s: vendor id %s, class id %s, model %s",
-		     r->manufacturer, r->model, same_word(by_vendor), same_word(by_class),
-		     same_word(by_model));
-	if (by_vendor == 0 || by_class == 0)
-		return 0;
-	if (by_class > 0)
-		return 1;
-	if (by_model == 0)
-		return 0;
-	return by_model > 0 || (by_vendor > 0 && !r->class_id.set) ? 1 : 0;
+		     r->manufacturer, r->model, same_word(same_id(&d->vendor_id, &r->vendor_id)),
+		     same_word(same_id(&d->class_id, &r->class_id)),
+		     same_word(same_text(d->model, r->model)));
+	return gates_fit(d, r) ? 1 : 0;
 }
 
 static int gate_rollout(struct look *g, char value[REASON_TEXT], struct err *e)

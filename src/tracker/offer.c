@@ -7,6 +7,8 @@
 #include "tracker/internal.h"
 #include "tracker/outage.h"
 
+#define OTHER_KIND "it is for another kind of device"
+
 struct ask { /* one GET of update */
 	struct tracker *tk;
 	const struct device *d;
@@ -80,6 +82,14 @@ static int call_back(struct ask *q, struct update *u, const struct look *g, cons
 	return nothing(q, "verification", cause);
 }
 
+/* It is for another kind of device: whoever has not begun to install does not get it. */
+static int put_back(struct ask *q, struct update *u, struct err *e)
+{
+	if (q->may_write && update_apply(q->tk, u, EVENT_RETURN, FAILURE_NONE, OTHER_KIND, e) < 0)
+		return -1;
+	return nothing(q, "compatibility", OTHER_KIND);
+}
+
 static int repeat(struct ask *q, struct update *u, struct offer *out, struct err *e)
 {
 	struct err why = { .code = ERR_NONE };
@@ -91,6 +101,8 @@ static int repeat(struct ask *q, struct update *u, struct offer *out, struct err
 		return -1;
 	if (before_installing(u->state) && !release_holds(q->tk, &g.release, &why))
 		return call_back(q, u, &g, &why, e);
+	if (before_installing(u->state) && !gates_fit(q->d, &g.release))
+		return put_back(q, u, e);
 	fill(q, &g, out);
 	return 1;
 }
@@ -349,6 +361,29 @@ int offer_begin(struct tracker *tk, const struct device *d, bool write, struct o
 	w->gate = q.gate ? q.gate : "";
 	w->wake_ms = q.wake_ms;
 	return result;
+}
+
+/* ---- another kind of device ---- */
+
+int offer_kind_changed(struct tracker *tk, const struct device *d, struct err *e)
+{
+	struct update queue[QUEUE_MAX];
+	int n = update_queue(tk, d->dev, queue, e);
+
+	for (int i = 0; i < n; i++) {
+		struct update *u = &queue[i];
+		struct release r;
+
+		if (!before_installing(u->state) || !update_state_in_flight(u->state))
+			continue;
+		int found = store_release_get(tk->st, u->release, &r, e);
+		if (found < 0)
+			return -1;
+		if (found > 0 && !gates_fit(d, &r) &&
+		    update_apply(tk, u, EVENT_RETURN, FAILURE_NONE, OTHER_KIND, e) < 0)
+			return -1;
+	}
+	return n < 0 ? -1 : 0;
 }
 
 /* ---- what an offer entitles to ---- */

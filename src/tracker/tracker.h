@@ -153,6 +153,11 @@ struct offer_wait {
 };
 int offer_begin(struct tracker *tk, const struct device *d, bool write, struct offer *out,
 		struct offer_wait *w, struct err *e);
+/*
+ * An operator says that d is of another kind: what runs, is not for that kind and is not being
+ * installed goes back into the queue, with its slot. d as it is now.
+ */
+int offer_kind_changed(struct tracker *tk, const struct device *d, struct err *e);
 /* The device fetched the manifest of its open update. */
 int offer_manifest_fetched(struct tracker *tk, int64_t dev, struct err *e);
 /* May dev fetch this object now: it is of its open update's release. 1/0/-1 */

@@ -35,26 +35,29 @@ static void put_parent(struct sim *s, int dev, char *json, size_t cap)
 		snprintf(json, cap, "{\"parent\":null}");
 }
 
-static void put_tags(struct sim *s, char *json, size_t cap)
+static void put_tags(struct sim *s, int dev, char *json, size_t cap)
 {
 	unsigned tags = (unsigned)dice_below(&s->dice, 1u << O_TAGS);
 
+	(void)dev;
 	s->edited.tags = tags;
 	snprintf(json, cap, "{\"tags\":[%s%s%s]}", tags & 1 ? "\"red\"" : "", tags == 3 ? "," : "",
 		 tags & 2 ? "\"blue\"" : "");
 }
 
-static void put_disabled(struct sim *s, char *json, size_t cap)
+static void put_disabled(struct sim *s, int dev, char *json, size_t cap)
 {
+	(void)dev;
 	s->edited.disabled = !s->edited.disabled;
 	snprintf(json, cap, "{\"disabled\":%s}", s->edited.disabled ? "true" : "false");
 }
 
 /* null: its next registration says which one it is. */
-static void put_mode(struct sim *s, char *json, size_t cap)
+static void put_mode(struct sim *s, int dev, char *json, size_t cap)
 {
 	enum mode mode = (enum mode)dice_below(&s->dice, 4);
 
+	(void)dev;
 	s->edited.mode = mode;
 	if (mode == MODE_UNSET)
 		snprintf(json, cap, "{\"mode\":null}");
@@ -72,10 +75,11 @@ static void class_members(const struct sim *s, int class_, char *dst, size_t cap
 		 sim_models[class_]);
 }
 
-static void put_class(struct sim *s, char *json, size_t cap)
+static void put_class(struct sim *s, int dev, char *json, size_t cap)
 {
 	char members[200];
 
+	(void)dev;
 	s->edited.class_ = (int)dice_below(&s->dice, CLASSES);
 	class_members(s, s->edited.class_, members, sizeof(members));
 	snprintf(json, cap, "{%s}", members);
@@ -111,40 +115,44 @@ static int enrol(struct sim *s, int dev)
 	return ask(s, &said, METHOD_POST, json);
 }
 
-/* One of those that are there, at last one that has an update which runs. */
-static int remove_one(struct sim *s, int dev)
+/* Mostly one of the last that have an update which runs: there it matters. */
+static int whom(struct sim *s)
 {
 	const struct o_model *m = s->oracle.now;
-	struct said said = { .command = COMMAND_REMOVE, .ref = dev };
 
 	for (int i = m->n_updates - 1; i >= 0 && dice_chance(&s->dice, 950); i--)
-		if (oracle_flies(m->update[i].state)) {
-			said.ref = m->update[i].dev;
-			break;
-		}
-	return ask(s, &said, METHOD_DELETE, NULL);
+		if (oracle_flies(m->update[i].state))
+			return m->update[i].dev;
+	return (int)dice_below(&s->dice, (uint64_t)s->n_devices);
+}
+
+static int edit(struct sim *s, int dev, void (*put)(struct sim *s, int dev, char *json, size_t cap))
+{
+	struct said said = { .command = COMMAND_DEVICE, .ref = dev };
+	char json[320];
+
+	if (s->oracle.now->device[dev].gone)
+		return enrol(s, dev);
+	s->edited = s->oracle.now->device[dev];
+	put(s, dev, json, sizeof(json));
+	return ask(s, &said, METHOD_PATCH, json);
 }
 
 int devices_act(struct sim *s)
 {
-	static void (*const puts[])(struct sim * s, char *json,
-				    size_t cap) = { put_disabled, put_tags, put_mode,
-						    put_class,	  NULL,	    NULL };
-	size_t which = dice_below(&s->dice, sizeof(puts) / sizeof(puts[0]));
-	struct said said = { .command = COMMAND_DEVICE,
-			     .ref = (int)dice_below(&s->dice, (uint64_t)s->n_devices) };
-	char json[320];
+	static void (*const puts[])(struct sim * s, int dev, char *json,
+				    size_t cap) = { put_disabled, put_tags, put_parent, put_mode,
+						    put_class };
+	size_t which = dice_below(&s->dice, 6);
+	struct said said = { .command = COMMAND_REMOVE };
+	int dev = which < 3 ? (int)dice_below(&s->dice, (uint64_t)s->n_devices) : whom(s);
 
-	s->edited = s->oracle.now->device[said.ref];
-	if (s->edited.gone)
-		return enrol(s, said.ref);
-	if (puts[which])
-		puts[which](s, json, sizeof(json));
-	else if (dice_chance(&s->dice, 600))
-		put_parent(s, said.ref, json, sizeof(json));
-	else
-		return remove_one(s, said.ref);
-	return ask(s, &said, METHOD_PATCH, json);
+	if (which < 5)
+		return edit(s, dev, puts[which]);
+	if (s->oracle.now->device[dev].gone)
+		return enrol(s, dev);
+	said.ref = dev;
+	return ask(s, &said, METHOD_DELETE, NULL);
 }
 
 /* Whoever was shut out or removed is let in again at last. */

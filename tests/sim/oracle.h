@@ -37,7 +37,7 @@ enum o_rule {
 	RULE_LEAF_FIRST, RULE_CORE_FIRST, RULE_RETRY, RULE_NEXT,
 	RULE_BUDGET, RULE_APPROVAL,
 	RULE_CLONE, RULE_STANDING, RULE_SHUT_OUT, RULE_STOPPED, RULE_RECALLED, RULE_FILTER,
-	RULE_REMOVED, RULE_ENROLLED, RULE_MODE, RULE_CLASS,
+	RULE_REMOVED, RULE_ENROLLED, RULE_MODE, RULE_CLASS, RULE_KIND,
 	RULE_COUNT,
 };
 
@@ -336,6 +336,10 @@ bool oracle_shut_out(const struct oracle *o, int dev);
 void oracle_edited(struct oracle *o, int dev, const struct o_device *as);
 void oracle_removed(struct oracle *o, int dev);
 const char *oracle_gone(const struct oracle *o, const struct o_update *u, enum update_state from,
+			enum update_state to);
+bool oracle_aborted(const struct oracle *o, const struct o_update *u);	/* its rollout */
+bool oracle_misfit(const struct oracle *o, const struct o_update *u, enum update_state from);
+const char *oracle_kind(struct oracle *o, struct o_update *u, enum update_state from,
 			enum update_state to);
 void oracle_check_shut_out(struct oracle *o, const struct heard *h);
 /* oracle_phase.c */

@@ -110,6 +110,8 @@ static void check_offer(struct oracle *o, const struct heard *h)
 			    id);
 	if (u->state < UPDATE_INSTALLING && oracle_expired(o, r))
 		oracle_fail(o, "update %" PRId64 " was told again, and has expired", id);
+	if (u->state < UPDATE_INSTALLING && r->class_ != o->now->device[u->dev].class_)
+		oracle_fail(o, "update %" PRId64 " was told again, it is for another kind", id);
 	if (o->offers > 0)
 		oracle_check_slot(o, u, number(h->doc, "not_before"));
 	flying_of(o, o->said.dev, &n);

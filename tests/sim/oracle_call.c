@@ -116,6 +116,8 @@ static const char *may_push(struct oracle *o, int dev, const struct effect *fx)
 	if (!r->approved || r->withdrawn || o->now->anchor[r->anchor].revoked ||
 	    oracle_expired(o, r))
 		return "its release was taken back";
+	if (r->class_ != d->class_)
+		return "it is for another kind of device";
 	if (d->mode == MODE_NEGOTIATED && u->state < UPDATE_ACCEPTED)
 		return "it did not say yes";
 	return may[fx->send.kind](o, d, u, fx);

@@ -41,7 +41,7 @@ static bool taken_back(const struct oracle *o, const struct o_update *u)
 	       r->sequence < o->now->class_floor[r->class_];
 }
 
-static bool aborted(const struct oracle *o, const struct o_update *u)
+bool oracle_aborted(const struct oracle *o, const struct o_update *u)
 {
 	struct rollout r;
 
@@ -57,7 +57,7 @@ static const char *retry(struct oracle *o, struct o_update *u)
 
 	if (u->attempt > c->retries)
 		return "it had no attempt left";
-	if (aborted(o, u))
+	if (oracle_aborted(o, u))
 		return "its rollout was aborted";
 	for (int i = 1; i < u->attempt && wait < c->backoff_max_s; i++)
 		wait *= 2;
@@ -145,7 +145,8 @@ static bool word_of(const char *word, enum update_state to)
 static const char *put_off_for_good(const struct oracle *o, const struct o_update *u,
 				    enum update_state from)
 {
-	return aborted(o, u) && from == UPDATE_DEFERRED ? NULL : "its rollout was not aborted";
+	return oracle_aborted(o, u) && from == UPDATE_DEFERRED ? NULL
+							       : "its rollout was not aborted";
 }
 
 static const char *by_report(struct oracle *o, struct o_update *u, enum update_state from,
@@ -225,6 +226,9 @@ static const char *by_poll(struct oracle *o, struct o_update *u, enum update_sta
 		oracle_offer(o, u);
 		return NULL;
 	}
+	if ((to == UPDATE_PLANNED || to == UPDATE_CANCELLED) && oracle_misfit(o, u, from) &&
+	    !taken_back(o, u) && !makes_room(o, u, from))
+		return oracle_kind(o, u, from, to);
 	if (to == UPDATE_SUCCEEDED)
 		return from == UPDATE_PLANNED && d->has_component &&
 				       oracle_runs(&d->component, &o->now->release[u->release]) == 1
@@ -312,8 +316,9 @@ static const char *by_time(struct oracle *o, struct o_update *u, enum update_sta
 			   enum update_state to)
 {
 	if (to == UPDATE_CANCELLED)
-		return aborted(o, u) && from == UPDATE_DEFERRED ? NULL
-								: "its rollout was not aborted";
+		return oracle_aborted(o, u) && from == UPDATE_DEFERRED
+			       ? NULL
+			       : "its rollout was not aborted";
 	if (from == UPDATE_DEFERRED) {
 		/* or it goes on at the server's wish: the promise was only not to be earlier */
 		if ((to != UPDATE_PLANNED && to != UPDATE_DEFERRED) || o->track < u->earliest)
@@ -329,7 +334,7 @@ static const char *by_time(struct oracle *o, struct o_update *u, enum update_sta
 		return retry(o, u);
 	if (to != UPDATE_TIMED_OUT)
 		return "silence leads nowhere else";
-	return u->fetched || u->attempt > class_of(o, u)->retries || aborted(o, u)
+	return u->fetched || u->attempt > class_of(o, u)->retries || oracle_aborted(o, u)
 		       ? NULL
 		       : "it had an attempt left";
 }
@@ -338,6 +343,8 @@ static const char *by_time(struct oracle *o, struct o_update *u, enum update_sta
 static bool like_asking(struct oracle *o, const struct o_update *u, enum update_state from,
 			enum update_state to)
 {
+	if ((to == UPDATE_PLANNED || to == UPDATE_CANCELLED) && oracle_misfit(o, u, from))
+		return true;
 	if (to == UPDATE_CANCELLED)
 		return taken_back(o, u);
 	if (to == UPDATE_PLANNED)
@@ -379,7 +386,7 @@ static const char *again(struct oracle *o, struct o_update *u, enum update_state
 {
 	if (from != UPDATE_FAILED && from != UPDATE_TIMED_OUT && from != UPDATE_ROLLED_BACK)
 		return "it had not failed";
-	if (!o->now->rollout[u->rollout].retrying || aborted(o, u))
+	if (!o->now->rollout[u->rollout].retrying || oracle_aborted(o, u))
 		return "nobody tried it again";
 	u->attempt++;
 	u->waits = false;
@@ -406,7 +413,7 @@ static const char *by_job(struct oracle *o, struct o_update *u, enum update_stat
 	o->rule[RULE_STOPPED] += begun;
 	if (begun && !r->stopped)
 		return "nobody stopped it";
-	return aborted(o, u) ? NULL : "its rollout was not aborted";
+	return oracle_aborted(o, u) ? NULL : "its rollout was not aborted";
 }
 
 const char *oracle_cause(struct oracle *o, struct o_update *u, enum update_state from,
@@ -430,9 +437,10 @@ const char *oracle_cause(struct oracle *o, struct o_update *u, enum update_state
 		return by_answer(o, u, from, to);
 	case HAPPENS_JOB:
 		return by_job(o, u, from, to);
+	case HAPPENS_COMMAND:
+		return oracle_kind(o, u, from, to);
 	case HAPPENS_LOOK:
 	case HAPPENS_MANIFEST:
-	case HAPPENS_COMMAND:
 	case HAPPENS_CRASH:
 	case HAPPENING_COUNT:
 		break;

@@ -63,6 +63,43 @@ const char *oracle_gone(const struct oracle *o, const struct o_update *u, enum u
 	return to == UPDATE_CANCELLED && !oracle_ended(from) ? NULL : "its device was removed";
 }
 
+/* It runs by its device's own word, or from before, and is for another kind. */
+bool oracle_misfit(const struct oracle *o, const struct o_update *u, enum update_state from)
+{
+	return oracle_flies(from) && from < UPDATE_INSTALLING &&
+	       o->now->release[u->release].class_ != o->now->device[u->dev].class_;
+}
+
+/* Of another kind: what runs and is not for that goes back, or ends with its rollout. */
+const char *oracle_kind(struct oracle *o, struct o_update *u, enum update_state from,
+			enum update_state to)
+{
+	bool told = o->said.command == COMMAND_DEVICE && o->said.ref == u->dev;
+
+	if (o->said.what == HAPPENS_COMMAND && !told)
+		return "nothing that was asked for may move it";
+	if (!oracle_misfit(o, u, from))
+		return "it is for that kind of device, or does not run";
+	if (to == UPDATE_PLANNED) {
+		u->waits = false;
+		o->rule[RULE_KIND]++;
+		return NULL;
+	}
+	return to == UPDATE_CANCELLED && oracle_aborted(o, u) ? NULL : "it may wait";
+}
+
+/* From now on nothing runs that is not for it. */
+static void check_kind(struct oracle *o)
+{
+	for (int i = 0; i < o->now->n_updates; i++) {
+		const struct o_update *u = &o->now->update[i];
+
+		if (u->dev == o->said.ref && oracle_misfit(o, u, u->state))
+			oracle_fail(o, "device %d is of another kind, and update %" PRId64 " is %s",
+				    u->dev, u->id, update_state_word(u->state));
+	}
+}
+
 /* Of its updates none is open, and none holds a slot. */
 static void check_removed(struct oracle *o)
 {
@@ -101,6 +138,8 @@ void oracle_check_shut_out(struct oracle *o, const struct heard *h)
 		else if (!o->now->device[o->said.ref].gone && !installs(o, o->said.ref))
 			oracle_fail(o, "device %d cannot be removed: %u", o->said.ref, h->status);
 	}
+	if (o->said.what == HAPPENS_COMMAND && o->said.command == COMMAND_DEVICE && h->status < 300)
+		check_kind(o);
 	if (dev < 0 || !oracle_shut_out(o, dev))
 		return;
 	o->rule[o->now->device[dev].gone ? RULE_REMOVED : RULE_SHUT_OUT]++;

@@ -1032,6 +1032,42 @@ START_TEST(who_is_of_another_mode_now_is_not_called_to_look)
 }
 END_TEST
 
+START_TEST(what_runs_and_is_for_another_kind_is_taken_back)
+{
+	struct device d = enrol("valve", MODE_NEGOTIATED, "");
+
+	struct rollout r = world_rollout(&w, &rel, "r", "id == valve", 1);
+	int64_t id = world_ask(&w, "valve");
+	ck_assert_int_eq(world_update(&w, id).state, UPDATE_OFFERED);
+	WORLD_OK(&w, offer_kind_changed(&w.tk, &d, &w.err));
+	ck_assert_int_eq(world_update(&w, id).state, UPDATE_OFFERED);
+	d.class_id.b[0] ^= 1;
+	WORLD_OK(&w, store_device_put(w.st, &d, &w.err));
+	WORLD_OK(&w, offer_kind_changed(&w.tk, &d, &w.err));
+	struct update u = world_update(&w, id);
+	ck_assert_int_eq(u.state, UPDATE_PLANNED);
+	ck_assert(!u.reserved);
+	ck_assert_int_eq(store_rollout_get(w.st, r.id, &r, &w.err), 1);
+	ck_assert_int_eq(r.in_flight, 0);
+	ck_assert_int_eq(world_ask(&w, "valve"), 0);
+}
+END_TEST
+
+/* It may run by its device's own word, whatever the gates say. */
+START_TEST(what_is_for_another_kind_is_not_offered_again)
+{
+	struct device d = enrol("valve", MODE_NEGOTIATED, "");
+
+	world_rollout(&w, &rel, "r", "id == valve", 1);
+	int64_t id = world_ask(&w, "valve");
+	ck_assert_int_eq(world_ask(&w, "valve"), id);
+	d.class_id.b[0] ^= 1;
+	WORLD_OK(&w, store_device_put(w.st, &d, &w.err));
+	ck_assert_int_eq(world_ask(&w, "valve"), 0);
+	ck_assert_int_eq(world_update(&w, id).state, UPDATE_PLANNED);
+}
+END_TEST
+
 START_TEST(what_the_server_cannot_keep_it_defers_by_rule)
 {
 	struct device d = enrol("valve", MODE_NEGOTIATED, "");
@@ -1369,6 +1405,8 @@ int main(void)
 	tcase_add_test(t, a_granted_time_triggers_on_the_second);
 	tcase_add_test(t, a_push_before_its_slot_waits_for_it);
 	tcase_add_test(t, who_is_of_another_mode_now_is_not_called_to_look);
+	tcase_add_test(t, what_runs_and_is_for_another_kind_is_taken_back);
+	tcase_add_test(t, what_is_for_another_kind_is_not_offered_again);
 	tcase_add_test(t, what_the_server_cannot_keep_it_defers_by_rule);
 	tcase_add_test(t, everyone_below_is_told_before_it_is_offered);
 	tcase_add_test(t, who_moves_is_told_of_those_above_it_now);
