@@ -602,6 +602,7 @@ sim_helper_sources = \
 	tests/sim/oracle_call.c \
 	tests/sim/oracle_cause.c \
 	tests/sim/oracle_device.c \
+	tests/sim/oracle_failure.c \
 	tests/sim/oracle_move.c \
 	tests/sim/oracle_operators.c \
 	tests/sim/oracle_phase.c \

@@ -123,9 +123,11 @@ static void compose_report(struct sim *s, int dev, struct message *m, const char
 	if (m->said.update)
 		snprintf(of + strlen(of), sizeof(of) - strlen(of), ",\"update\":%" PRId64,
 			 m->said.update);
-	if (strcmp(word, "failed") == 0 && !dice_chance(&s->dice, 200))
-		snprintf(why, sizeof(why), ",\"failure\":\"%s\"",
-			 failures[dice_below(&s->dice, sizeof(failures) / sizeof(failures[0]))]);
+	if (strcmp(word, "failed") == 0 && !dice_chance(&s->dice, 200)) {
+		text_copy(m->said.failure, sizeof(m->said.failure),
+			  failures[dice_below(&s->dice, sizeof(failures) / sizeof(failures[0]))]);
+		snprintf(why, sizeof(why), ",\"failure\":\"%s\"", m->said.failure);
+	}
 	snprintf(m->path, sizeof(m->path), "/device/%s/report", d->id);
 	snprintf(m->json, sizeof(m->json),
 		 "{\"boot\":%" PRIu64 ",\"counter\":%" PRIu64 ",\"state\":\"%s\"%s%s%s%s}", d->boot,
@@ -202,6 +204,7 @@ void fleet_compose_lie(struct sim *s, int dev, struct message *m)
 		m->said.update = 0;
 		m->said.has_component = m->said.has_status = false;
 		m->said.acknowledged = 0;
+		m->said.failure[0] = '\0';
 		break;
 	}
 	d->update = update;

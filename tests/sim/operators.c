@@ -260,3 +260,22 @@ bool operators_put_filter(struct sim *s, struct o_phase *p, struct buf *json)
 	buf_printf(json, "\"filter\":\"tag == %s\"", tags[p->tag - 1]);
 	return true;
 }
+
+/* So many failures of one class, or of a few. */
+void operators_put_pause_at(struct sim *s, struct o_rollout *r, struct buf *json)
+{
+	const char *comma = "";
+
+	if (!s->opt.operators || !dice_chance(&s->dice, 300))
+		return;
+	buf_add_str(json, ",\"pause_at\":{");
+	for (int f = FAILURE_NONE + 1; f < FAILURE_COUNT; f++) {
+		if (!dice_chance(&s->dice, f == FAILURE_TIMEOUT || f == FAILURE_BOOT ? 500 : 200))
+			continue;
+		r->pause_at[f] = (int)dice_range(&s->dice, 1, 3);
+		buf_printf(json, "%s\"%s\":%d", comma, failure_word((enum failure)f),
+			   r->pause_at[f]);
+		comma = ",";
+	}
+	buf_add_str(json, "}");
+}

@@ -116,6 +116,7 @@ void oracle_before(struct oracle *o, const struct said *s, int64_t track, int64_
 	o->put_off = 0;
 	memset(o->touched, 0, sizeof(o->touched));
 	memset(o->exceeded, 0, sizeof(o->exceeded));
+	memset(o->reached, 0, sizeof(o->reached));
 	o->key = oracle_judge_key(o, s);
 	o->n_duplicates += o->key == KEY_SEEN;
 	o->n_refused += o->key == KEY_REFUSED;

@@ -37,7 +37,7 @@ enum o_rule {
 	RULE_LEAF_FIRST, RULE_CORE_FIRST, RULE_RETRY, RULE_NEXT,
 	RULE_BUDGET, RULE_APPROVAL,
 	RULE_CLONE, RULE_STANDING, RULE_SHUT_OUT, RULE_STOPPED, RULE_RECALLED, RULE_FILTER,
-	RULE_REMOVED, RULE_ENROLLED, RULE_MODE, RULE_CLASS, RULE_KIND,
+	RULE_REMOVED, RULE_ENROLLED, RULE_MODE, RULE_CLASS, RULE_KIND, RULE_FAILURES,
 	RULE_COUNT,
 };
 
@@ -153,6 +153,7 @@ struct o_rollout {
 	int64_t per_minute, most, per_link;	/* 0: no limit */
 	enum update_order order;
 	bool focus, force;
+	int pause_at[FAILURE_COUNT];	/* so many ended in one way; 0: whatever their number */
 	int n_phases;
 	struct o_phase phase[O_PHASES];
 	bool by_itself;			/* made of a template, and started with nobody's word */
@@ -172,6 +173,7 @@ struct o_update {
 	enum urgency urgency;
 	bool charged, fetched, joined, flew;	/* flew: was once past planned and put off */
 	bool gone;			/* its device was removed */
+	enum failure failure;		/* with which it ended, if it did badly */
 	bool waits;			/* until earliest: put off, or between attempts */
 	int64_t earliest, entered, deadline, taken;	/* taken: its slot, at last */
 	uint64_t word_boot;		/* in which it last told of progress */
@@ -250,6 +252,7 @@ struct oracle {
 	int offers;			/* made by what happens now */
 	int offered;			/* the update of the last of them */
 	bool touched[O_ROLLOUTS], exceeded[O_ROLLOUTS];
+	bool reached[O_ROLLOUTS];	/* as many failures of one kind as it may have */
 	bool superseded;
 	bool awaited;			/* the answer that came was */
 	int64_t put_off;		/* the update that was granted time */
@@ -342,6 +345,9 @@ bool oracle_misfit(const struct oracle *o, const struct o_update *u, enum update
 const char *oracle_kind(struct oracle *o, struct o_update *u, enum update_state from,
 			enum update_state to);
 void oracle_check_shut_out(struct oracle *o, const struct heard *h);
+/* oracle_failure.c */
+void oracle_failed(struct oracle *o, struct o_update *u);
+void oracle_check_failures(struct oracle *o, int rollout);
 /* oracle_phase.c */
 struct o_tally {
 	int64_t total, planned, flying, deferred, failed, succeeded, timed_out, ended;

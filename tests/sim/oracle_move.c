@@ -87,6 +87,8 @@ void oracle_move(struct oracle *o, struct o_update *u, const struct history *h)
 	u->state = h->to;
 	if (h->to != from)
 		u->entered = o->track;
+	if (h->to != from)
+		oracle_failed(o, u);
 	o->seen[h->to] += h->to != from;
 	o->n_late += h->late;
 	/* who was told of what is over knows nothing of what begins */

@@ -12,6 +12,10 @@ static const char *may_pause(struct oracle *o, int rollout)
 	const struct o_rollout *r = &o->now->rollout[rollout];
 	struct o_tally t = oracle_tally(o, rollout, 0);
 
+	if (o->reached[rollout]) {
+		o->rule[RULE_FAILURES]++;
+		return NULL;
+	}
 	if (oracle_commanded(o, rollout, COMMAND_PAUSE) || o->exceeded[rollout] ||
 	    (r->budget >= 0 && t.failed >= r->budget) ||
 	    !oracle_phase_good(o, rollout, r->at_phase) ||
@@ -162,6 +166,7 @@ void oracle_rollouts(struct oracle *o)
 		follow_state(o, i, &row);
 		check_counters(o, i, &row);
 		oracle_check_phases(o, i);
+		oracle_check_failures(o, i);
 		check_goes_on(o, i);
 	}
 }

@@ -233,6 +233,7 @@ static void put_limits(struct sim *s, struct o_rollout *r, struct buf *json)
 		buf_printf(json, ",\"%s\":%" PRId64, limits[i].name, *limits[i].value);
 	}
 	places_put_limits(s, r, json);
+	operators_put_pause_at(s, r, json);
 }
 
 static int add_rollout(struct sim *s)

@@ -264,6 +264,7 @@ void places_draw_service(struct sim *s, char service[12], int64_t *flash);
 int operators_act(struct sim *s);
 void operators_heard(struct sim *s, const struct said *said, const struct heard *h);
 void operators_put_settings(struct sim *s, struct buf *json);
+void operators_put_pause_at(struct sim *s, struct o_rollout *r, struct buf *json);
 bool operators_put_filter(struct sim *s, struct o_phase *p, struct buf *json);
 /* Is there room in the model for so many rollouts more? */
 bool operators_room(const struct sim *s, int rollouts);
