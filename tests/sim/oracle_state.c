@@ -111,7 +111,8 @@ static void follow_state(struct oracle *o, int rollout, const struct rollout *ro
 			    rollout_state_word(row->state), why, row->reason);
 	if (r->budget < 0 && r->state == ROLLOUT_CREATING)
 		r->budget = oracle_tally(o, rollout, 0).total;
-	if (r->started == 0 && row->state == ROLLOUT_RUNNING)
+	/* where nobody is left it has finished by the time that one looks */
+	if (r->started == 0 && (row->state == ROLLOUT_RUNNING || row->state == ROLLOUT_FINISHED))
 		r->started = r->phase[0].opened = o->track;
 	r->state = row->state;
 }
