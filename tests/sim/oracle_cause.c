@@ -339,10 +339,23 @@ static const char *by_time(struct oracle *o, struct o_update *u, enum update_sta
 		       : "it had an attempt left";
 }
 
+/*
+ * What goes back for another's sake, or another kind's, keeps its attempt. One that is counted
+ * has ended, by silence or a refusal: those must have been.
+ */
+static bool attempt_over(const struct oracle *o, const struct o_update *u)
+{
+	struct update row;
+
+	return store_update_get(o->st, u->id, &row, NULL) == 1 && row.attempt > u->attempt;
+}
+
 /* A look of the server's at what is pushed is the device's asking, but for its own moves. */
 static bool like_asking(struct oracle *o, const struct o_update *u, enum update_state from,
 			enum update_state to)
 {
+	if (to == UPDATE_PLANNED && attempt_over(o, u))
+		return false;
 	if ((to == UPDATE_PLANNED || to == UPDATE_CANCELLED) && oracle_misfit(o, u, from))
 		return true;
 	if (to == UPDATE_CANCELLED)
