@@ -267,12 +267,11 @@ static void follow(struct oracle *o, const struct written *w)
 	if ((of_all(what) || what == HAPPENS_REGISTER) && (!w || w->updates))
 		oracle_learn_updates(o);
 	bool asks = what == HAPPENS_POLL || what == HAPPENS_ANSWER;
-	bool hastened = asks && (!w || w->updates) && oracle_follow_urgency(o, o->said.dev);
 	if (asks || what == HAPPENS_DECIDE)
 		oracle_phases(o, o->said.dev);
 	if (!w || w->history)
 		oracle_follow_history(o);
-	if (hastened && !o->superseded)
+	if (asks && (!w || w->updates) && oracle_follow_urgency(o, o->said.dev) && !o->superseded)
 		oracle_fail(o, "device %d: an urgency changed for nothing", o->said.dev);
 }
 

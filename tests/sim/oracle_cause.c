@@ -236,8 +236,8 @@ static const char *by_poll(struct oracle *o, struct o_update *u, enum update_sta
 			       : "the device does not run it";
 	if (to == UPDATE_SUPERSEDED) {
 		o->superseded = true;
-		if (o->said.what == HAPPENS_PASS)
-			oracle_follow_urgency(o, u->dev);
+		/* not before: what became of the heir until then was judged by its own */
+		oracle_follow_urgency(o, u->dev);
 		return (waits || makes_room(o, u, from)) && has_newer(o, u) ? NULL
 									    : "nothing is newer";
 	}
