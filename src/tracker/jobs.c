@@ -38,10 +38,19 @@ static const struct job_kind *kind_of(const struct tracker *tk, const struct job
 	return k ? k : kind_in(tk->kinds, tk->n_kinds, j->kind);
 }
 
-/* Half-withdrawn trust would be worse than a long job. */
+/*
+ * Half-withdrawn trust would be worse than a long job; what half an abort leaves planned would
+ * wait for ever, and so would who waits until all below it are told.
+ */
 static bool carried_through(const struct job *j)
 {
-	return strcmp(j->kind, "anchor-revoke") == 0 || strcmp(j->kind, "release-withdraw") == 0;
+	static const char *const kept[] = { "anchor-revoke", "release-withdraw", "rollout-abort",
+					    "outage" };
+
+	for (size_t i = 0; i < sizeof(kept) / sizeof(kept[0]); i++)
+		if (strcmp(j->kind, kept[i]) == 0)
+			return true;
+	return false;
 }
 
 int job_start(struct tracker *tk, const char *kind, int64_t ref, struct job *out, struct err *e)
@@ -76,12 +85,26 @@ static int rollout_half_planned(struct tracker *tk, const struct job *j, struct 
 	return rollout_abort(tk, &r, reason, &job, e);
 }
 
+/* It was to go on with those that are tried again: without any it is over as it was. */
+static int rollout_none_tried(struct tracker *tk, const struct job *j, struct err *e)
+{
+	struct rollout r;
+	int found = store_rollout_get(tk->st, j->ref, &r, e);
+
+	if (found <= 0 || r.state != ROLLOUT_RUNNING || r.ended != r.total)
+		return found < 0 ? -1 : 0;
+	return rollout_set_state(tk, &r, ROLLOUT_FINISHED, "", e);
+}
+
 static int end(struct tracker *tk, struct job *j, enum job_state s, struct err *e)
 {
 	j->state = s;
 	j->finished = tk->now.wall;
 	if (s != JOB_DONE && strcmp(j->kind, "rollout-create") == 0 &&
 	    rollout_half_planned(tk, j, e) < 0)
+		return -1;
+	if (s != JOB_DONE && strcmp(j->kind, "rollout-retry") == 0 &&
+	    rollout_none_tried(tk, j, e) < 0)
 		return -1;
 	return store_job_put(tk->st, j, e) < 0 ? -1 : store_job_input_done(tk->st, j->id, e);
 }

@@ -385,6 +385,47 @@ START_TEST(test_jobs_that_are_cancelled)
 }
 END_TEST
 
+/* Half an abort, or half a notice, would leave devices waiting for ever: they are carried through. */
+START_TEST(test_jobs_that_cannot_be_cancelled)
+{
+	struct rollout_spec s = spec("all", 1);
+	struct rollout r;
+	struct job job, again;
+
+	enrol(3);
+	WORLD_OK(&w, rollout_create(&w.tk, &s, &r, &job, &w.err));
+	world_jobs(&w);
+	r = world_rollout_now(&w, r.id);
+	WORLD_OK(&w, rollout_abort(&w.tk, &r, "", &job, &w.err));
+	ck_assert_int_eq(WORLD_DO(&w, job_cancel(&w.tk, job.id, &w.err)), -1);
+	ck_assert_int_eq(w.err.code, ERR_CONFLICT);
+	WORLD_OK(&w, job_start(&w.tk, "outage", 1, &again, &w.err));
+	ck_assert_int_eq(WORLD_DO(&w, job_cancel(&w.tk, again.id, &w.err)), -1);
+	world_jobs(&w);
+	ck_assert_int_eq(world_rollout_now(&w, r.id).planned, 0);
+}
+END_TEST
+
+/* A finished rollout goes on to be tried again; where nobody is, it is finished as it was. */
+START_TEST(test_a_retry_that_is_cancelled)
+{
+	struct rollout r;
+	struct job job;
+
+	enrol(1);
+	w.policy.strategy[rel.urgency].retries = 0;
+	r = world_rollout(&w, &rel, "one", "all", 2);
+	int64_t u = world_ask(&w, "lamp-0");
+	ck_assert_int_eq(world_report(&w, "lamp-0", 1, 2, u, "failed"), 0);
+	r = world_rollout_now(&w, r.id);
+	ck_assert_int_eq(r.state, ROLLOUT_FINISHED);
+	WORLD_OK(&w, rollout_retry(&w.tk, &r, &job, &w.err));
+	WORLD_OK(&w, job_cancel(&w.tk, job.id, &w.err));
+	world_jobs(&w);
+	ck_assert_int_eq(world_rollout_now(&w, r.id).state, ROLLOUT_FINISHED);
+}
+END_TEST
+
 /* A rollout of which not all was planned does not stay "creating": it ends, and says why. */
 START_TEST(test_planning_that_is_given_up)
 {
@@ -833,6 +874,8 @@ int main(void)
 	tcase_add_test(t, test_window_mode);
 	tcase_add_test(t, test_pause_resume_abort);
 	tcase_add_test(t, test_jobs_that_are_cancelled);
+	tcase_add_test(t, test_jobs_that_cannot_be_cancelled);
+	tcase_add_test(t, test_a_retry_that_is_cancelled);
 	tcase_add_test(t, test_planning_that_is_given_up);
 	tcase_add_test(t, test_canary_first);
 	tcase_add_test(t, test_a_canary_that_fails_stops_the_rest);
