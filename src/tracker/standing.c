@@ -93,13 +93,27 @@ int standing_release_approved(struct tracker *tk, const struct release *r, struc
 	return found <= 0 ? found : start_as_policy(tk, "standing", r->id, e);
 }
 
+/* As a string of the filter language holds it: an author chose the words. */
+static void quoted(const char *model, char dst[2 * NAME_TEXT])
+{
+	size_t n = 0;
+
+	for (const char *c = model; *c && n < 2 * NAME_TEXT - 2; c++) {
+		if (*c == '"' || *c == '\\')
+			dst[n++] = '\\';
+		dst[n++] = *c;
+	}
+	dst[n] = '\0';
+}
+
 /* The class of r as a filter. */
 static int class_filter(const struct release *r, char *dst, size_t cap)
 {
-	char text[UUID_TEXT];
+	char text[UUID_TEXT], model[2 * NAME_TEXT];
 
+	quoted(r->model, model);
 	if (!r->class_id.set)
-		return text_format(dst, cap, "model == \"%s\"", r->model);
+		return text_format(dst, cap, "model == \"%s\"", model);
 	uuid_text(text, &r->class_id);
 	return text_format(dst, cap, "class == %s", text);
 }
@@ -122,19 +136,22 @@ static bool rules_out(const struct filter *f, const struct release *r)
 	       strcmp(f->values[0].text, r->model) != 0;
 }
 
-/* "<template>-<release>", as much of it as fits. */
+/* "<template>-<release>"; what is cut off to fit is told apart by both their numbers. */
 static void rollout_name(const struct standing *t, const struct release *r, char dst[NAME_TEXT])
 {
-	char text[2 * NAME_TEXT];
+	char text[2 * NAME_TEXT], numbers[48] = "";
 
 	cause_format(text, sizeof(text), "%s-%s", t->name, r->name);
-	cause_format(dst, NAME_TEXT, "%.64s", text);
+	if (strlen(text) > NAME_MAX_LEN)
+		cause_format(numbers, sizeof(numbers), "-%" PRId64 "-%" PRId64, t->id, r->id);
+	cause_format(dst, NAME_TEXT, "%.*s%s", (int)(NAME_MAX_LEN - strlen(numbers)), text,
+		     numbers);
 }
 
 int standing_complete(struct tracker *tk, const struct standing *t, const struct release *r,
 		      struct rollout_spec *s, struct err *e)
 {
-	char class_text[NAME_TEXT + UUID_TEXT], both[FILTER_TEXT];
+	char class_text[2 * NAME_TEXT + UUID_TEXT], both[FILTER_TEXT];
 	struct filter *f;
 
 	/* by itself a filter: "a) or (b" would step out of the parentheses it is put into */

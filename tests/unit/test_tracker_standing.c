@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "tracker/filter.h"
 #include "tracker_world.h"
 
 /* Rollouts nobody asked for, releases nobody approved, and where a person still must. */
@@ -201,6 +202,41 @@ START_TEST(test_completed_by_model)
 }
 END_TEST
 
+/* A model is an author's text: it stays one word of the filter, whatever is in it. */
+START_TEST(test_a_model_is_no_filter)
+{
+	struct release rel = { .id = 3, .model = "a\" or model != \"\\", .name = "lamp-1" };
+	struct standing t = { .id = 4, .name = "lamps" };
+	struct rollout_spec s = { .target = "tag == lab" };
+	struct filter *f;
+
+	ck_assert_int_eq(standing_complete(&w.tk, &t, &rel, &s, &w.err), 1);
+	ck_assert_int_eq(filter_parse(s.target, w.tk.a, &f, &w.err), 0);
+	ck_assert_int_eq(f->op, FILTER_AND);
+	ck_assert_int_eq(f->right->op, FILTER_COMPARE);
+	ck_assert_str_eq(f->right->values[0].text, rel.model);
+}
+END_TEST
+
+/* Names that are cut off differ all the same: each release has its rollout. */
+START_TEST(test_long_names)
+{
+	char name[NAME_TEXT] = "";
+	struct rollout r[8];
+
+	world_enrol(&w, "lamp-1", "1.0", 1);
+	memset(name, 'n', NAME_MAX_LEN);
+	template(name, true, -1);
+	world_release(&w, 2, "2.0");
+	world_jobs(&w);
+	ck_assert_int_eq(rollouts(r), 1);
+	world_release(&w, 3, "3.0");
+	world_jobs(&w);
+	ck_assert_int_eq(rollouts(r), 2);
+	ck_assert(!audited("policy", "standing.failed"));
+}
+END_TEST
+
 /* One that cannot be read any more is told of, and those behind it go on. */
 START_TEST(test_one_that_is_not_right)
 {
@@ -369,6 +405,8 @@ int main(void)
 	tcase_add_test(t, test_made_once);
 	tcase_add_test(t, test_other_classes);
 	tcase_add_test(t, test_completed_by_model);
+	tcase_add_test(t, test_a_model_is_no_filter);
+	tcase_add_test(t, test_long_names);
 	tcase_add_test(t, test_one_that_is_not_right);
 	tcase_add_test(t, test_policy_approves_what_its_keys_signed);
 	tcase_add_test(t, test_policy_waits_for_the_image);
