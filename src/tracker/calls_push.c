@@ -219,6 +219,9 @@ static int look(struct pushing *s, struct err *e)
 	bool runs = update_state_in_flight(s->u->state);
 	int rc = offer_begin(t->tk, t->d, runs, &s->of, &w, e);
 
+	/* nobody else asks for it: those below are told from here */
+	if (rc == 0 && !runs && strcmp(w.gate, "outage") == 0)
+		rc = offer_begin(t->tk, t->d, true, &s->of, &w, e);
 	t->c->runs = runs;
 	if (rc < 0)
 		return -1;

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "tracker/calls.h"
 #include "tracker/internal.h"
+#include "tracker/outage.h"
 
 #define PAGE 32
 #define DUE_PAGE 8 /* each a few reads of the disk at worst: the clock is looked at in between */
@@ -90,6 +91,10 @@ static int due_granted(struct tracker *tk, struct update *u, struct err *e)
 	if (registry_live(tk, u->dev, &live, e) < 0 || gates_load(&g, e) < 0)
 		return -1;
 	int open = gates_pass(&g, &name, value, e);
+	if (open == 0 && strcmp(name, "outage") == 0) { /* it cannot ask: they are told from here */
+		g.looking = false;
+		open = gate_outage(&g, value, e);
+	}
 	if (open < 0)
 		return -1;
 	return open ? wait_over(tk, u, e) : defer_ourselves(tk, u, name, value, e);

@@ -1322,6 +1322,53 @@ START_TEST(what_is_tried_again_is_told_again)
 }
 END_TEST
 
+/* In server mode nobody asks: those below are told all the same before it is begun. */
+START_TEST(everyone_below_is_told_before_it_is_pushed)
+{
+	struct device gw = enrol("gw", MODE_SERVER, "push");
+
+	below("a", "gw", MODE_CLIENT);
+	rel.outage_s = 120;
+	WORLD_OK(&w, store_release_put(w.st, &rel, &w.err));
+	world_rollout(&w, &rel, "r", "id == gw", 1);
+	ck_assert_int_eq(pass(), 0);
+	outage_jobs();
+	ck_assert_int_eq(pass(), 0);
+	hear("a");
+	ck_assert_int_eq(pass(), 1);
+	expect(SEND_STATUS);
+	ck_assert(answer_status("idle"));
+	expect(SEND_MANIFEST);
+	ck_assert_int_eq(open_update(&gw).state, UPDATE_OFFERED);
+}
+END_TEST
+
+/* Who came below it after it was offered is told when its time has come, and it goes on. */
+START_TEST(a_granted_time_comes_with_new_ones_below)
+{
+	struct decision c = { .kind = DECISION_DEFER, .boot = 1, .counter = 5, .until_s = 600 };
+	struct device gw = enrol("gw", MODE_CLIENT, "");
+	struct decision_answer out;
+
+	rel.outage_s = 120;
+	WORLD_OK(&w, store_release_put(w.st, &rel, &w.err));
+	world_rollout(&w, &rel, "r", "id == gw", 1);
+	c.update = world_ask(&w, "gw");
+	ck_assert_int_gt(c.update, 0);
+	WORLD_OK(&w, offer_decide(&w.tk, &gw, &c, &out, &w.err));
+	ck_assert_int_eq(out.state, UPDATE_DEFERRED);
+	below("a", "gw", MODE_CLIENT);
+	for (int i = 0; i < 8; i++) {
+		world_wait(&w, 600);
+		pass();
+		world_ask(&w, "gw");
+		outage_jobs();
+		hears("a");
+	}
+	ck_assert_msg(world_ask(&w, "gw") == c.update, "%s", w.err.text);
+}
+END_TEST
+
 /* ---- diagnostics, explaining ---- */
 
 START_TEST(diagnostics_are_asked_for_and_the_last_are_kept)
@@ -1414,6 +1461,8 @@ int main(void)
 	tcase_add_test(t, sleepers_are_waited_for_no_longer_than_their_contact);
 	tcase_add_test(t, a_report_acknowledges_and_what_is_over_is_swept);
 	tcase_add_test(t, what_is_tried_again_is_told_again);
+	tcase_add_test(t, everyone_below_is_told_before_it_is_pushed);
+	tcase_add_test(t, a_granted_time_comes_with_new_ones_below);
 	tcase_add_test(t, diagnostics_are_asked_for_and_the_last_are_kept);
 	tcase_add_test(t, why_says_what_is_called);
 	suite_add_tcase(s, t);
