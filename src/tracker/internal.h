@@ -72,6 +72,11 @@ int phase_describe(struct tracker *tk, const struct rollout *r, char value[REASO
 		   struct err *e);
 /* Open r's phase, or wait for its time: the caller puts r, which now has when to look again. */
 int phase_open(struct tracker *tk, struct rollout *r, struct err *e);
+/*
+ * r goes on, or some of it are tried again: its phase, unless it is the last, is open as from now
+ * on, if it was over with too few successes and some of it are at it still, or nobody came. Puts r.
+ */
+int phase_again(struct tracker *tk, struct rollout *r, struct err *e);
 /* By hand: close the open phase whatever became of it, and open the next. */
 int phase_next(struct tracker *tk, struct rollout *r, struct err *e);
 /* Of those who may still join the open phase none was seen: it ends with those it has. */

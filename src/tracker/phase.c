@@ -6,6 +6,7 @@
 #include "tracker/internal.h"
 
 #define UNTRUSTED_MS 60000 /* the wall clock is looked at again */
+#define PUT_BACK_MS 10000 /* until those that are tried again were put back */
 
 /* One phase of a rollout with what its others have to do with it. */
 struct view {
@@ -167,6 +168,16 @@ static int64_t start_wait_ms(const struct tracker *tk, const struct phase *p)
 	return tk->now.wall_trusted && wait > 0 ? wait : UNTRUSTED_MS;
 }
 
+/* It is open from now on. The caller puts r. */
+static int begin(struct tracker *tk, struct rollout *r, struct view *v, struct err *e)
+{
+	v->p.opened = tk->now.wall;
+	v->p.track_opened = tk->now.track;
+	v->p.closed = 0;
+	look_again(tk, r, v, all_done(v, r) ? 0 : three_intervals_ms(tk));
+	return store_phase_put(tk->st, &v->p, e);
+}
+
 /* r->phase is v's: it opens, or waits for its time. The caller puts r. 1 opened, 0 waits. */
 static int enter(struct tracker *tk, struct rollout *r, struct view *v, struct err *e)
 {
@@ -175,10 +186,7 @@ static int enter(struct tracker *tk, struct rollout *r, struct view *v, struct e
 		effects_wake(tk->fx);
 		return 0;
 	}
-	v->p.opened = tk->now.wall;
-	v->p.track_opened = tk->now.track;
-	look_again(tk, r, v, all_done(v, r) ? 0 : three_intervals_ms(tk));
-	return store_phase_put(tk->st, &v->p, e) < 0 ? -1 : 1;
+	return begin(tk, r, v, e) < 0 ? -1 : 1;
 }
 
 int phase_open(struct tracker *tk, struct rollout *r, struct err *e)
@@ -189,6 +197,27 @@ int phase_open(struct tracker *tk, struct rollout *r, struct err *e)
 	if (found <= 0 || v.p.opened > 0)
 		return found < 0 ? -1 : 0;
 	return enter(tk, r, &v, e) < 0 ? -1 : 0;
+}
+
+/* It would be judged as it stands, and not well, though its own are still at it, or nobody came. */
+static bool ended_too_soon(const struct tracker *tk, const struct view *v, const struct rollout *r)
+{
+	const struct phase *p = &v->p;
+
+	/* the last is judged once: nothing waits for it */
+	if (v->last || (p->closed == 0 && !timed_out(p, &tk->now)))
+		return false;
+	return (p->total == 0 || p->done < p->total) && !enough(v, r);
+}
+
+int phase_again(struct tracker *tk, struct rollout *r, struct err *e)
+{
+	struct view v;
+	int found = open_phase(tk, r, &v, e);
+
+	if (found <= 0 || !ended_too_soon(tk, &v, r))
+		return found < 0 ? -1 : 0;
+	return begin(tk, r, &v, e) < 0 ? -1 : store_rollout_put(tk->st, r, e);
 }
 
 static int notify_all(struct tracker *tk, const struct rollout *r, struct err *e)
@@ -217,9 +246,22 @@ static int advance(struct tracker *tk, struct rollout *r, struct view *v, struct
 	return opened > 0 ? notify_all(tk, r, e) : 0;
 }
 
+/* Whom an operator has asked to be tried again may be of it: it is not judged before that. */
+static int judge_badly(struct tracker *tk, struct rollout *r, const struct phase *p, struct err *e)
+{
+	int64_t cursor;
+	int again = store_job_cursor(tk->st, "rollout-retry", r->id, &cursor, e);
+
+	if (again <= 0)
+		return again < 0 ? -1 : pause_for(tk, r, p, e);
+	r->track_due = tk->now.track + PUT_BACK_MS;
+	effects_wake(tk->fx);
+	return store_rollout_put(tk->st, r, e);
+}
+
 static int close_phase(struct tracker *tk, struct rollout *r, struct view *v, struct err *e)
 {
-	return enough(v, r) ? advance(tk, r, v, e) : pause_for(tk, r, &v->p, e);
+	return enough(v, r) ? advance(tk, r, v, e) : judge_badly(tk, r, &v->p, e);
 }
 
 int phase_next(struct tracker *tk, struct rollout *r, struct err *e)

@@ -132,7 +132,9 @@ int rollout_resume(struct tracker *tk, struct rollout *r, struct err *e)
 {
 	if (r->state != ROLLOUT_PAUSED)
 		return rollout_refused(r, "resumed", e);
-	return check_budget(r, e) < 0 ? -1 : run(tk, r, e);
+	if (check_budget(r, e) < 0 || phase_again(tk, r, e) < 0)
+		return -1;
+	return run(tk, r, e);
 }
 
 int rollout_abort(struct tracker *tk, struct rollout *r, const char *reason, struct job *job,

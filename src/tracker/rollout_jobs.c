@@ -226,8 +226,10 @@ enum step rollout_retry_step(struct tracker *tk, struct job *j, struct err *e)
 		return STEP_DONE;
 	enum step s = empty(tk, j, &r, states, N_STATES(states), EVENT_RETRY,
 			    "tried again by an operator", e);
-	if (s != STEP_DONE || store_rollout_get(tk->st, r.id, &r, e) <= 0)
-		return s == STEP_DONE ? STEP_ERROR : s;
+	if (s == STEP_ERROR || store_rollout_get(tk->st, r.id, &r, e) <= 0)
+		return STEP_ERROR;
+	if (s == STEP_MORE)
+		return phase_again(tk, &r, e) < 0 ? STEP_ERROR : s;
 	/* in the meantime all of them came right by themselves */
 	if (r.state == ROLLOUT_RUNNING && r.ended == r.total &&
 	    rollout_set_state(tk, &r, ROLLOUT_FINISHED, "", e) < 0)

@@ -37,7 +37,7 @@ enum o_rule {
 	RULE_LEAF_FIRST, RULE_CORE_FIRST, RULE_RETRY, RULE_NEXT,
 	RULE_BUDGET, RULE_APPROVAL,
 	RULE_CLONE, RULE_STANDING, RULE_SHUT_OUT, RULE_STOPPED, RULE_RECALLED, RULE_FILTER,
-	RULE_REMOVED, RULE_ENROLLED, RULE_MODE, RULE_CLASS, RULE_KIND, RULE_FAILURES,
+	RULE_REMOVED, RULE_ENROLLED, RULE_MODE, RULE_CLASS, RULE_KIND, RULE_FAILURES, RULE_AGAIN,
 	RULE_COUNT,
 };
 
@@ -159,6 +159,7 @@ struct o_rollout {
 	bool by_itself;			/* made of a template, and started with nobody's word */
 	int64_t standing;
 	bool retrying, restarted, stopped, recalled;	/* were asked for */
+	bool put_back;			/* some of it, by what happens now */
 	/* as last seen */
 	enum rollout_state state;
 	int64_t at_phase, started;	/* started: tracker time */
@@ -354,6 +355,10 @@ struct o_tally {
 };
 /* phase 0: of all of the rollout */
 struct o_tally oracle_tally(const struct oracle *o, int rollout, int64_t phase);
+/* The open one is over, and has shown too little. */
+bool oracle_phase_bad(const struct oracle *o, int rollout);
+/* Some are tried again, or all goes on: it may be open again. */
+void oracle_phase_again(struct oracle *o, int rollout, const struct rollout *row);
 bool oracle_phase_good(const struct oracle *o, int rollout, int64_t number);
 const char *oracle_phase_forbids(const struct oracle *o, const struct o_update *u);
 void oracle_follow_phases(struct oracle *o, int rollout, const struct rollout *row);

@@ -92,8 +92,10 @@ void oracle_move(struct oracle *o, struct o_update *u, const struct history *h)
 	o->seen[h->to] += h->to != from;
 	o->n_late += h->late;
 	/* who was told of what is over knows nothing of what begins */
-	if (oracle_ended(from) && h->to == UPDATE_PLANNED)
+	if (oracle_ended(from) && h->to == UPDATE_PLANNED) {
 		u->told = 0;
+		o->now->rollout[u->rollout].put_back = true;
+	}
 	if (h->to == UPDATE_SUCCEEDED)
 		u->charged = false;
 	if (h->to == UPDATE_FAILED || h->to == UPDATE_ROLLED_BACK ||

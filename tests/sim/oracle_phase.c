@@ -105,6 +105,41 @@ bool oracle_phase_good(const struct oracle *o, int rollout, int64_t number)
 	return t.succeeded * 100 >= (p->success > 0 ? p->success : 100) * t.total;
 }
 
+/* One that ends in this moment is judged in it if it has nothing to soak. */
+bool oracle_phase_bad(const struct oracle *o, int rollout)
+{
+	const struct o_rollout *r = &o->now->rollout[rollout];
+	const struct o_phase *p = &r->phase[r->at_phase - 1];
+	int64_t since = p->closed > 0 ? p->closed : o->track;
+	bool soaked = r->at_phase == r->n_phases || o->track >= since + p->soak_s * 1000;
+
+	return soaked && (p->closed > 0 || phase_done(o, rollout, r->at_phase)) &&
+	       !oracle_phase_good(o, rollout, r->at_phase);
+}
+
+/*
+ * Whoever lets it go on, or tries some of it again, does not want to be told at once what was
+ * said before: where any of the phase are at it still, or none came, it has all its time again.
+ */
+void oracle_phase_again(struct oracle *o, int rollout, const struct rollout *row)
+{
+	struct o_rollout *r = &o->now->rollout[rollout];
+	struct o_phase *p = &r->phase[r->at_phase - 1];
+	struct o_tally t = oracle_tally(o, rollout, r->at_phase);
+	bool resumed = r->state == ROLLOUT_PAUSED && row->state != ROLLOUT_PAUSED &&
+		       oracle_commanded(o, rollout, COMMAND_RESUME);
+	bool asked = r->put_back || resumed;
+
+	r->put_back = false;
+	/* nothing waits for the last */
+	if (!asked || r->at_phase == r->n_phases || (p->closed == 0 && !timed_out(o, p)) ||
+	    oracle_phase_good(o, rollout, r->at_phase) || (t.total > 0 && t.ended == t.total))
+		return;
+	p->closed = 0;
+	p->opened = o->track;
+	o->rule[RULE_AGAIN]++;
+}
+
 static void phase_closes(struct oracle *o, int rollout, int64_t number)
 {
 	struct o_phase *p = &o->now->rollout[rollout].phase[number - 1];
@@ -183,6 +218,14 @@ void oracle_check_phases(struct oracle *o, int rollout)
 				    rows[i].total, rows[i].done, rows[i].failed, rows[i].succeeded);
 		if (rows[i].closed > 0)
 			phase_closes(o, rollout, i + 1);
+		if ((rows[i].closed > 0) != (r->phase[i].closed > 0) ||
+		    rows[i].track_opened != r->phase[i].opened)
+			oracle_fail(o,
+				    "rollout %d, phase %d: opened at %" PRId64 ", %s; stored: "
+				    "%" PRId64 ", %s",
+				    rollout, i + 1, r->phase[i].opened,
+				    r->phase[i].closed > 0 ? "over" : "open", rows[i].track_opened,
+				    rows[i].closed > 0 ? "over" : "open");
 	}
 }
 

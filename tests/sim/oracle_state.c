@@ -17,8 +17,7 @@ static const char *may_pause(struct oracle *o, int rollout)
 		return NULL;
 	}
 	if (oracle_commanded(o, rollout, COMMAND_PAUSE) || o->exceeded[rollout] ||
-	    (r->budget >= 0 && t.failed >= r->budget) ||
-	    !oracle_phase_good(o, rollout, r->at_phase) ||
+	    (r->budget >= 0 && t.failed >= r->budget) || oracle_phase_bad(o, rollout) ||
 	    (r->window == 0 && r->budget >= 0 && t.failed + t.flying > r->budget) ||
 	    (r->window > 0 && t.flying > r->window)) /* by facts, before it ran */
 		return NULL;
@@ -164,6 +163,7 @@ void oracle_rollouts(struct oracle *o)
 			return;
 		}
 		oracle_follow_phases(o, i, &row);
+		oracle_phase_again(o, i, &row);
 		follow_state(o, i, &row);
 		check_counters(o, i, &row);
 		oracle_check_phases(o, i);

@@ -71,6 +71,7 @@ static const char *const rules[RULE_COUNT] = {
 	[RULE_CLASS] = "of another class",
 	[RULE_KIND] = "taken back from it",
 	[RULE_FAILURES] = "paused by a kind of failure",
+	[RULE_AGAIN] = "open again",
 };
 
 /* Do they try again, move on, agree, force and edit, too? 1 in all runs, 0 in none, -1 by turns */

@@ -92,8 +92,9 @@ static void succeeds(int i)
 
 static void fails(int i, enum failure f)
 {
+	static uint64_t counter = 50;
 	struct report r = { .boot = 1,
-			    .counter = 50,
+			    .counter = counter++,
 			    .state = "failed",
 			    .failure = f,
 			    .progress = -1,
@@ -525,6 +526,165 @@ START_TEST(test_no_retry_without_a_slot)
 }
 END_TEST
 
+static void again(void)
+{
+	struct job job;
+
+	WORLD_OK(&w, rollout_retry(&w.tk, &ro, &job, &w.err));
+	world_jobs(&w);
+	now();
+}
+
+static void resumed(void)
+{
+	WORLD_OK(&w, rollout_resume(&w.tk, &ro, &w.err));
+	world_schedule(&w);
+	world_jobs(&w);
+	now();
+}
+
+/* Of three devices one comes first, and fails: the rollout has paused itself. */
+static void canary_fails(int64_t soak_s)
+{
+	enrol(3);
+	spec.n_phases = 2;
+	spec.phases[0].count = 1;
+	spec.phases[0].soak_s = soak_s;
+	spec.phases[0].timeout_s = 7200;
+	start();
+	offered(0);
+	fails(0, FAILURE_DIGEST);
+	passes(soak_s);
+	ck_assert_str_eq(ro.reason, "phase 1: 0 of 1 succeeded, 100 % are asked for");
+}
+
+/* A phase whose devices are tried again is open again, and judged when they are done. */
+START_TEST(test_retry_opens_its_phase_again)
+{
+	canary_fails(600);
+	again();
+	ck_assert_int_eq(ro.state, ROLLOUT_PAUSED);
+	ck_assert_int_eq(phase(1).closed, 0);
+	resumed();
+	ck_assert_int_eq(ro.state, ROLLOUT_RUNNING);
+	waits(1, "phase: phase 1: 1 of 1 joined, 0 done");
+	offered(0);
+	fails(0, FAILURE_DIGEST);
+	ck_assert_int_gt(phase(1).closed, 0);
+	passes(599); /* it soaks again, */
+	ck_assert_int_eq(ro.state, ROLLOUT_RUNNING);
+	passes(1); /* and is judged again */
+	ck_assert_str_eq(ro.reason, "phase 1: 0 of 1 succeeded, 100 % are asked for");
+	again();
+	resumed();
+	offered(0);
+	succeeds(0);
+	passes(600);
+	ck_assert_int_eq(ro.phase, 2);
+	offered(1);
+}
+END_TEST
+
+/* Tried again while it soaks: nobody has to pause or resume it. */
+START_TEST(test_retry_while_it_soaks)
+{
+	enrol(2);
+	spec.n_phases = 2;
+	spec.phases[0].count = 1;
+	spec.phases[0].soak_s = 600;
+	start();
+	offered(0);
+	fails(0, FAILURE_DIGEST);
+	passes(300);
+	again();
+	passes(300);
+	ck_assert_int_eq(ro.state, ROLLOUT_RUNNING);
+	ck_assert_int_eq(phase(1).closed, 0);
+	offered(0);
+	succeeds(0);
+	passes(600);
+	ck_assert_int_eq(ro.phase, 2);
+}
+END_TEST
+
+/* Resumed before the job came to put anybody back: it is not judged before that. */
+START_TEST(test_resumed_before_the_retry)
+{
+	struct job job;
+
+	canary_fails(0);
+	WORLD_OK(&w, rollout_retry(&w.tk, &ro, &job, &w.err));
+	WORLD_OK(&w, rollout_resume(&w.tk, &ro, &w.err));
+	world_schedule(&w);
+	waits(1, "phase: phase 1: 1 of 1 joined");
+	world_jobs(&w);
+	now();
+	ck_assert_int_eq(ro.state, ROLLOUT_RUNNING);
+	offered(0);
+	succeeds(0);
+	passes(0);
+	ck_assert_int_eq(ro.phase, 2);
+}
+END_TEST
+
+/* Its time was up, and is given again to those who are still at it. */
+START_TEST(test_resume_gives_the_time_again)
+{
+	enrol(2);
+	spec.n_phases = 2;
+	spec.phases[0].count = 1;
+	spec.phases[0].timeout_s = 600;
+	start();
+	passes(600);
+	ck_assert_str_eq(ro.reason, "phase 1: nobody of 1 came");
+	resumed();
+	ck_assert_int_eq(phase(1).track_opened, w.tk.now.track);
+	offered(0);
+	passes(600);
+	ck_assert_str_eq(ro.reason, "phase 1: 0 of 1 succeeded, 100 % are asked for");
+	resumed();
+	passes(599);
+	ck_assert_int_eq(ro.state, ROLLOUT_RUNNING);
+	passes(1);
+	ck_assert_int_eq(ro.state, ROLLOUT_PAUSED);
+	resumed();
+	succeeds(0);
+	passes(0);
+	ck_assert_int_eq(ro.phase, 2);
+}
+END_TEST
+
+/* Who is of an earlier phase is tried again, and holds nothing up. */
+START_TEST(test_an_earlier_phase_stays_over)
+{
+	enrol(4);
+	spec.n_phases = 3;
+	spec.phases[0].count = 2;
+	spec.phases[0].success_percent = 50;
+	spec.phases[1].count = 1;
+	start();
+	offered(0);
+	offered(1);
+	succeeds(0);
+	fails(1, FAILURE_DIGEST);
+	offered(2);
+	now();
+	ck_assert_int_eq(ro.phase, 2);
+	int64_t closed = phase(1).closed, opened = phase(2).track_opened;
+	passes(60);
+	again();
+	ck_assert_int_eq(phase(1).closed, closed);
+	ck_assert_int_eq(phase(2).track_opened, opened);
+	succeeds(2);
+	offered(3);
+	now();
+	ck_assert_int_eq(ro.phase, 3);
+	offered(1);
+	succeeds(1);
+	ck_assert_int_eq(phase(1).succeeded, 2);
+}
+END_TEST
+
 START_TEST(test_recalled_and_stopped)
 {
 	struct job job;
@@ -700,6 +860,11 @@ int main(void)
 	tcase_add_test(t, test_a_budget_is_raised);
 	tcase_add_test(t, test_no_retry_without_a_slot);
 	tcase_add_test(t, test_attempts_do_not_come_round);
+	tcase_add_test(t, test_retry_opens_its_phase_again);
+	tcase_add_test(t, test_retry_while_it_soaks);
+	tcase_add_test(t, test_resumed_before_the_retry);
+	tcase_add_test(t, test_resume_gives_the_time_again);
+	tcase_add_test(t, test_an_earlier_phase_stays_over);
 	tcase_add_test(t, test_recalled_and_stopped);
 	tcase_add_test(t, test_silent_after_a_recall);
 	tcase_add_test(t, test_approval);
