@@ -258,17 +258,22 @@ bool core_work(struct core *c)
 {
 	int64_t now = clock_mono_ms();
 
+	/* what a failed fsync left can be seen, but is not durable: nothing may follow from it */
+	if (c->stopping)
+		return false;
 	core_time(c);
-	if (!c->stopping)
-		checkpoint(c, now);
-	timed_work(c, now);
-	if (store_must_stop(c->store) && !c->stopping) {
+	checkpoint(c, now);
+	if (store_must_stop(c->store)) {
 		struct err e = { .code = ERR_IO, .text = "checkpoint failed" };
 		core_store_failed(c, "checkpoint", &e);
+		return false;
 	}
+	timed_work(c, now);
+	if (c->stopping)
+		return false;
 	prepare_one(c);
 	sweep(c, now);
-	bool more = (!c->stopping && core_upload_work(c)) || c->n_prepare > 0;
+	bool more = core_upload_work(c) || c->n_prepare > 0;
 	if (now < c->retry_at)
 		return more;
 	return more || jobs_due(c) || c->n_unsent > 0 || schedule_due(c);

@@ -332,6 +332,20 @@ START_TEST(jobs_go_on_after_their_rest)
 }
 END_TEST
 
+/* After a failed sync rows can be seen that are not durable: nothing may follow from them. */
+START_TEST(no_work_when_stopping)
+{
+	static struct core c;
+
+	c.stopping = c.jobs = true;
+	c.n_prepare = c.n_unsent = 1;
+	c.schedule_track = 1;
+	/* there is not even a store that it could ask */
+	ck_assert(!core_work(&c));
+	ck_assert_uint_eq(c.n_prepare, 1);
+}
+END_TEST
+
 START_TEST(notification_arrives)
 {
 	struct sockaddr_un a = { .sun_family = AF_UNIX };
@@ -395,6 +409,7 @@ int main(void)
 	tcase_add_test(u, questions_are_limited);
 	tcase_add_test(u, jobs_rest_after_a_slow_commit);
 	tcase_add_test(u, jobs_go_on_after_their_rest);
+	tcase_add_test(u, no_work_when_stopping);
 	tcase_add_test(u, notification_arrives);
 	tcase_add_test(u, watchdog_is_ours_or_nobodys);
 	suite_add_tcase(s, t);
