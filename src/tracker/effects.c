@@ -20,6 +20,14 @@ unsigned effects_room(const struct effects *fx)
 	return EFFECTS_MAX - fx->n;
 }
 
+bool effects_are_hints(const struct effects *fx, unsigned first)
+{
+	for (unsigned i = first; i < fx->n; i++)
+		if (fx->v[i].kind != EFFECT_NOTIFY)
+			return false;
+	return true;
+}
+
 static bool same(const struct effect *a, const struct effect *b)
 {
 	return a->kind == b->kind && a->dev == b->dev && a->credential == b->credential &&

@@ -73,6 +73,8 @@ struct effects {
 
 void effects_clear(struct effects *fx);
 unsigned effects_room(const struct effects *fx);
+/* Those from number first on only tell devices to look again: nothing is promised by them. */
+bool effects_are_hints(const struct effects *fx, unsigned first);
 void effects_notify(struct effects *fx, int64_t dev, const char *device);
 void effects_drop_device(struct effects *fx, int64_t dev, int64_t credential);
 void effects_drop_token(struct effects *fx, int64_t token);

@@ -200,8 +200,8 @@ int jobs_slice(struct tracker *tk, int64_t budget_us, struct err *e)
 	if (s == STEP_ERROR)
 		cause_copy(j.result, sizeof(j.result), why.text);
 	j.tries = j.due = 0;
-	/* nothing follows from it yet: if it is lost, the job is as far as before it */
-	if (s == STEP_MORE && (!tk->fx || tk->fx->n == effects))
+	/* nothing but hints follows from it yet: if it is lost, the job is as far as before it */
+	if (s == STEP_MORE && (!tk->fx || effects_are_hints(tk->fx, effects)))
 		store_batch_may_wait(tk->st);
 	if (s == STEP_MORE)
 		return store_job_put(tk->st, &j, e) < 0 ? -1 : 1;

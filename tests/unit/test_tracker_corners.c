@@ -313,30 +313,36 @@ END_TEST
 /* Of the job "talks": how a step ends, and whether something follows from it. */
 static struct {
 	enum step s;
-	bool effect;
+	enum effect_kind effect; /* EFFECT_PREPARE stands for none */
 } talks;
 
 static enum step talks_step(struct tracker *tk, struct job *j, struct err *e)
 {
 	j->cursor++;
-	if (talks.effect)
+	if (talks.effect == EFFECT_NOTIFY || talks.effect == EFFECT_SEND)
 		effects_notify(tk->fx, j->cursor, "lamp-1");
+	if (talks.effect == EFFECT_SEND)
+		effects_send(tk->fx, j->cursor, "lamp-1", &(struct send){ .serial = 1 }, NULL);
+	if (talks.effect == EFFECT_WAKE)
+		effects_wake(tk->fx);
 	if (talks.s == STEP_ERROR)
 		err_set(e, ERR_INTERNAL, "not now");
 	return talks.s;
 }
 
-/* What nobody is told of yet need not be durable at once; the rest must. */
+/* What nobody is told of yet, or only to look again, need not be durable at once. */
 START_TEST(test_which_slices_may_wait)
 {
 	static const struct job_kind kind = { "talks", talks_step };
 	static const struct {
 		enum step s;
-		bool effect, may_wait;
+		enum effect_kind effect;
+		bool may_wait;
 	} rows[] = {
-		{ STEP_MORE, false, true },   { STEP_MORE, true, false },
-		{ STEP_ERROR, false, false }, { STEP_DONE, false, false },
-		{ STEP_DONE, true, false },   { STEP_FAILED, false, false },
+		{ STEP_MORE, EFFECT_PREPARE, true },   { STEP_MORE, EFFECT_NOTIFY, true },
+		{ STEP_MORE, EFFECT_SEND, false },     { STEP_MORE, EFFECT_WAKE, false },
+		{ STEP_ERROR, EFFECT_PREPARE, false }, { STEP_DONE, EFFECT_PREPARE, false },
+		{ STEP_DONE, EFFECT_NOTIFY, false },   { STEP_FAILED, EFFECT_PREPARE, false },
 	};
 
 	w.tk.kinds = &kind;
