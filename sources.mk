@@ -161,6 +161,7 @@ libfettle_la_SOURCES = \
 	src/store/store_upload_end.c \
 	src/store/store_window.c \
 	src/store/store_work.c \
+	src/store/wal.c \
 	src/tracker/anchor.c \
 	src/tracker/audit.c \
 	src/tracker/calls.c \
@@ -229,6 +230,8 @@ libfettle_la_SOURCES = \
 
 noinst_LTLIBRARIES += libfettled.la
 libfettled_la_SOURCES = \
+	daemon/checkpointer.c \
+	daemon/checkpointer.h \
 	daemon/child.c \
 	daemon/coap.c \
 	daemon/coap.h \
@@ -265,6 +268,7 @@ libfettled_la_SOURCES = \
 	daemon/config_secret.c \
 	daemon/config_table.c \
 	daemon/core_batch.c \
+	daemon/core_checkpoint.c \
 	daemon/core_clock.c \
 	daemon/core_clock.h \
 	daemon/core_effects.c \
@@ -454,6 +458,7 @@ unit_tests = \
 	tests/unit/test_codec_suit_report \
 	tests/unit/test_codec_suit_rules \
 	tests/unit/test_codec_vectors \
+	tests/unit/test_daemon_checkpoint \
 	tests/unit/test_daemon_coap \
 	tests/unit/test_daemon_coap_flow \
 	tests/unit/test_daemon_coap_many \
@@ -529,6 +534,7 @@ tests_unit_test_codec_suit_LDADD = $(test_common) $(core_libs)
 tests_unit_test_codec_suit_report_LDADD = $(test_common) $(core_libs)
 tests_unit_test_codec_suit_rules_LDADD = $(test_common) $(core_libs)
 tests_unit_test_codec_vectors_LDADD = $(test_common) $(core_libs)
+tests_unit_test_daemon_checkpoint_LDADD = $(test_common) $(daemon_libs)
 tests_unit_test_daemon_coap_LDADD = $(test_common) $(daemon_libs)
 tests_unit_test_daemon_coap_flow_LDADD = $(test_common) $(daemon_libs)
 tests_unit_test_daemon_coap_many_LDADD = $(test_common) $(daemon_libs)

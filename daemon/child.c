@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "daemon/checkpointer.h"
 #include "daemon/core_loop.h"
 #include "daemon/front_loop.h"
 #include "daemon/keys.h"
@@ -137,7 +138,7 @@ static bool fds_in_place(enum process p, unsigned n_listeners)
 	bool front = p == PROCESS_FRONT || p == PROCESS_CONTROL;
 
 	for (int fd = FD_PARENT; fd < FD_LISTEN + (int)n_listeners; fd++) {
-		bool wanted = fd != FD_CORE || front;
+		bool wanted = fd != FD_CORE || front || p == PROCESS_CHECKPOINTER;
 		if (fd == FD_KEYS)
 			wanted = p == PROCESS_FRONT || given(FD_KEYS);
 		if (wanted && fcntl(fd, F_SETFD, FD_CLOEXEC) != 0)
@@ -177,6 +178,9 @@ int child_run(enum process p, unsigned n_listeners)
 	switch (p) {
 	case PROCESS_CORE:
 		rc = core_main(&link);
+		break;
+	case PROCESS_CHECKPOINTER:
+		rc = checkpointer_main(&link, FD_CORE);
 		break;
 	case PROCESS_KEYS:
 		rc = keys_main(&link, keys_fd);

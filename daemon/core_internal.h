@@ -44,6 +44,7 @@
 #define CORE_RETRY_MS 1000 /* after an error between batches */
 #define CORE_IDLE_MS 100 /* without a batch so long: time for a checkpoint, */
 #define CORE_IDLE_PAGES 1000 /* where so much waits for one */
+#define CORE_COPY_PAGES 2000 /* what the checkpointer is asked for at the least, otherwise */
 #define CORE_CAREFUL 32 /* batches with savepoints after one that had to run twice */
 
 struct core_upload {
@@ -84,6 +85,16 @@ struct core_batch {
 	unsigned n_new_objects;
 };
 
+/* The process that copies the log: at most one question is under way. */
+struct core_checkpointer {
+	int fd; /* -1: none */
+	uint32_t number; /* of the last question */
+	bool asked; /* and it has not answered yet */
+	bool was_full; /* the log, when it was asked */
+	bool gone; /* to be left */
+	int64_t retry_at; /* monotonic ms */
+};
+
 struct core {
 	struct child_link *link;
 	struct store *store;
@@ -105,6 +116,7 @@ struct core {
 	int64_t persist_at, sweep_at, retry_at; /* monotonic ms */
 	int64_t jobs_at; /* until then jobs leave the disk to others: monotonic ms */
 	int64_t batch_at; /* the last batch ended */
+	struct core_checkpointer checkpointer;
 	bool jobs; /* one may have work */
 	bool trouble; /* writes failed lately: said once, and once when over */
 	char *openapi;
@@ -141,6 +153,14 @@ int core_upload_frame(struct core *c, struct core_lane *l, enum frame_type t, st
 /* Goes on with one that waits for its hash; true when there is more of that. */
 bool core_upload_work(struct core *c);
 void core_upload_reset(struct core_lane *l);
+
+/* ---- core_checkpoint.c: the log becomes part of the database ---- */
+void core_checkpointer_join(struct core *c, int fd); /* takes fd */
+void core_checkpointer_leave(struct core *c);
+/* What is due now. Returns how long that took, in microseconds; checkpointer.gone: leave it. */
+int64_t core_checkpoint(struct core *c, int64_t now);
+/* The log has to be copied to its end before more is written than must be. */
+bool core_jobs_wait(const struct core *c);
 
 /* ---- core_work.c: between batches ---- */
 /* One round of what waits; true when more waits right now. */

@@ -17,6 +17,7 @@ struct loop {
 	struct event_base *base;
 	struct event *parent, *timer;
 	struct event *readable[LANE_COUNT], *writable[LANE_COUNT];
+	struct event *checkpointer;
 };
 
 /* ---- lanes ---- */
@@ -175,6 +176,32 @@ static void lane_flush(struct loop *lp, struct core_lane *l)
 		(void)event_add(lp->writable[l->lane], NULL);
 }
 
+/* ---- the checkpointer ---- */
+
+static void on_checkpointer(evutil_socket_t fd, short what, void *ctx)
+{
+	(void)fd;
+	(void)what;
+	(void)ctx; /* waking up is all: the turn hears it */
+}
+
+static void checkpointer_close(struct loop *lp)
+{
+	if (lp->checkpointer)
+		event_free(lp->checkpointer);
+	lp->checkpointer = NULL;
+	core_checkpointer_leave(&lp->core);
+}
+
+static void checkpointer_open(struct loop *lp, int fd)
+{
+	checkpointer_close(lp);
+	lp->checkpointer = event_new(lp->base, fd, EV_READ | EV_PERSIST, on_checkpointer, NULL);
+	core_checkpointer_join(&lp->core, fd);
+	if (!lp->checkpointer || event_add(lp->checkpointer, NULL) != 0)
+		checkpointer_close(lp); /* the core does it by itself */
+}
+
 /* ---- parent ---- */
 
 static void dump(const struct core *c)
@@ -202,6 +229,8 @@ static void parent_event(struct loop *lp, const struct child_event *ev)
 	case CHILD_PEER:
 		if (ev->arg < LANE_COUNT)
 			lane_open(lp, &c->lanes[ev->arg], ev->fd);
+		else if (ev->arg == PEER_CHECKPOINTER)
+			checkpointer_open(lp, ev->fd);
 		else
 			close(ev->fd);
 		break;
@@ -250,6 +279,8 @@ static bool turn(struct loop *lp)
 	bool more = false;
 
 	core_time(c);
+	if (c->checkpointer.gone)
+		checkpointer_close(lp);
 	for (unsigned i = 0; i < LANE_COUNT && !c->stopping; i++) {
 		lane_turn(c, &c->lanes[i]);
 		more |= c->lanes[i].more;
@@ -347,6 +378,8 @@ static void finish(struct loop *lp)
 			log_error("tracker time: %s", e.text);
 		(void)store_checkpoint(c->store, true);
 	}
+	if (c->store)
+		checkpointer_close(lp);
 	service_free(c->service);
 	store_close(c->store);
 	core_batch_free(&c->batch);
@@ -372,6 +405,7 @@ int core_main(struct child_link *link)
 		return EX_OSERR;
 	}
 	lp->core.link = link;
+	lp->core.checkpointer.fd = -1;
 	if (start(lp, &e) != 0) {
 		log_error("start: %s", e.text);
 		lp->core.status = e.code == ERR_UNSUPPORTED ? EX_DATAERR : EX_IOERR;

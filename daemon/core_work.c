@@ -103,7 +103,7 @@ int64_t core_rest_ms(int64_t took_us)
 
 static bool jobs_due(const struct core *c)
 {
-	return c->jobs && clock_mono_ms() >= c->jobs_at;
+	return c->jobs && clock_mono_ms() >= c->jobs_at && !core_jobs_wait(c);
 }
 
 /* At least one wait for events lies between two slices: a front's next batch gets in there. */
@@ -236,22 +236,13 @@ failed:
 	core_store_failed(c, "work between batches", &e);
 }
 
-/*
- * At ease before it must be: the next burst then finds the log empty. A slice of a job does not
- * follow in the same turn: whoever asked meanwhile would wait for both.
- */
 static void checkpoint(struct core *c, int64_t now)
 {
-	int64_t began = clock_mono_us(), took;
+	int64_t took = core_checkpoint(c, now);
 
-	if (store_checkpoint(c->store, false) >= CORE_IDLE_PAGES &&
-	    now - c->batch_at >= CORE_IDLE_MS)
-		(void)store_checkpoint(c->store, true);
-	took = clock_mono_us() - began;
+	/* no slice follows in the same turn: whoever asked meanwhile would wait for both */
 	if (took > CORE_REST_LEAST_US)
 		jobs_rest(c, took);
-	if (took > CORE_SLOW_COMMIT_US)
-		log_warn("checkpoint took ms=%" PRId64 ": the disk is slow", took / 1000);
 }
 
 bool core_work(struct core *c)
@@ -285,7 +276,7 @@ int64_t core_work_wait_ms(const struct core *c)
 
 	if (c->sweep_at - now < wait)
 		wait = c->sweep_at - now;
-	if (c->jobs && now >= c->retry_at && c->jobs_at - now < wait)
+	if (c->jobs && now >= c->retry_at && !core_jobs_wait(c) && c->jobs_at - now < wait)
 		wait = c->jobs_at - now;
 	if (c->schedule_track != 0 && c->schedule_track - c->now.track < wait)
 		wait = c->schedule_track - c->now.track;

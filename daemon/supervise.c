@@ -60,6 +60,7 @@ static void stop_tick(struct supervisor *s, int64_t now)
 {
 	struct child *front = &s->child[PROCESS_FRONT], *control = &s->child[PROCESS_CONTROL];
 	struct child *keys = &s->child[PROCESS_KEYS], *core = &s->child[PROCESS_CORE];
+	struct child *checkpointer = &s->child[PROCESS_CHECKPOINTER];
 	int64_t passed = now - s->phase_since;
 
 	if (passed >= STOP_FRONTS_MS) {
@@ -68,14 +69,16 @@ static void stop_tick(struct supervisor *s, int64_t now)
 	}
 	if (passed >= STOP_ALL_MS) {
 		kill_child(keys);
+		kill_child(checkpointer);
 		kill_child(core);
 	}
 	if (front->state != RUN_DOWN || control->state != RUN_DOWN)
 		return;
 	supervise_stop_child(keys, 0);
-	if (keys->state == RUN_DOWN)
+	supervise_stop_child(checkpointer, 0);
+	if (keys->state == RUN_DOWN && checkpointer->state == RUN_DOWN)
 		supervise_stop_child(core, 0);
-	if (keys->state == RUN_DOWN && core->state == RUN_DOWN)
+	if (keys->state == RUN_DOWN && checkpointer->state == RUN_DOWN && core->state == RUN_DOWN)
 		enter(s, PHASE_OVER);
 }
 
@@ -157,9 +160,9 @@ static void reap(struct supervisor *s)
 
 static void start_children(struct supervisor *s, int64_t now)
 {
-	/* keys reads the database that the core made; the fronts need both */
-	static const enum process order[] = { PROCESS_CORE, PROCESS_KEYS, PROCESS_CONTROL,
-					      PROCESS_FRONT };
+	/* keys and checkpointer open the database that the core made; the fronts need both */
+	static const enum process order[] = { PROCESS_CORE, PROCESS_CHECKPOINTER, PROCESS_KEYS,
+					      PROCESS_CONTROL, PROCESS_FRONT };
 
 	for (size_t i = 0; i < sizeof(order) / sizeof(order[0]); i++) {
 		struct child *c = &s->child[order[i]];

@@ -17,14 +17,21 @@
 enum child_fd {
 	FD_PARENT = 3, /* channel to the parent: struct parent_msg over SOCK_SEQPACKET */
 	FD_CONFIG = 4, /* sealed memfd: config_unseal() */
-	FD_CORE = 5, /* front, control: stream socket to the core (src/ipc); else closed */
+	FD_CORE = 5, /* front, control, checkpointer: socket to the core; else closed */
 	FD_KEYS = 6, /* front, keys: the stream socket between them; else closed */
 	FD_LOCK = 7, /* the locked file: holding it open is all */
 	FD_LISTEN = 8, /* front, control: sockets from systemd that are theirs, N of them */
 };
 #define LISTEN_FDS_MAX 8
 
-enum process { PROCESS_CORE, PROCESS_KEYS, PROCESS_CONTROL, PROCESS_FRONT, PROCESS_COUNT };
+enum process {
+	PROCESS_CORE,
+	PROCESS_CHECKPOINTER,
+	PROCESS_KEYS,
+	PROCESS_CONTROL,
+	PROCESS_FRONT,
+	PROCESS_COUNT
+};
 const char *process_name(enum process p);
 int process_parse(const char *word, enum process *out);
 
@@ -36,13 +43,16 @@ enum parent_msg_type {
 	PM_SWITCH, /* the prepared configuration is in force */
 	PM_FORGET, /* the prepared configuration is not: somebody refused */
 	PM_STOP, /* finish what is under way and exit 0; value: ms for bodies that move */
-	PM_PEER, /* fd: core: a new front's (arg: its lane); keys and front: the other */
+	/* fd: core: a new front's (arg: its lane) or checkpointer's; keys, front: the other */
+	PM_PEER,
 	PM_DUMP, /* write the state to the log */
 	/* child -> parent */
 	PM_READY = 32,
 	PM_PONG,
 	PM_PREPARED, /* arg: 1 ready to switch, 0 refused */
 };
+
+#define PEER_CHECKPOINTER 16 /* no lane */
 
 struct parent_msg {
 	uint32_t type, arg;

@@ -84,7 +84,8 @@ static int wire(const struct supervisor *s, enum process kind, struct wiring *w,
 	w->theirs[FD_CONFIG] = config_seal(&s->cfg, &s->secrets, e);
 	if (w->theirs[FD_CONFIG] < 0)
 		goto fail;
-	if (front && pair(SOCK_STREAM, &w->theirs[FD_CORE], &w->core_end, e) != 0)
+	if ((front || kind == PROCESS_CHECKPOINTER) &&
+	    pair(front ? SOCK_STREAM : SOCK_SEQPACKET, &w->theirs[FD_CORE], &w->core_end, e) != 0)
 		goto fail;
 	/* keys that come before the front, as at every start, get their channel with it */
 	if ((kind == PROCESS_FRONT || (kind == PROCESS_KEYS && s->child[PROCESS_FRONT].fd >= 0)) &&
@@ -142,7 +143,9 @@ static void introduce(struct supervisor *s, const struct child *c, struct wiring
 {
 	const struct child *core = &s->child[PROCESS_CORE];
 	const struct child *keys = &s->child[PROCESS_KEYS], *front = &s->child[PROCESS_FRONT];
-	uint32_t lane = c->kind == PROCESS_CONTROL ? LANE_CONTROL : LANE_NETWORK;
+	uint32_t lane = c->kind == PROCESS_CONTROL	  ? LANE_CONTROL
+			: c->kind == PROCESS_CHECKPOINTER ? PEER_CHECKPOINTER
+							  : LANE_NETWORK;
 
 	if (w->core_end >= 0 && core->fd >= 0 &&
 	    parent_msg_send(core->fd, PM_PEER, lane, 0, w->core_end) != 0)

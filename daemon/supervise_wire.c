@@ -9,9 +9,8 @@
 #include "daemon/supervise.h"
 
 static const char *const names[PROCESS_COUNT] = {
-	[PROCESS_CORE] = "core",
-	[PROCESS_KEYS] = "keys",
-	[PROCESS_CONTROL] = "control",
+	[PROCESS_CORE] = "core",   [PROCESS_CHECKPOINTER] = "checkpointer",
+	[PROCESS_KEYS] = "keys",   [PROCESS_CONTROL] = "control",
 	[PROCESS_FRONT] = "front",
 };
 

@@ -2,7 +2,6 @@
 /* SPDX-FileCopyrightText: The Fettle authors */
 #include <string.h>
 
-#include "base/clock.h"
 #include "store/internal.h"
 
 /* The first row that fits counts: primary codes stand behind their extended ones. */
@@ -289,98 +288,6 @@ void store_images_rollback(struct store *st)
 	rollback(st, STMT_IMAGES_ROLLBACK);
 	st->images_open = false;
 	store_uploads_forget(st);
-}
-
-static int sync_log(sqlite3 *db)
-{
-	sqlite3_file *log = NULL;
-	int rc = sqlite3_file_control(db, "main", SQLITE_FCNTL_JOURNAL_POINTER, &log);
-
-	if (rc == SQLITE_OK && log && log->pMethods)
-		rc = log->pMethods->xSync(log, SQLITE_SYNC_NORMAL);
-	return rc;
-}
-
-/*
- * Called after each commit with the pages in the log, which shrinks when it starts over.
- * fettle.db's commits are made durable here, whosever they are: all but those that may wait,
- * which the next one's sync, or a checkpoint's, takes along.
- */
-int store_wal_hook(void *arg, sqlite3 *db, const char *name, int pages)
-{
-	struct store *st = arg;
-	enum database d = db == st->db[DB_MAIN] ? DB_MAIN : DB_IMAGES;
-	int rc = SQLITE_OK;
-
-	(void)name;
-	if (pages < st->wal_pages[d])
-		st->wal_done[d] = 0;
-	st->wal_pages[d] = pages;
-	if (d == DB_MAIN && !st->may_wait)
-		rc = sync_log(db);
-	if (rc == SQLITE_OK)
-		return SQLITE_OK;
-	st->must_stop = true;
-	return SQLITE_IOERR_FSYNC;
-}
-
-/*
- * A thousand reports write some thousand pages, many of them the same ones again and
- * again: a checkpoint of several batches copies each once, and its two fsyncs are shared.
- * How long it may take is what bounds it (the core serves nobody meanwhile), so the mark
- * follows from the time the last ones took. Images' pages are written once each: there
- * waiting would gain nothing.
- */
-#define CHECKPOINT_LEAST 1000
-#define CHECKPOINT_FIRST 2000
-#define CHECKPOINT_MOST 8000 /* 32 MiB: what the log grows to, and one batch more */
-#define CHECKPOINT_LONG_US 25000
-#define CHECKPOINT_SHORT_US 10000
-
-static void set_mark(struct store *st, enum database db, int64_t took_us)
-{
-	int *mark = &st->wal_mark[db];
-
-	if (took_us > CHECKPOINT_LONG_US)
-		*mark /= 2;
-	else if (took_us < CHECKPOINT_SHORT_US)
-		*mark += *mark / 4;
-	if (*mark < CHECKPOINT_LEAST)
-		*mark = CHECKPOINT_LEAST;
-	if (*mark > CHECKPOINT_MOST)
-		*mark = CHECKPOINT_MOST;
-}
-
-static int checkpoint(struct store *st, enum database db, bool force)
-{
-	int waiting = st->wal_pages[db] - st->wal_done[db], log = 0, done = 0;
-
-	if (st->wal_mark[db] == 0)
-		st->wal_mark[db] = db == DB_MAIN ? CHECKPOINT_FIRST : CHECKPOINT_LEAST;
-	if (!st->db[db] || waiting <= 0 || (!force && waiting < st->wal_mark[db]))
-		return waiting;
-	if (!sqlite3_get_autocommit(st->db[db]))
-		return waiting;
-	int64_t began = clock_mono_us();
-	int rc =
-		sqlite3_wal_checkpoint_v2(st->db[db], NULL, SQLITE_CHECKPOINT_PASSIVE, &log, &done);
-	if (rc != SQLITE_OK) {
-		/* nothing is lost, the log only grows; unless a sync failed */
-		store_sqlite_failed(st, db, rc, false, NULL);
-		return waiting;
-	}
-	st->wal_pages[db] = log;
-	st->wal_done[db] = done;
-	if (db == DB_MAIN && !force)
-		set_mark(st, db, clock_mono_us() - began);
-	return log - done;
-}
-
-int store_checkpoint(struct store *st, bool force)
-{
-	if (st->read_only || st->must_stop)
-		return 0;
-	return checkpoint(st, DB_MAIN, force) + checkpoint(st, DB_IMAGES, force);
 }
 
 static int quick_check(struct store *st, enum database db, struct err *e)

@@ -63,6 +63,7 @@ struct store {
 	bool images_open; /* a transaction on images.db is open */
 	int wal_pages[DB_COUNT], wal_done[DB_COUNT];
 	int wal_mark[DB_COUNT]; /* so many waiting pages are due: see checkpoint() */
+	bool elsewhere; /* another process copies fettle.db's log */
 
 	struct upload_state *uploads[STORE_UPLOADS_OPEN];
 	uint64_t uploads_clock;
@@ -80,6 +81,8 @@ int store_atomic_begin(struct store *st, bool *own, struct err *e);
 int store_atomic_end(struct store *st, bool own, int result, struct err *e);
 int store_images_commit(struct store *st, struct err *e);
 void store_images_rollback(struct store *st);
+
+/* wal.c */
 int store_wal_hook(void *arg, sqlite3 *db, const char *name, int pages);
 
 /* migrate.c */

@@ -34,8 +34,8 @@ static const struct {
 /*
  * A commit is durable when it returns: images.db's by FULL; fettle.db's by store_wal_hook(),
  * which can tell those that may wait, so NORMAL leaves it to that. The only checkpoints are
- * store_checkpoint's, on this connection. cache_size is in KiB; 16 MiB hold the
- * upper levels of every index at a million devices, and what 1,000 reports change.
+ * wal.c's. cache_size is in KiB; 16 MiB hold the upper levels of every index at a million
+ * devices, and what 1,000 reports change.
  */
 static const char *const pragmas[DB_COUNT] = {
 	[DB_MAIN] =

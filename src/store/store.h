@@ -72,9 +72,27 @@ void store_refuse_writes(struct store *st, bool refuse);
 bool store_must_stop(const struct store *st);
 /*
  * PASSIVE checkpoint when enough WAL pages wait (1,000 to 8,000, by how long the last ones
- * took), or with force any; between batches. Returns pages still waiting.
+ * took), or with force any; between batches. Returns pages still waiting, of those it sees to.
  */
 int store_checkpoint(struct store *st, bool force);
+
+/*
+ * Whoever copies the log waits for the disk, and a slow disk then keeps waiting all whom that
+ * process serves. So another one, with a store of its own on the same folder, may copy
+ * fettle.db's: store_wal_copy() there when it is due here, and its outcome back here. Meanwhile
+ * commits go on. With store_wal_elsewhere() on, store_checkpoint() leaves that log alone, unless
+ * forced while it is full.
+ */
+struct wal_copied {
+	int log, done; /* pages in the log, and of these in the database */
+};
+void store_wal_elsewhere(struct store *st, bool on);
+bool store_wal_due(const struct store *st, int pages); /* so many wait, or it is full */
+/* It is as long as it should get, 8,000 pages, and starts over only when all of it was copied. */
+bool store_wal_full(const struct store *st);
+int store_wal_copy(struct store *st, struct wal_copied *out, struct err *e);
+void store_wal_copied(struct store *st, const struct wal_copied *c);
+void store_wal_lost(struct store *st); /* the other could not sync: store_must_stop() from now on */
 
 /* Small durable values: tracker time, server secret, clock floor, master settings. */
 int store_meta_get_int(struct store *st, const char *key, int64_t *out, struct err *e); /* 1/0/-1 */

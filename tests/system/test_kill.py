@@ -17,7 +17,7 @@ import oracle
 
 KILLS = int(os.environ.get("FETTLE_KILLS", "2000" if os.environ.get("FETTLE_LONG") == "yes" else "100"))
 DEVICES, FLEET, BUDGET = 16, 6, 10
-TARGETS = ("front", "front", "control", "keys", "core", "core", "parent")
+TARGETS = ("front", "front", "control", "keys", "checkpointer", "core", "core", "parent")
 
 
 class Kill(harness.Case):
@@ -139,11 +139,11 @@ class Kill(harness.Case):
             os.kill(pids[0], signal.SIGKILL)
         self.ledger.count("kills")
         self.ledger.count("kills of " + name)
-        self.fronts += name not in ("control", "keys")
+        self.fronts += name not in ("control", "keys", "checkpointer")
         return pids[0]
 
     def kill_child(self, name):
-        """A front, control or keys: the others go on, and it comes back."""
+        """A front, control, keys or checkpointer: the others go on, and it comes back."""
         core = self.daemon.pids()["core"]
         old = self.kill(name)
         began = time.monotonic()

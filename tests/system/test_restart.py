@@ -115,7 +115,7 @@ class Restart(harness.Case):
         self.assertTrue(load.answers(self.daemon.coap_port))
         after = self.daemon.pids()
         self.assertNotEqual(after["front"], before["front"])
-        for name in ("core", "keys", "parent"):
+        for name in ("core", "checkpointer", "keys", "parent"):
             self.assertEqual(after[name], before[name])
 
     def test_reload_refused(self):
@@ -400,7 +400,7 @@ class Restart(harness.Case):
             self.notify.wait("WATCHDOG=1", 2)
             self.assertLess(time.monotonic() - began, period / 1e6 / 2)
         # a child that hangs: systemd hears nothing more
-        for name in ("core", "front", "control", "keys"):
+        for name in ("core", "checkpointer", "front", "control", "keys"):
             pid = self.daemon.pids()[name][0]
             os.kill(pid, signal.SIGSTOP)
             time.sleep(period / 1e6 / 2)
@@ -421,7 +421,7 @@ class Restart(harness.Case):
     def test_lost_children(self):
         self.launch()
         _, key, _ = self.psk_device("meter")
-        for name in ("front", "control", "keys"):
+        for name in ("front", "control", "keys", "checkpointer"):
             with self.subTest(process=name):
                 before = self.daemon.pids()
                 os.kill(before[name][0], signal.SIGKILL)
@@ -432,7 +432,7 @@ class Restart(harness.Case):
                 harness.wait_until("CoAP", lambda: load.answers(self.daemon.coap_port), 10)
                 self.assertEqual(self.coaps(key), "2.05")
                 after = self.daemon.pids()
-                for other in {"parent", "core", "front", "control", "keys"} - {name}:
+                for other in {"parent", "core", "checkpointer", "front", "control", "keys"} - {name}:
                     self.assertEqual(after[other], before[other])
         # none of it was a reason to start anew
         self.assertEqual(self.notify.heard, [])

@@ -20,7 +20,7 @@ import harness
 import load
 
 UNHARDENED = "unhardened" in subprocess.run([harness.FETTLED, "-V"], capture_output=True, text=True).stdout
-ROLES = ("parent", "core", "keys", "control", "front")
+ROLES = ("parent", "core", "checkpointer", "keys", "control", "front")
 PTRACE_ATTACH = 16
 
 
@@ -124,7 +124,7 @@ class Sandbox(harness.Case):
     def test_who_has_the_network(self):
         if os.getuid() != 0:
             self.skipTest("the service's descriptors are hidden from its own user")
-        for role in ("parent", "core", "keys", "control"):
+        for role in ("parent", "core", "checkpointer", "keys", "control"):
             self.assertEqual(self.sockets(role), [], role)
         self.assertEqual(sorted(set(self.sockets("front"))), ["tcp", "udp"])
 
@@ -169,7 +169,7 @@ class Sandbox(harness.Case):
 
     def test_children_are_nobody_elses_business(self):
         """--process by hand is refused: without a parent there is nothing to serve."""
-        for role in ("core", "front", "control", "keys"):
+        for role in ("core", "checkpointer", "front", "control", "keys"):
             done = subprocess.run([harness.FETTLED, "--process", role], capture_output=True, text=True,
                                   stdin=subprocess.DEVNULL, timeout=10 * harness.PATIENCE)
             self.assertEqual(done.returncode, 64, done.stderr)

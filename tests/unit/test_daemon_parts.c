@@ -319,6 +319,7 @@ START_TEST(jobs_go_on_after_their_rest)
 	static struct core c;
 	int64_t now = clock_mono_ms();
 
+	c.checkpointer.fd = -1;
 	c.persist_at = c.sweep_at = now + 60000;
 	ck_assert_int_eq(core_work_wait_ms(&c), 1000);
 	c.jobs = true;
