@@ -7,10 +7,22 @@
 #include "service/svc.h"
 #include "tracker/filter.h"
 
-/* A scoped asker has to do with the rollouts it made: their target is within its scope. */
+/*
+ * A scoped asker has to do with the rollouts it made: their target is within its scope. A name may
+ * have been given before, with another scope or none: what was made then is not its own.
+ */
 static bool own_rollout(const struct call *c, const struct rollout *r)
 {
-	return !c->scope || strcmp(r->by, c->who.name) == 0;
+	char bound[FILTER_TEXT];
+	size_t n = strlen(r->target), k;
+
+	if (!c->scope)
+		return true;
+	if (strcmp(r->by, c->who.name) != 0 ||
+	    text_format(bound, sizeof(bound), ") and (%s)", c->who.scope) != 0)
+		return false;
+	k = strlen(bound);
+	return n >= k && strcmp(r->target + n - k, bound) == 0;
 }
 
 static int load(struct call *c, struct rollout *r, struct err *e)

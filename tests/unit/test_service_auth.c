@@ -729,6 +729,48 @@ START_TEST(scopes_bound_what_is_seen_and_done)
 }
 END_TEST
 
+/* A name may be given again, with a scope it had not: what it made before is beyond it. */
+START_TEST(a_scope_holds_for_what_its_name_made_before)
+{
+	char *t = rig_token(&r, "ops", "operator", NULL);
+	struct ask a = {
+		.session = rig_tls(&r), .method = METHOD_POST, .path = API "/rollouts", .token = t
+	};
+
+	rig_device(&r, "in", NULL);
+	rig_device(&r, "out", NULL);
+	rig_release(&r, "lamp-1", 5);
+	a.json = "{\"name\":\"wide\",\"release\":\"lamp-1\",\"target\":\"all\"}";
+	ck_assert_uint_eq(rig_ask(&r, &a), 202);
+	rig_jobs(&r);
+	free(t);
+	ck_assert_uint_eq(rig_get(&r, r.root, API "/tokens"), 200);
+	char path[64];
+	ck_assert_int_eq(text_format(path, sizeof(path), API "/tokens/%d/revoke",
+				     (int)rig_int(&r, "items.0.id")),
+			 0);
+	ck_assert_uint_eq(with(r.root, METHOD_POST, path, NULL), 200);
+	t = rig_token(&r, "ops", "operator", "id == in");
+	a.token = t;
+	a.session = rig_tls(&r);
+	a.path = API "/rollouts/wide/clone";
+	a.json = "{\"name\":\"again\"}";
+	ck_assert_uint_eq(rig_ask(&r, &a), 404);
+	a.path = API "/rollouts/wide/start";
+	a.json = NULL;
+	ck_assert_uint_eq(rig_ask(&r, &a), 404);
+	/* its own are its own */
+	a.path = API "/rollouts";
+	a.json = "{\"name\":\"mine\",\"release\":\"lamp-1\",\"target\":\"all\"}";
+	ck_assert_uint_eq(rig_ask(&r, &a), 202);
+	a.path = API "/rollouts/mine/clone";
+	a.json = "{\"name\":\"twin\"}";
+	ck_assert_uint_eq(rig_ask(&r, &a), 202);
+	ck_assert_str_eq(rig_text(&r, "target"), "(all) and (id == in)");
+	free(t);
+}
+END_TEST
+
 /* ---- tokens give no lasting grants ---- */
 
 START_TEST(a_token_grants_one_answer)
@@ -780,6 +822,7 @@ static TCase *cases(void)
 	tcase_add_test(t, auth_none_changes_and_ends);
 	tcase_add_test(t, devices_are_nothing_to_each_other);
 	tcase_add_test(t, scopes_bound_what_is_seen_and_done);
+	tcase_add_test(t, a_scope_holds_for_what_its_name_made_before);
 	tcase_add_test(t, a_token_grants_one_answer);
 	return t;
 }
