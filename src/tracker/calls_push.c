@@ -39,6 +39,7 @@ static void restart(struct device_call *c, const struct update *u)
 	call_forget(c);
 	c->update = u->id;
 	c->attempt = u->attempt;
+	c->tries = 0; /* an attempt has its own */
 }
 
 /* ---- waiting ---- */

@@ -1369,6 +1369,42 @@ START_TEST(a_granted_time_comes_with_new_ones_below)
 }
 END_TEST
 
+/* Each attempt has its own tries: what the one before had used up does not end it at once. */
+START_TEST(an_attempt_does_not_inherit_tries)
+{
+	struct device d = enrol("cam", MODE_SERVER, "push");
+	struct device_call c;
+	struct update u;
+
+	w.policy.status_max_age_s = 86400; /* it need not be asked again in between */
+	world_rollout(&w, &rel, "r", "id == cam", 1);
+	pass();
+	answer_status("idle");
+	answer(204);
+	answer_held(0);
+	expect(SEND_IMAGE);
+	for (int i = 0; i < 40 && (u = open_update(&d)).attempt == 1; i++) {
+		bool more = sent.send.kind == SEND_HELD ? answer_held(0) : answer(408);
+
+		if (more)
+			continue;
+		ck_assert_int_eq(row(&d, &c), 1);
+		world_wait(&w, (c.due - w.tk.now.track + 999) / 1000);
+		pass();
+	}
+	ck_assert_int_eq(open_update(&d).attempt, 2);
+	world_wait(&w, 7200);
+	pass();
+	expect(SEND_MANIFEST);
+	answer(204);
+	answer_held(0);
+	expect(SEND_IMAGE);
+	answer(408);
+	ck_assert_int_eq(open_update(&d).attempt, 2);
+	ck_assert_int_eq(open_update(&d).state, UPDATE_DOWNLOADING);
+}
+END_TEST
+
 /* ---- diagnostics, explaining ---- */
 
 START_TEST(diagnostics_are_asked_for_and_the_last_are_kept)
@@ -1463,6 +1499,7 @@ int main(void)
 	tcase_add_test(t, what_is_tried_again_is_told_again);
 	tcase_add_test(t, everyone_below_is_told_before_it_is_pushed);
 	tcase_add_test(t, a_granted_time_comes_with_new_ones_below);
+	tcase_add_test(t, an_attempt_does_not_inherit_tries);
 	tcase_add_test(t, diagnostics_are_asked_for_and_the_last_are_kept);
 	tcase_add_test(t, why_says_what_is_called);
 	suite_add_tcase(s, t);
