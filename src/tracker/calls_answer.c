@@ -71,6 +71,11 @@ static int look_ok(struct heard *h, struct err *e)
 		t->c->want &= (uint8_t)~CALL_LOOK;
 		return 0;
 	}
+	/* one that has no ear for it was not told: it hears of it when it asks */
+	if (h->a->status >= 300) {
+		t->c->want &= (uint8_t)~CALL_OUTAGE;
+		return 0;
+	}
 	return outage_told(t->tk, t->d->dev, h->a->update, h->a->acknowledged, e);
 }
 

@@ -1405,6 +1405,27 @@ START_TEST(an_attempt_does_not_inherit_tries)
 }
 END_TEST
 
+/* Who has no ear for a notice was not told by it: it hears of it when it asks. */
+START_TEST(who_cannot_be_told_by_a_call_is_told_when_it_asks)
+{
+	enrol("gw", MODE_CLIENT, "");
+	below("a", "gw", MODE_NEGOTIATED);
+	rel.outage_s = 120;
+	WORLD_OK(&w, store_release_put(w.st, &rel, &w.err));
+	world_rollout(&w, &rel, "r", "id == gw", 1);
+	ck_assert_int_eq(world_ask(&w, "gw"), 0);
+	outage_jobs();
+	ck_assert_int_eq(pass(), 1);
+	ck_assert_int_eq(sent.send.outage_s, 120);
+	ck_assert(!answer(404));
+	ck_assert_int_eq(world_ask(&w, "gw"), 0);
+	world_wait(&w, 600);
+	ck_assert_int_eq(pass(), 0);
+	hear("a");
+	ck_assert_int_gt(world_ask(&w, "gw"), 0);
+}
+END_TEST
+
 /* ---- diagnostics, explaining ---- */
 
 START_TEST(diagnostics_are_asked_for_and_the_last_are_kept)
@@ -1500,6 +1521,7 @@ int main(void)
 	tcase_add_test(t, everyone_below_is_told_before_it_is_pushed);
 	tcase_add_test(t, a_granted_time_comes_with_new_ones_below);
 	tcase_add_test(t, an_attempt_does_not_inherit_tries);
+	tcase_add_test(t, who_cannot_be_told_by_a_call_is_told_when_it_asks);
 	tcase_add_test(t, diagnostics_are_asked_for_and_the_last_are_kept);
 	tcase_add_test(t, why_says_what_is_called);
 	suite_add_tcase(s, t);
