@@ -240,24 +240,14 @@ static int supersede(struct ask *q, struct err *e)
 	return 0;
 }
 
-/*
- * A critical one may take the place of what has not begun to install. 1 it did, *out is its
- * offer.
- */
-static int preempt(struct ask *q, struct offer *out, struct err *e)
+/* 1 next took the place of what runs, *out is its offer. */
+static int preempt_by(struct ask *q, struct update *next, struct offer *out, struct err *e)
 {
 	struct update *running = &q->queue[0];
-	struct update *next = q->n > 1 ? &q->queue[1] : NULL;
 	struct look g = look_at(q, next), r = look_at(q, running);
 	char value[REASON_TEXT];
 	const char *name;
 
-	/* in server mode an update begins with the server's question, else with the device's */
-	if (!next || !q->may_write || q->by_server != (q->d->mode == MODE_SERVER) ||
-	    running->urgency == URGENCY_CRITICAL || next->urgency != URGENCY_CRITICAL ||
-	    !q->tk->policy->strategy[URGENCY_CRITICAL].preempt || next->state != UPDATE_PLANNED ||
-	    !before_installing(running->state))
-		return 0;
 	if (gates_load(&g, e) < 0 || gates_load(&r, e) < 0)
 		return -1;
 	int open = gates_pass(&g, &name, value, e);
@@ -272,6 +262,27 @@ static int preempt(struct ask *q, struct offer *out, struct err *e)
 			    "a critical update goes first", e) < 0
 		       ? -1
 		       : 1;
+}
+
+/*
+ * A critical one may take the place of what has not begun to install: the first of those that
+ * wait whose gates are open. 1 it did, *out is its offer.
+ */
+static int preempt(struct ask *q, struct offer *out, struct err *e)
+{
+	const struct update *running = &q->queue[0];
+	int rc = 0;
+
+	/* in server mode an update begins with the server's question, else with the device's */
+	if (!q->may_write || q->by_server != (q->d->mode == MODE_SERVER) ||
+	    running->urgency == URGENCY_CRITICAL ||
+	    !q->tk->policy->strategy[URGENCY_CRITICAL].preempt ||
+	    !before_installing(running->state))
+		return 0;
+	for (int i = 1; i < q->n && rc == 0; i++)
+		if (q->queue[i].urgency == URGENCY_CRITICAL && q->queue[i].state == UPDATE_PLANNED)
+			rc = preempt_by(q, &q->queue[i], out, e);
+	return rc;
 }
 
 bool offer_kept_back(const struct update *u, const struct update *deferred)

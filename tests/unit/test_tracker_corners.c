@@ -194,6 +194,26 @@ START_TEST(test_no_offer_without_a_slot_after_preempting)
 }
 END_TEST
 
+/* A critical one that may not begin keeps no other critical one from pre-empting. */
+START_TEST(test_preempting_past_one_that_waits)
+{
+	struct release held = world_release(&w, 6, "2.1"), goes = world_release(&w, 7, "2.2");
+
+	WORLD_OK(&w, release_set_urgency(&w.tk, &held, URGENCY_CRITICAL, &w.err));
+	WORLD_OK(&w, release_set_urgency(&w.tk, &goes, URGENCY_CRITICAL, &w.err));
+	world_rollout(&w, &rel, "one", "all", 1);
+	int64_t running = world_ask(&w, "lamp-1");
+	struct rollout r = world_rollout(&w, &held, "held", "all", 1);
+	WORLD_OK(&w, rollout_pause(&w.tk, &r, "", &w.err));
+	ck_assert_int_eq(world_ask(&w, "lamp-1"), running);
+	r = world_rollout(&w, &goes, "goes", "all", 1);
+	int64_t u = world_ask(&w, "lamp-1");
+	ck_assert_int_ne(u, running);
+	ck_assert_int_eq(world_update(&w, u).rollout, r.id);
+	assert_state(running, UPDATE_SUPERSEDED);
+}
+END_TEST
+
 /* From revocation on nothing of it is handed out, long before the job has come round. */
 START_TEST(test_a_revoked_anchor_closes_routes_at_once)
 {
@@ -393,6 +413,7 @@ int main(void)
 	tcase_add_test(t, test_no_attempt_after_an_abort);
 	tcase_add_loop_test(t, test_nothing_is_put_off_after_an_abort, 0, 2);
 	tcase_add_test(t, test_no_offer_without_a_slot_after_preempting);
+	tcase_add_test(t, test_preempting_past_one_that_waits);
 	tcase_add_test(t, test_a_revoked_anchor_closes_routes_at_once);
 	tcase_add_test(t, test_revocation_goes_before_other_jobs);
 	tcase_add_test(t, test_a_job_that_is_stuck);
