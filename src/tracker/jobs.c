@@ -40,12 +40,12 @@ static const struct job_kind *kind_of(const struct tracker *tk, const struct job
 
 /*
  * Half-withdrawn trust would be worse than a long job; what half an abort leaves planned would
- * wait for ever, and so would who waits until all below it are told.
+ * wait for ever, and so would who waits to be called, or until all below it are told.
  */
 static bool carried_through(const struct job *j)
 {
 	static const char *const kept[] = { "anchor-revoke", "release-withdraw", "rollout-abort",
-					    "outage" };
+					    "rollout-notify", "outage" };
 
 	for (size_t i = 0; i < sizeof(kept) / sizeof(kept[0]); i++)
 		if (strcmp(j->kind, kept[i]) == 0)

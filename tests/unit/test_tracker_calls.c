@@ -1426,6 +1426,28 @@ START_TEST(who_cannot_be_told_by_a_call_is_told_when_it_asks)
 }
 END_TEST
 
+/* Who is never called does not ask: that a rollout began is told to the last of them. */
+START_TEST(all_are_called_when_a_rollout_begins)
+{
+	struct rollout_spec s = { .name = "r", .target = "all", .release = rel.id, .budget = 1 };
+	struct rollout r;
+	struct job job;
+
+	enrol("cam", MODE_SERVER, "push");
+	WORLD_OK(&w, rollout_create(&w.tk, &s, &r, &job, &w.err));
+	world_jobs(&w);
+	r = world_rollout_now(&w, r.id);
+	WORLD_OK(&w, rollout_start(&w.tk, &r, &w.err));
+	ck_assert_int_eq(store_job_next(w.st, INT64_MAX, &job, &w.err), 1);
+	ck_assert_str_eq(job.kind, "rollout-notify");
+	ck_assert_int_eq(WORLD_DO(&w, job_cancel(&w.tk, job.id, &w.err)), -1);
+	world_jobs(&w);
+	world_wait(&w, 86400);
+	ck_assert_int_eq(pass(), 1);
+	expect(SEND_STATUS);
+}
+END_TEST
+
 /* ---- diagnostics, explaining ---- */
 
 START_TEST(diagnostics_are_asked_for_and_the_last_are_kept)
@@ -1522,6 +1544,7 @@ int main(void)
 	tcase_add_test(t, a_granted_time_comes_with_new_ones_below);
 	tcase_add_test(t, an_attempt_does_not_inherit_tries);
 	tcase_add_test(t, who_cannot_be_told_by_a_call_is_told_when_it_asks);
+	tcase_add_test(t, all_are_called_when_a_rollout_begins);
 	tcase_add_test(t, diagnostics_are_asked_for_and_the_last_are_kept);
 	tcase_add_test(t, why_says_what_is_called);
 	suite_add_tcase(s, t);
