@@ -77,6 +77,14 @@ static const char *same_word(int same)
 	return same > 0 ? "matches" : same == 0 ? "differs" : "not known";
 }
 
+bool gates_differ(const struct device *d, const struct release *r)
+{
+	int by_class = same_id(&d->class_id, &r->class_id);
+
+	return same_id(&d->vendor_id, &r->vendor_id) == 0 || by_class == 0 ||
+	       (by_class < 0 && same_text(d->model, r->model) == 0);
+}
+
 /* Class id decides; a device that has none is matched by its model. */
 bool gates_fit(const struct device *d, const struct release *r)
 {

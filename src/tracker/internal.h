@@ -128,6 +128,8 @@ struct look {			/* what the gates of one update are judged by */
 int gates_load(struct look *g, struct err *e);
 /* Is a release of this kind for a device of that one? */
 bool gates_fit(const struct device *d, const struct release *r);
+/* It is for another kind: what is known of both differs. */
+bool gates_differ(const struct device *d, const struct release *r);
 /* First closed gate: 0 with its name and value; 1 all open; -1. */
 int gates_pass(struct look *g, const char **name, char value[REASON_TEXT], struct err *e);
 int gates_list(struct look *g, struct gate *out, int limit, struct err *e);

@@ -109,6 +109,14 @@ static int repeat(struct ask *q, struct update *u, struct offer *out, struct err
 
 /* ---- updates that wait ---- */
 
+/* It has said what it is, and that is another kind of device; what has not begun need not end. */
+static bool misses(const struct device *d, const struct look *g)
+{
+	bool begun = g->u->rollout == 0 || g->rollout.state == ROLLOUT_RUNNING;
+
+	return begun && d->registered && gates_differ(d, &g->release);
+}
+
 /* What no wait will help: end it, so that the rollout can finish. 1 ended, 0 not. */
 static int end_hopeless(struct ask *q, struct update *u, const struct look *g, struct err *e)
 {
@@ -127,6 +135,9 @@ static int end_hopeless(struct ask *q, struct update *u, const struct look *g, s
 			     g->d->floor_sequence);
 		return update_apply(q->tk, u, EVENT_SUPERSEDE, FAILURE_NONE, cause, e) < 0 ? -1 : 1;
 	}
+	if (misses(q->d, g))
+		return update_apply(q->tk, u, EVENT_CANCEL, FAILURE_NONE, OTHER_KIND, e) < 0 ? -1
+											     : 1;
 	/* after an attempt only another boot's word counts */
 	if (u->state != UPDATE_PLANNED || (u->attempt > 1 && u->offer_boot == q->live.boot))
 		return 0;
@@ -385,13 +396,18 @@ int offer_kind_changed(struct tracker *tk, const struct device *d, struct err *e
 		struct update *u = &queue[i];
 		struct release r;
 
-		if (!before_installing(u->state) || !update_state_in_flight(u->state))
+		if (u->state >= UPDATE_INSTALLING)
 			continue;
 		int found = store_release_get(tk->st, u->release, &r, e);
 		if (found < 0)
 			return -1;
-		if (found > 0 && !gates_fit(d, &r) &&
-		    update_apply(tk, u, EVENT_RETURN, FAILURE_NONE, OTHER_KIND, e) < 0)
+		if (found == 0 || gates_fit(d, &r))
+			continue;
+		/* what waits ends when the device is looked at next */
+		int rc = update_state_in_flight(u->state)
+				 ? update_apply(tk, u, EVENT_RETURN, FAILURE_NONE, OTHER_KIND, e)
+				 : update_notify(tk, d->dev, e);
+		if (rc < 0)
 			return -1;
 	}
 	return n < 0 ? -1 : 0;

@@ -155,7 +155,8 @@ int offer_begin(struct tracker *tk, const struct device *d, bool write, struct o
 		struct offer_wait *w, struct err *e);
 /*
  * An operator says that d is of another kind: what runs, is not for that kind and is not being
- * installed goes back into the queue, with its slot. d as it is now.
+ * installed goes back into the queue, with its slot. What waits there in vain ends when the device
+ * asks next, or is called. d as it is now.
  */
 int offer_kind_changed(struct tracker *tk, const struct device *d, struct err *e);
 /* The device fetched the manifest of its open update. */

@@ -38,6 +38,7 @@ enum o_rule {
 	RULE_BUDGET, RULE_APPROVAL,
 	RULE_CLONE, RULE_STANDING, RULE_SHUT_OUT, RULE_STOPPED, RULE_RECALLED, RULE_FILTER,
 	RULE_REMOVED, RULE_ENROLLED, RULE_MODE, RULE_CLASS, RULE_KIND, RULE_FAILURES, RULE_AGAIN,
+	RULE_MISSED,
 	RULE_COUNT,
 };
 
@@ -342,9 +343,12 @@ void oracle_removed(struct oracle *o, int dev);
 const char *oracle_gone(const struct oracle *o, const struct o_update *u, enum update_state from,
 			enum update_state to);
 bool oracle_aborted(const struct oracle *o, const struct o_update *u);	/* its rollout */
+/* It waits, and its device has become another kind since. */
+bool oracle_missed(const struct oracle *o, const struct o_update *u, enum update_state from);
 bool oracle_misfit(const struct oracle *o, const struct o_update *u, enum update_state from);
 const char *oracle_kind(struct oracle *o, struct o_update *u, enum update_state from,
 			enum update_state to);
+void oracle_check_missed(struct oracle *o);
 void oracle_check_shut_out(struct oracle *o, const struct heard *h);
 /* oracle_failure.c */
 void oracle_failed(struct oracle *o, struct o_update *u);

@@ -167,6 +167,8 @@ void oracle_check_answer(struct oracle *o, const struct heard *h)
 	case HAPPENS_POLL:
 		if (h->status == 200)
 			check_offer(o, h);
+		if (h->status < 300)
+			oracle_check_missed(o);
 		break;
 	case HAPPENS_MANIFEST:
 		check_manifest(o, h);

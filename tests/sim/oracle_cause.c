@@ -245,6 +245,10 @@ static const char *by_poll(struct oracle *o, struct o_update *u, enum update_sta
 		u->waits = false;
 		return makes_room(o, u, from) ? NULL : "nothing critical takes its place";
 	}
+	if (to == UPDATE_CANCELLED && oracle_missed(o, u, from)) {
+		o->rule[RULE_MISSED]++;
+		return NULL;
+	}
 	if (to == UPDATE_CANCELLED)
 		return taken_back(o, u) ? NULL : "its release may be offered";
 	if (to == UPDATE_EXPIRED)
@@ -359,7 +363,7 @@ static bool like_asking(struct oracle *o, const struct o_update *u, enum update_
 	if ((to == UPDATE_PLANNED || to == UPDATE_CANCELLED) && oracle_misfit(o, u, from))
 		return true;
 	if (to == UPDATE_CANCELLED)
-		return taken_back(o, u);
+		return taken_back(o, u) || (!oracle_aborted(o, u) && oracle_missed(o, u, from));
 	if (to == UPDATE_PLANNED)
 		return makes_room(o, u, from);
 	return to == UPDATE_OFFERED || to == UPDATE_SUPERSEDED || to == UPDATE_EXPIRED ||

@@ -70,6 +70,42 @@ bool oracle_misfit(const struct oracle *o, const struct o_update *u, enum update
 	       o->now->release[u->release].class_ != o->now->device[u->dev].class_;
 }
 
+bool oracle_missed(const struct oracle *o, const struct o_update *u, enum update_state from)
+{
+	return (from == UPDATE_PLANNED || from == UPDATE_DEFERRED) &&
+	       o->now->rollout[u->rollout].state == ROLLOUT_RUNNING &&
+	       o->now->release[u->release].class_ != o->now->device[u->dev].class_;
+}
+
+/* Whoever asked, and ran nothing, waits for nothing that is not for it. */
+void oracle_check_missed(struct oracle *o)
+{
+	const struct o_device *d = &o->now->device[o->said.dev];
+	int open = 0;
+
+	for (int i = 0; i < o->now->n_updates; i++) {
+		const struct o_update *u = &o->now->update[i];
+		bool moved = u->entered == o->track;
+
+		if (u->dev != o->said.dev || u->gone)
+			continue;
+		if (!oracle_ended(u->state) && (moved || u->state != UPDATE_PLANNED))
+			return;
+		open += moved || !oracle_ended(u->state);
+	}
+	/* one ask looks at so many */
+	if (d->mode == MODE_SERVER || d->n_boots == 0 || open > 16)
+		return;
+	for (int i = 0; i < o->now->n_updates; i++) {
+		const struct o_update *u = &o->now->update[i];
+
+		if (u->dev == o->said.dev && !u->gone && oracle_missed(o, u, u->state))
+			oracle_fail(o,
+				    "device %d is of another kind, and waits for update %" PRId64,
+				    u->dev, u->id);
+	}
+}
+
 /* Of another kind: what runs and is not for that goes back, or ends with its rollout. */
 const char *oracle_kind(struct oracle *o, struct o_update *u, enum update_state from,
 			enum update_state to)

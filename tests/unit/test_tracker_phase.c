@@ -685,6 +685,52 @@ START_TEST(test_an_earlier_phase_stays_over)
 }
 END_TEST
 
+/* Of another kind for good: it holds nothing up, and its end says why. */
+START_TEST(test_another_kind_ends_what_waits)
+{
+	enrol(3);
+	spec.n_phases = 2;
+	spec.phases[0].count = 1;
+	start();
+	struct device d = world_device(&w, "lamp-1");
+	struct uuid lamp = d.class_id;
+	struct update u;
+
+	ck_assert_int_eq(store_update_open(w.st, d.dev, &u, &w.err), 1);
+	ck_assert_int_eq(suit_class_uuid(&w.vendor, "valve", &d.class_id), 0);
+	WORLD_OK(&w, store_device_put(w.st, &d, &w.err));
+	WORLD_OK(&w, offer_kind_changed(&w.tk, &d, &w.err));
+	ck_assert_int_eq(world_update(&w, u.id).state, UPDATE_PLANNED);
+	/* it comes back before it has asked: nothing was */
+	d.class_id = lamp;
+	WORLD_OK(&w, store_device_put(w.st, &d, &w.err));
+	offered(1);
+	d = world_device(&w, "lamp-1");
+	ck_assert_int_eq(suit_class_uuid(&w.vendor, "valve", &d.class_id), 0);
+	WORLD_OK(&w, store_device_put(w.st, &d, &w.err));
+	WORLD_OK(&w, offer_kind_changed(&w.tk, &d, &w.err));
+	ck_assert_int_eq(world_update(&w, u.id).state, UPDATE_PLANNED);
+	now();
+	WORLD_OK(&w, rollout_pause(&w.tk, &ro, "", &w.err));
+	waits(1, "compatibility: ");
+	ck_assert_int_eq(world_update(&w, u.id).state, UPDATE_PLANNED);
+	WORLD_OK(&w, rollout_resume(&w.tk, &ro, &w.err));
+	waits(1, "update: it is for another kind of device");
+	ck_assert_int_eq(world_update(&w, u.id).state, UPDATE_CANCELLED);
+	ck_assert_str_eq(world_update(&w, u.id).reason, "it is for another kind of device");
+	now();
+	ck_assert_int_eq(ro.ended, 1);
+	ck_assert_int_eq(phase(1).total, 0);
+	offered(0);
+	succeeds(0);
+	offered(2);
+	succeeds(2);
+	now();
+	ck_assert_int_eq(ro.state, ROLLOUT_FINISHED);
+	ck_assert_int_eq(ro.succeeded, 2);
+}
+END_TEST
+
 START_TEST(test_recalled_and_stopped)
 {
 	struct job job;
@@ -865,6 +911,7 @@ int main(void)
 	tcase_add_test(t, test_resumed_before_the_retry);
 	tcase_add_test(t, test_resume_gives_the_time_again);
 	tcase_add_test(t, test_an_earlier_phase_stays_over);
+	tcase_add_test(t, test_another_kind_ends_what_waits);
 	tcase_add_test(t, test_recalled_and_stopped);
 	tcase_add_test(t, test_silent_after_a_recall);
 	tcase_add_test(t, test_approval);
