@@ -89,7 +89,8 @@ void oracle_check_missed(struct oracle *o)
 
 		if (u->dev != o->said.dev || u->gone)
 			continue;
-		if (!oracle_ended(u->state) && (moved || u->state != UPDATE_PLANNED))
+		/* nothing else is looked at in the ask that ends, or puts back, what ran */
+		if ((moved && u->flew) || (!oracle_ended(u->state) && u->state != UPDATE_PLANNED))
 			return;
 		open += moved || !oracle_ended(u->state);
 	}
