@@ -15,22 +15,6 @@
  * a new one is on its way, the core does it by itself: the database is the same either way.
  */
 
-void core_checkpointer_leave(struct core *c)
-{
-	if (c->checkpointer.fd >= 0)
-		close(c->checkpointer.fd);
-	c->checkpointer = (struct core_checkpointer){ .fd = -1 };
-	if (c->store)
-		store_wal_elsewhere(c->store, false);
-}
-
-void core_checkpointer_join(struct core *c, int fd)
-{
-	core_checkpointer_leave(c);
-	c->checkpointer.fd = fd;
-	store_wal_elsewhere(c->store, true);
-}
-
 static void take(struct core *c, const struct checkpoint_answer *a, int64_t now)
 {
 	struct core_checkpointer *cp = &c->checkpointer;
@@ -62,6 +46,29 @@ static void hear(struct core *c, int64_t now)
 		take(c, &a, now);
 	else
 		cp->gone = true;
+}
+
+void core_checkpointer_leave(struct core *c)
+{
+	struct core_checkpointer *cp = &c->checkpointer;
+
+	/* its answer may have come with its end */
+	if (cp->asked)
+		hear(c, clock_mono_ms());
+	if (cp->asked)
+		store_wal_left(c->store);
+	if (cp->fd >= 0)
+		close(cp->fd);
+	*cp = (struct core_checkpointer){ .fd = -1 };
+	if (c->store)
+		store_wal_elsewhere(c->store, false);
+}
+
+void core_checkpointer_join(struct core *c, int fd)
+{
+	core_checkpointer_leave(c);
+	c->checkpointer.fd = fd;
+	store_wal_elsewhere(c->store, true);
 }
 
 static void ask(struct core_checkpointer *cp)
@@ -111,10 +118,11 @@ int64_t core_checkpoint(struct core *c, int64_t now)
 
 	if (cp->fd >= 0)
 		hear(c, now);
+	if (store_must_stop(c->store))
+		return 0;
 	if (cp->fd >= 0 && !cp->gone && !cp->asked && now >= cp->retry_at)
 		ask_when_due(c, idle);
-	if (!store_must_stop(c->store))
-		by_itself(c, idle);
+	by_itself(c, idle);
 	took = clock_mono_us() - began;
 	if (took > CORE_SLOW_COMMIT_US)
 		log_warn("checkpoint took ms=%" PRId64 ": the disk is slow", took / 1000);

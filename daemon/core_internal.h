@@ -156,6 +156,7 @@ void core_upload_reset(struct core_lane *l);
 
 /* ---- core_checkpoint.c: the log becomes part of the database ---- */
 void core_checkpointer_join(struct core *c, int fd); /* takes fd */
+/* Where it did not answer, store_wal_left(): store_must_stop() may be so from then on. */
 void core_checkpointer_leave(struct core *c);
 /* What is due now. Returns how long that took, in microseconds; checkpointer.gone: leave it. */
 int64_t core_checkpoint(struct core *c, int64_t now);

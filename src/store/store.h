@@ -93,6 +93,11 @@ bool store_wal_full(const struct store *st);
 int store_wal_copy(struct store *st, struct wal_copied *out, struct err *e);
 void store_wal_copied(struct store *st, const struct wal_copied *c);
 void store_wal_lost(struct store *st); /* the other could not sync: store_must_stop() from now on */
+/*
+ * The other ended, and nobody knows how its last copy did: makes sure with this store's own
+ * descriptors that no sync failed, or store_must_stop(). Before anyone copies again.
+ */
+void store_wal_left(struct store *st);
 
 /* Small durable values: tracker time, server secret, clock floor, master settings. */
 int store_meta_get_int(struct store *st, const char *key, int64_t *out, struct err *e); /* 1/0/-1 */

@@ -9,13 +9,14 @@
  * the first commit after all of it was copied.
  */
 
-static int sync_log(sqlite3 *db)
+/* which: SQLITE_FCNTL_JOURNAL_POINTER, the log, or SQLITE_FCNTL_FILE_POINTER */
+static int sync_file(sqlite3 *db, int which)
 {
-	sqlite3_file *log = NULL;
-	int rc = sqlite3_file_control(db, "main", SQLITE_FCNTL_JOURNAL_POINTER, &log);
+	sqlite3_file *file = NULL;
+	int rc = sqlite3_file_control(db, "main", which, &file);
 
-	if (rc == SQLITE_OK && log && log->pMethods)
-		rc = log->pMethods->xSync(log, SQLITE_SYNC_NORMAL);
+	if (rc == SQLITE_OK && file && file->pMethods)
+		rc = file->pMethods->xSync(file, SQLITE_SYNC_NORMAL);
 	return rc;
 }
 
@@ -35,7 +36,7 @@ int store_wal_hook(void *arg, sqlite3 *db, const char *name, int pages)
 		st->wal_done[d] = 0;
 	st->wal_pages[d] = pages;
 	if (d == DB_MAIN && !st->may_wait)
-		rc = sync_log(db);
+		rc = sync_file(db, SQLITE_FCNTL_JOURNAL_POINTER);
 	if (rc == SQLITE_OK)
 		return SQLITE_OK;
 	st->must_stop = true;
@@ -149,4 +150,20 @@ void store_wal_copied(struct store *st, const struct wal_copied *c)
 void store_wal_lost(struct store *st)
 {
 	st->must_stop = true;
+}
+
+/*
+ * A sync that fails is told once to each descriptor that was open by then, and to none opened
+ * later: the other's successor would not hear of it, and a log copied to its end after that is
+ * overwritten. Ours were open all the time.
+ */
+void store_wal_left(struct store *st)
+{
+	sqlite3 *db = st->db[DB_MAIN];
+
+	if (st->must_stop)
+		return;
+	if (sync_file(db, SQLITE_FCNTL_JOURNAL_POINTER) != SQLITE_OK ||
+	    sync_file(db, SQLITE_FCNTL_FILE_POINTER) != SQLITE_OK)
+		st->must_stop = true;
 }

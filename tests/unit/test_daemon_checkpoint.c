@@ -267,6 +267,71 @@ START_TEST(it_goes)
 }
 END_TEST
 
+/* It ended over a failed sync and told nobody; the core's own descriptors are told, too. */
+START_TEST(it_goes_with_its_failure)
+{
+	struct wal_copied w;
+
+	write_pages(CORE_COPY_PAGES);
+	turn(0);
+	faults_arm(FAULT_SYNC, 2, false);
+	faults_during(true);
+	refuses(store_wal_copy(other, &w, e), ERR_IO);
+	faults_during(false);
+	ck_assert(faults_disarm());
+	(void)question();
+	ck_assert_int_eq(shutdown(peer, SHUT_RDWR), 0);
+	turn(0);
+	ck_assert(c.checkpointer.gone);
+	ck_assert(!store_must_stop(b.st));
+	faults_arm(FAULT_SYNC, (unsigned)_i, false); /* the log's, the database's */
+	faults_during(true);
+	core_checkpointer_leave(&c);
+	faults_during(false);
+	ck_assert(faults_disarm());
+	ck_assert(store_must_stop(b.st));
+	close(peer);
+	join();
+	turn(CORE_RETRY_MS);
+	no_question();
+}
+END_TEST
+
+/* The next one comes before the core heard the last one's answer. */
+START_TEST(it_goes_with_its_answer)
+{
+	int before = peer;
+
+	write_pages(CORE_COPY_PAGES);
+	turn(0);
+	answer(question(), CHECKPOINT_LOST, NULL);
+	join();
+	close(before);
+	ck_assert(store_must_stop(b.st));
+	turn(CORE_RETRY_MS);
+	no_question();
+}
+END_TEST
+
+/* What was not under way when it ended cannot have failed. */
+START_TEST(it_goes_at_ease)
+{
+	struct wal_copied w;
+
+	write_pages(CORE_COPY_PAGES);
+	turn(0);
+	w = copy();
+	answer(question(), CHECKPOINT_DONE, &w);
+	turn(0);
+	faults_arm(FAULT_SYNC, 1, true);
+	faults_during(true);
+	core_checkpointer_leave(&c);
+	faults_during(false);
+	ck_assert(!faults_disarm());
+	ck_assert(!store_must_stop(b.st));
+}
+END_TEST
+
 /* An answer about a log that has started over since says nothing about this one. */
 START_TEST(a_late_answer)
 {
@@ -297,6 +362,9 @@ int main(void)
 	tcase_add_test(tc, it_fails_for_now);
 	tcase_add_test(tc, it_lost_something);
 	tcase_add_test(tc, it_goes);
+	tcase_add_loop_test(tc, it_goes_with_its_failure, 1, 3);
+	tcase_add_test(tc, it_goes_with_its_answer);
+	tcase_add_test(tc, it_goes_at_ease);
 	tcase_add_test(tc, a_late_answer);
 	suite_add_tcase(s, tc);
 
