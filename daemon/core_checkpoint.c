@@ -22,7 +22,10 @@ static void take(struct core *c, const struct checkpoint_answer *a, int64_t now)
 	cp->asked = false;
 	switch ((enum checkpoint_outcome)a->outcome) {
 	case CHECKPOINT_DONE:
-		store_wal_copied(c->store, &(struct wal_copied){ .log = a->log, .done = a->done });
+		/* else each answer would lead to the next question at once */
+		if (!store_wal_copied(c->store,
+				      &(struct wal_copied){ .log = a->log, .done = a->done }))
+			cp->retry_at = now + CORE_RETRY_MS;
 		break;
 	case CHECKPOINT_LOST:
 		store_wal_lost(c->store);
@@ -82,7 +85,7 @@ static void ask(struct core_checkpointer *cp)
 /*
  * While somebody writes the log is never wholly copied, and grows. Once it is full jobs wait
  * (core_jobs_wait), it is copied once more, and what came in meanwhile, the requests of that
- * moment, the core copies itself: then it starts over.
+ * moment, the core copies itself: then it starts over. If it cannot, jobs go on.
  */
 static void ask_when_due(struct core *c, bool idle)
 {
@@ -107,7 +110,7 @@ static void by_itself(struct core *c, bool idle)
 
 bool core_jobs_wait(const struct core *c)
 {
-	return c->checkpointer.fd >= 0 && store_wal_full(c->store);
+	return c->checkpointer.asked && store_wal_full(c->store);
 }
 
 int64_t core_checkpoint(struct core *c, int64_t now)

@@ -160,7 +160,7 @@ void core_checkpointer_join(struct core *c, int fd); /* takes fd */
 void core_checkpointer_leave(struct core *c);
 /* What is due now. Returns how long that took, in microseconds; checkpointer.gone: leave it. */
 int64_t core_checkpoint(struct core *c, int64_t now);
-/* The log has to be copied to its end before more is written than must be. */
+/* The log is being copied to its end: until then no more is to be written than must be. */
 bool core_jobs_wait(const struct core *c);
 
 /* ---- core_work.c: between batches ---- */

@@ -91,7 +91,8 @@ bool store_wal_due(const struct store *st, int pages); /* so many wait, or it is
 /* It is as long as it should get, 8,000 pages, and starts over only when all of it was copied. */
 bool store_wal_full(const struct store *st);
 int store_wal_copy(struct store *st, struct wal_copied *out, struct err *e);
-void store_wal_copied(struct store *st, const struct wal_copied *c);
+/* false: it came no further, as while a reader that does not end is in the way */
+bool store_wal_copied(struct store *st, const struct wal_copied *c);
 void store_wal_lost(struct store *st); /* the other could not sync: store_must_stop() from now on */
 /*
  * The other ended, and nobody knows how its last copy did: makes sure with this store's own

@@ -140,11 +140,14 @@ int store_wal_copy(struct store *st, struct wal_copied *out, struct err *e)
 	return copy(st, DB_MAIN, &out->log, &out->done, e);
 }
 
-void store_wal_copied(struct store *st, const struct wal_copied *c)
+bool store_wal_copied(struct store *st, const struct wal_copied *c)
 {
+	int before = st->wal_done[DB_MAIN];
+
 	/* a log that is shorter than the copied one has begun anew since */
 	if (c->done >= 0 && c->done <= c->log && c->log <= st->wal_pages[DB_MAIN])
 		st->wal_done[DB_MAIN] = c->done;
+	return st->wal_done[DB_MAIN] != before;
 }
 
 void store_wal_lost(struct store *st)

@@ -194,6 +194,55 @@ START_TEST(a_full_log_starts_over)
 }
 END_TEST
 
+static sqlite3 *reader_begin(void)
+{
+	char path[128];
+	sqlite3 *db;
+
+	bed_path(&b, path, sizeof(path), "fettle.db");
+	ck_assert_int_eq(sqlite3_open(path, &db), SQLITE_OK);
+	ck_assert_int_eq(sqlite3_exec(db, "BEGIN; SELECT count(*) FROM devices", NULL, NULL, NULL),
+			 SQLITE_OK);
+	return db;
+}
+
+/* Somebody else reads for long: what was written since then cannot be copied. */
+START_TEST(a_reader_is_in_the_way)
+{
+	write_pages(1000);
+	sqlite3 *reader = reader_begin();
+	write_pages(1000 + 2 * CORE_COPY_PAGES);
+	turn(0);
+	struct wal_copied w = copy();
+	ck_assert_int_lt(w.done, w.log);
+	answer(question(), CHECKPOINT_DONE, &w);
+	turn(0);
+	/* once more nothing comes of it, and it would be so for ever: each answer wakes the core */
+	w = copy();
+	answer(question(), CHECKPOINT_DONE, &w);
+	turn(0);
+	no_question();
+	turn(CORE_RETRY_MS - 1);
+	no_question();
+	turn(CORE_RETRY_MS);
+	write_pages(8000);
+	ck_assert(core_jobs_wait(&c));
+	/* full, and it cannot be helped: jobs need not wait for a stranger */
+	w = copy();
+	answer(question(), CHECKPOINT_DONE, &w);
+	turn(CORE_RETRY_MS);
+	no_question();
+	ck_assert(!core_jobs_wait(&c));
+	ck_assert_int_eq(sqlite3_close(reader), SQLITE_OK);
+	turn(2 * CORE_RETRY_MS);
+	w = copy();
+	answer(question(), CHECKPOINT_DONE, &w);
+	turn(2 * CORE_RETRY_MS);
+	make_device(b.st, "after");
+	ck_assert_int_lt(b.st->wal_pages[DB_MAIN], 100);
+}
+END_TEST
+
 START_TEST(it_fails_for_now)
 {
 	write_pages(CORE_COPY_PAGES);
@@ -205,6 +254,23 @@ START_TEST(it_fails_for_now)
 	ck_assert(!store_must_stop(b.st));
 	turn(CORE_RETRY_MS);
 	(void)question();
+}
+END_TEST
+
+/* It may fail for ever: jobs go on meanwhile. */
+START_TEST(it_fails_while_full)
+{
+	write_pages(8000);
+	turn(0);
+	ck_assert(core_jobs_wait(&c));
+	answer(question(), CHECKPOINT_FAILED, NULL);
+	turn(0);
+	no_question();
+	ck_assert(!core_jobs_wait(&c));
+	/* and then it is the core's turn */
+	turn(CORE_RETRY_MS);
+	no_question();
+	ck_assert_int_eq(b.st->wal_done[DB_MAIN], b.st->wal_pages[DB_MAIN]);
 }
 END_TEST
 
@@ -359,7 +425,9 @@ int main(void)
 	tcase_add_test(tc, it_is_asked_when_enough_waits);
 	tcase_add_test(tc, the_core_writes_meanwhile);
 	tcase_add_test(tc, a_full_log_starts_over);
+	tcase_add_test(tc, a_reader_is_in_the_way);
 	tcase_add_test(tc, it_fails_for_now);
+	tcase_add_test(tc, it_fails_while_full);
 	tcase_add_test(tc, it_lost_something);
 	tcase_add_test(tc, it_goes);
 	tcase_add_loop_test(tc, it_goes_with_its_failure, 1, 3);
