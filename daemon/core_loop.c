@@ -373,13 +373,13 @@ static void finish(struct loop *lp)
 			lane_close(lp, &c->lanes[i]);
 		object_set_free(&c->lanes[i].objects);
 	}
+	if (c->store)
+		checkpointer_close(lp); /* it ended before */
 	if (c->store && c->service && c->status == 0) {
 		if (core_persist(c, &e) != 0)
 			log_error("tracker time: %s", e.text);
 		(void)store_checkpoint(c->store, true);
 	}
-	if (c->store)
-		checkpointer_close(lp);
 	service_free(c->service);
 	store_close(c->store);
 	core_batch_free(&c->batch);

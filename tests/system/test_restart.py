@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import socket
+import struct
 import subprocess
 import threading
 import time
@@ -237,6 +238,23 @@ class Restart(harness.Case):
         for name in made:
             self.daemon.rest("GET", "/api/v1/devices/" + name)
         print("stopped after %.0f ms, %d enrolled" % (1000 * took, len(made)))
+
+    def test_stop_leaves_no_log(self):
+        """The core copies it at the end, though it hears of the checkpointer's end only then."""
+        self.launch()
+        self.daemon.rest("POST", "/api/v1/devices", {"id": "lamp-1", "auth": "none"})
+        core = self.daemon.pids()["core"][0]
+        os.kill(core, signal.SIGSTOP)
+        os.kill(self.daemon.process.pid, signal.SIGTERM)
+        harness.wait_until("the core alone", lambda: self.daemon.pids().keys() == {"parent", "core"})
+        time.sleep(0.1)
+        os.kill(core, signal.SIGCONT)
+        self.assertEqual(self.daemon.process.wait(10 * harness.PATIENCE), 0)
+        with open(os.path.join(self.daemon.data, "fettle.db-shm"), "rb") as f:
+            index = f.read(100)
+        pages, copied = struct.unpack_from("=I", index, 16)[0], struct.unpack_from("=I", index, 96)[0]
+        self.assertGreater(pages, 0)
+        self.assertEqual(copied, pages)
 
     def test_stop_with_idle_connections(self):
         """Nobody who only holds a connection open delays the end."""
