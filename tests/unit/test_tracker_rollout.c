@@ -385,7 +385,7 @@ START_TEST(test_jobs_that_are_cancelled)
 }
 END_TEST
 
-/* Half an abort, or half a notice, would leave devices waiting for ever: they are carried through. */
+/* Half an abort, or half a notice, would leave devices waiting for ever: none is cancelled. */
 START_TEST(test_jobs_that_cannot_be_cancelled)
 {
 	struct rollout_spec s = spec("all", 1);
