@@ -216,6 +216,7 @@ struct o_device {
 	char service[12];		/* as it said last, "" not known */
 	int64_t flash;			/* free, -1 not known */
 	int64_t status_at;		/* tracker time, 0: it did not say */
+	bool registered;		/* it has said what it is; others only spoke */
 	bool push, pull;
 	struct o_call call;
 };

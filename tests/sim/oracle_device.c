@@ -77,7 +77,7 @@ bool oracle_missed(const struct oracle *o, const struct o_update *u, enum update
 	       o->now->release[u->release].class_ != o->now->device[u->dev].class_;
 }
 
-/* Whoever asked, and ran nothing, waits for nothing that is not for it. */
+/* Whoever has said what it is, asked, and ran nothing, waits for nothing that is not for it. */
 void oracle_check_missed(struct oracle *o)
 {
 	const struct o_device *d = &o->now->device[o->said.dev];
@@ -95,7 +95,7 @@ void oracle_check_missed(struct oracle *o)
 		open += moved || !oracle_ended(u->state);
 	}
 	/* one ask looks at so many */
-	if (d->mode == MODE_SERVER || d->n_boots == 0 || open > 16)
+	if (d->mode == MODE_SERVER || !d->registered || open > 16)
 		return;
 	for (int i = 0; i < o->now->n_updates; i++) {
 		const struct o_update *u = &o->now->update[i];

@@ -66,6 +66,7 @@ void oracle_keep_words(struct oracle *o, const struct said *s)
 	if (s->acknowledged > 0 && oracle_update(o, s->acknowledged))
 		oracle_told(o, s->dev, s->acknowledged);
 	if (s->what == HAPPENS_REGISTER) {
+		d->registered = true;
 		d->push = s->push;
 		d->pull = s->pull;
 		if (d->mode == MODE_UNSET)
