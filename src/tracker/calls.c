@@ -249,10 +249,11 @@ static int look_turn(struct turn *t, struct err *e)
 static int drop_turn(struct turn *t, struct err *e)
 {
 	struct send s = { .kind = SEND_DROP, .update = t->c->update };
+	bool pushed = call_pushes(t->d, UPDATE_ACCEPTED); /* another mode now: it is not called */
 	struct update u;
 	int found = store_update_get(t->tk->st, t->c->update, &u, e);
 
-	if (found > 0 && update_state_terminal(u.state) && t->c->tries < LOOKS)
+	if (found > 0 && pushed && update_state_terminal(u.state) && t->c->tries < LOOKS)
 		return call_order(t, &s, NULL, e);
 	t->c->want &= (uint8_t)~CALL_DROP;
 	t->c->tries = 0;

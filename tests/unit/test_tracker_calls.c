@@ -540,6 +540,31 @@ START_TEST(who_holds_what_is_taken_back_is_told)
 }
 END_TEST
 
+/* Only who may be pushed to is told: a client hears by asking that there is nothing for it. */
+START_TEST(who_is_of_another_mode_now_is_not_told_to_drop)
+{
+	struct device d = enrol("cam", MODE_SERVER, "push");
+	struct rollout r = world_rollout(&w, &rel, "r", "id == cam", 1);
+	struct device_call c;
+	struct job job;
+
+	pass();
+	answer_status("idle");
+	answer(204);
+	expect(SEND_HELD);
+	WORLD_OK(&w, rollout_stop(&w.tk, &r, "", &job, &w.err));
+	world_jobs(&w);
+	ck_assert(answer_held(0));
+	expect(SEND_DROP);
+	d.mode = MODE_CLIENT;
+	WORLD_TURN(&w, store_device_put(w.st, &d, &w.err));
+	answer(0);
+	world_wait(&w, 300);
+	ck_assert_int_eq(pass(), 0);
+	ck_assert_int_eq(row(&d, &c), 0);
+}
+END_TEST
+
 /* What its push was tried in vain is not held against what takes it back. */
 START_TEST(who_was_long_silent_is_told_what_is_taken_back)
 {
@@ -1512,6 +1537,7 @@ int main(void)
 	tcase_add_test(t, a_device_that_has_lost_it_gets_the_manifest_again);
 	tcase_add_test(t, losing_it_for_ever_is_a_failure);
 	tcase_add_loop_test(t, who_holds_what_is_taken_back_is_told, 0, 2);
+	tcase_add_test(t, who_is_of_another_mode_now_is_not_told_to_drop);
 	tcase_add_test(t, who_was_long_silent_is_told_what_is_taken_back);
 	tcase_add_test(t, what_was_not_pushed_is_not_taken_back);
 	tcase_add_loop_test(t, what_expires_is_taken_back, 0, 2);
