@@ -199,12 +199,13 @@ static int act(struct pushing *s, struct err *e)
 }
 
 /* It was called back, and its row says that the device is to be told: so does the turn's. */
-static int called_back(struct turn *t, struct err *e)
+static int called_back(struct turn *t, const struct update *u, struct err *e)
 {
 	struct device_call row;
 	int found = store_call_get(t->tk->st, t->c->dev, &row, e);
 
-	if (found > 0 && (row.want & CALL_DROP)) {
+	/* the row may still want that for another one, taken back before */
+	if (found > 0 && row.update == u->id && (row.want & CALL_DROP)) {
 		t->c->want |= CALL_DROP;
 		t->c->tries = 0;
 		call_again(t, 0);
@@ -227,7 +228,7 @@ static int look(struct pushing *s, struct err *e)
 	if (rc < 0)
 		return -1;
 	if (rc == 0)
-		return runs && strcmp(w.gate, "verification") == 0 ? called_back(t, e)
+		return runs && strcmp(w.gate, "verification") == 0 ? called_back(t, s->u, e)
 								   : closed(t, s->u, &w, e);
 	*s->u = s->of.update;
 	if (s->u->id != t->c->update || s->u->attempt != t->c->attempt)

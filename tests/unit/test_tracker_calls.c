@@ -565,6 +565,46 @@ START_TEST(who_is_of_another_mode_now_is_not_told_to_drop)
 }
 END_TEST
 
+/* The end of another one, of which it was sent nothing, is no reason to be told more often. */
+START_TEST(what_is_taken_back_is_told_three_times)
+{
+	struct device d = enrol("cam", MODE_SERVER, "push");
+	struct rollout r = world_rollout(&w, &rel, "r", "id == cam", 1);
+	struct world_author by = world_author(&w, 50, "5.0");
+	struct device_call c;
+	struct job job;
+	int told = 1;
+
+	pass();
+	answer_status("idle");
+	int64_t update = sent.send.update;
+	answer(204);
+	WORLD_OK(&w, rollout_stop(&w.tk, &r, "", &job, &w.err));
+	world_jobs(&w);
+	answer_held(0);
+	expect(SEND_DROP);
+	by.has_use_before = true;
+	by.use_before = (uint64_t)(w.tk.now.wall / 1000) + 700;
+	struct release brief = world_release_by(&w, &by);
+	world_rollout(&w, &brief, "brief", "id == cam", 1);
+	struct update own = open_update(&d);
+	ck_assert_int_eq(world_report(&w, "cam", 1, 2, own.id, "downloading"), 0);
+	answer(0);
+	for (int i = 0; i < 8; i++) {
+		world_wait(&w, 300);
+		if (pass() == 0)
+			continue;
+		expect(SEND_DROP);
+		ck_assert_int_eq(sent.send.update, update);
+		answer(0);
+		told++;
+	}
+	ck_assert_int_eq(told, 3);
+	ck_assert_int_eq(world_update(&w, own.id).state, UPDATE_EXPIRED);
+	ck_assert_int_eq(row(&d, &c), 0);
+}
+END_TEST
+
 /* What its push was tried in vain is not held against what takes it back. */
 START_TEST(who_was_long_silent_is_told_what_is_taken_back)
 {
@@ -1538,6 +1578,7 @@ int main(void)
 	tcase_add_test(t, losing_it_for_ever_is_a_failure);
 	tcase_add_loop_test(t, who_holds_what_is_taken_back_is_told, 0, 2);
 	tcase_add_test(t, who_is_of_another_mode_now_is_not_told_to_drop);
+	tcase_add_test(t, what_is_taken_back_is_told_three_times);
 	tcase_add_test(t, who_was_long_silent_is_told_what_is_taken_back);
 	tcase_add_test(t, what_was_not_pushed_is_not_taken_back);
 	tcase_add_loop_test(t, what_expires_is_taken_back, 0, 2);
