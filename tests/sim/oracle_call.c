@@ -130,7 +130,8 @@ static const char *may_look(struct oracle *o, int dev, const struct effect *fx)
 	if (fx->send.outage_s == 0)
 		return d->mode == MODE_NEGOTIATED ? NULL : "that is not its mode";
 	const struct o_update *u = oracle_update(o, fx->send.update);
-	if (!u || oracle_ended(u->state))
+	/* it may have ended behind the call, in the same pass */
+	if (!u || (oracle_ended(u->state) && u->entered != o->track))
 		return "there is no such outage";
 	if (!oracle_is_below(o, dev, u->id))
 		return "that device is not above it";
