@@ -377,8 +377,11 @@ static const char *by_pass(struct oracle *o, struct o_update *u, enum update_sta
 	bool pushed = d->mode == MODE_SERVER || (d->mode == MODE_NEGOTIATED && d->push);
 
 	if (pushed && like_asking(o, u, from, to)) {
-		/* whom it looks at may have opened the next phase, and joins that */
-		oracle_phases(o, u->dev);
+		struct update row;
+		/* whom it looks at may have opened the next phase, and joins that; or it ends its own */
+		if (store_update_get(o->st, u->id, &row, NULL) == 1 &&
+		    row.phase > o->now->rollout[u->rollout].at_phase)
+			oracle_phases(o, u->dev);
 		return by_poll(o, u, from, to);
 	}
 	return pushed && to == UPDATE_DOWNLOADED ? oracle_pushed(o, u, to)
