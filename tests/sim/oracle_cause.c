@@ -378,7 +378,7 @@ static const char *by_pass(struct oracle *o, struct o_update *u, enum update_sta
 
 	if (pushed && like_asking(o, u, from, to)) {
 		struct update row;
-		/* whom it looks at may have opened the next phase, and joins that; or it ends its own */
+		/* it may have opened the next phase, and joined that, or have ended its own */
 		if (store_update_get(o->st, u->id, &row, NULL) == 1 &&
 		    row.phase > o->now->rollout[u->rollout].at_phase)
 			oracle_phases(o, u->dev);
