@@ -272,6 +272,11 @@ static void free_blocks(struct arena_block *b)
 	}
 }
 
+bool arena_half(const struct arena *a)
+{
+	return a->total >= a->max / 2;
+}
+
 void arena_reset(struct arena *a)
 {
 	a->used = 0;

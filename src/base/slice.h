@@ -66,6 +66,7 @@ struct arena {
 void *arena_alloc(struct arena *a, size_t n);
 void *arena_copy(struct arena *a, const void *p, size_t n);	/* one NUL is added behind */
 char *arena_printf(struct arena *a, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+bool arena_half(const struct arena *a); /* half of its bound is in use: no new work in it */
 void arena_reset(struct arena *a);
 void arena_free(struct arena *a);
 

@@ -267,7 +267,8 @@ static int some_lines(struct work *w, struct err *e)
 			note_error(w, &why);
 		else if (!w->trying)
 			w->j->done++;
-	} while (clock_mono_us() < until);
+		/* many lines fit into the time, and not always into the memory */
+	} while (clock_mono_us() < until && !arena_half(w->c.tk.a));
 	return 0;
 }
 

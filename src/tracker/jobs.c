@@ -121,7 +121,7 @@ static bool may_pass(enum err_code code)
 	return code >= ERR_BUSY;
 }
 
-/* Steps until the time is up, there is no room for effects, or the job has ended. */
+/* Steps until the time is up, there is no room for effects or little memory, or it has ended. */
 static enum step work(struct tracker *tk, const struct job_kind *k, struct job *j,
 		      int64_t budget_us, struct err *e)
 {
@@ -130,7 +130,8 @@ static enum step work(struct tracker *tk, const struct job_kind *k, struct job *
 
 	do {
 		s = k->step(tk, j, e);
-	} while (s == STEP_MORE && effects_room(tk->fx) >= STEP_EFFECTS && clock_mono_us() < until);
+	} while (s == STEP_MORE && effects_room(tk->fx) >= STEP_EFFECTS &&
+		 !(tk->a && arena_half(tk->a)) && clock_mono_us() < until);
 	return s;
 }
 
