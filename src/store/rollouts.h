@@ -145,9 +145,11 @@ struct seen_since {
 };
 /*
  * Some device below id, at most 16 steps, whose update of this rollout runs, or waits and it was
- * seen: its id in out. Among the first 2,000 there, the nearer ones first. 1/0/-1
+ * seen: its id in out. Who has not begun counts with a planned phase in from .. upto alone. Among
+ * the first 2,000 there, the nearer ones first. 1/0/-1
  */
-int store_below_living(struct store *st, int64_t rollout, const char *id,
-		       const struct seen_since *s, char out[NAME_TEXT], struct err *e);
+int store_below_living(struct store *st, int64_t rollout, const char *id, int64_t from,
+		       int64_t upto, const struct seen_since *s, char out[NAME_TEXT],
+		       struct err *e);
 
 #endif

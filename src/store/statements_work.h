@@ -204,7 +204,7 @@ X(ROLLOUT_LINK_FILL, MAIN,
   "ON CONFLICT (rollout, parent) DO UPDATE SET open = open + 1")
 /*
  * Below a device, by any number of steps up to the depth, somebody of this rollout that runs, or
- * was seen not long ago: so many of them are looked at, the nearer ones first.
+ * may begin and was seen not long ago: so many of them are looked at, the nearer ones first.
  */
 X(BELOW_LIVING, MAIN,
   "WITH RECURSIVE below (dev, id, contact, depth) AS ("
@@ -213,8 +213,9 @@ X(BELOW_LIVING, MAIN,
   "JOIN devices d ON d.parent = b.id AND d.parent <> '' WHERE b.depth < $2 LIMIT $3) "
   "SELECT b.id FROM below b CROSS JOIN updates u ON u.dev = b.dev AND u.open = 1 "
   "LEFT JOIN device_live l ON l.dev = b.dev "
-  "WHERE +u.rollout = $4 AND (u.state <> 'planned' OR coalesce(l.track_seen, 0) > max(0, $5 - "
-  "max($6, 3000 * CASE WHEN b.contact > 0 THEN b.contact ELSE $7 END))) LIMIT $8")
+  "WHERE +u.rollout = $4 AND (u.state <> 'planned' OR ((u.attempt > 1 OR u.deferrals > 0 "
+  "OR u.planned_phase BETWEEN $5 AND $6) AND coalesce(l.track_seen, 0) > max(0, $7 - "
+  "max($8, 3000 * CASE WHEN b.contact > 0 THEN b.contact ELSE $9 END)))) LIMIT $10")
 /* those below one parent that wait in a rollout: some of them are woken */
 X(LINK_WAITING, MAIN,
   "SELECT u.dev FROM (SELECT dev FROM devices WHERE parent = $1 AND parent <> '' LIMIT $2) d "

@@ -138,8 +138,8 @@ static void id_read(struct sql *q, struct id_text *id)
 	sql_get_text(q, id->text, sizeof(id->text));
 }
 
-int store_below_living(struct store *st, int64_t rollout, const char *id,
-		       const struct seen_since *s, char out[NAME_TEXT], struct err *e)
+int store_below_living(struct store *st, int64_t rollout, const char *id, int64_t from,
+		       int64_t upto, const struct seen_since *s, char out[NAME_TEXT], struct err *e)
 {
 	struct id_text one = { "" };
 	struct sql q;
@@ -149,6 +149,8 @@ int store_below_living(struct store *st, int64_t rollout, const char *id,
 	sql_int(&q, BELOW_DEPTH);
 	sql_int(&q, CHILDREN_SEEN);
 	sql_int(&q, rollout);
+	sql_int(&q, from);
+	sql_int(&q, upto);
 	sql_int(&q, s->track);
 	sql_int(&q, s->least_ms);
 	sql_int(&q, s->interval_s);

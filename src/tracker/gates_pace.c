@@ -165,18 +165,20 @@ static int behind(struct look *g, char value[REASON_TEXT], struct err *e)
 }
 
 /*
- * Everything below it first, but for those nobody has heard of for long. Below one that is done,
- * or is none of the rollout's, there may be others.
+ * Everything below it first, but for those nobody has heard of for long, or whose phase is a
+ * later one. Below one that is done, or is none of the rollout's, there may be others.
  */
 static int leaf_first(struct look *g, char value[REASON_TEXT], struct err *e)
 {
 	struct seen_since since = seen_since(g->tk);
+	struct store *st = g->tk->st;
+	int64_t open, from, upto;
 	char id[NAME_TEXT];
-	int64_t open;
 
-	if (store_rollout_link_get(g->tk->st, g->u->rollout, g->d->id, &open, e) < 0)
+	if (store_rollout_link_get(st, g->u->rollout, g->d->id, &open, e) < 0 ||
+	    phase_may_join(g->tk, &g->rollout, &from, &upto, e) < 0)
 		return -1;
-	int living = store_below_living(g->tk->st, g->u->rollout, g->d->id, &since, id, e);
+	int living = store_below_living(st, g->u->rollout, g->d->id, from, upto, &since, id, e);
 	if (living <= 0) {
 		cause_format(value, REASON_TEXT, "leaf-first: nobody below it is waited for%s",
 			     open > 0 ? ", not all were seen" : "");
@@ -192,6 +194,7 @@ static int leaf_first(struct look *g, char value[REASON_TEXT], struct err *e)
 static int holds(struct look *g, const struct device *above, struct err *e)
 {
 	struct device_live live;
+	int64_t from, upto;
 	struct update u;
 	int found = store_update_of(g->tk->st, above->dev, g->u->rollout, &u, e);
 
@@ -199,6 +202,12 @@ static int holds(struct look *g, const struct device *above, struct err *e)
 		return found < 0 ? -1 : 0;
 	if (u.state != UPDATE_PLANNED)
 		return 1;
+	if (phase_may_join(g->tk, &g->rollout, &from, &upto, e) < 0)
+		return -1;
+	/* one of a later phase waits for this one itself */
+	if (u.attempt == 1 && u.deferrals == 0 &&
+	    (u.planned_phase < from || u.planned_phase > upto))
+		return 0;
 	if (registry_live(g->tk, above->dev, &live, e) < 0)
 		return -1;
 	return unseen(g->tk, above, &live) ? 0 : 1;

@@ -83,6 +83,9 @@ int phase_next(struct tracker *tk, struct rollout *r, struct err *e);
 int phase_silent(struct tracker *tk, struct rollout *r, struct err *e);
 /* planned_phase of those who may join p. */
 void phase_takes(const struct phase *p, int64_t *from, int64_t *upto);
+/* The same of the phase r is in, which may be the last: 0/-1. */
+int phase_may_join(struct tracker *tk, const struct rollout *r, int64_t *from, int64_t *upto,
+		   struct err *e);
 /* r->track_due has come: its phase ends, or the next opens. */
 int phase_due(struct tracker *tk, struct rollout *r, struct err *e);
 /* ---- rollout_spec.c ---- */

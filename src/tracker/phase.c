@@ -368,6 +368,19 @@ void phase_takes(const struct phase *p, int64_t *from, int64_t *upto)
 	*upto = p->number;
 }
 
+int phase_may_join(struct tracker *tk, const struct rollout *r, int64_t *from, int64_t *upto,
+		   struct err *e)
+{
+	struct view v;
+	int found = open_phase(tk, r, &v, e);
+
+	*from = 0;
+	*upto = INT64_MAX;
+	if (found > 0 && !v.last)
+		phase_takes(&v.p, from, upto);
+	return found < 0 ? -1 : 0;
+}
+
 static void describe(const struct tracker *tk, const struct view *v, const struct rollout *r,
 		     char value[REASON_TEXT])
 {

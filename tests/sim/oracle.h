@@ -365,6 +365,7 @@ bool oracle_phase_bad(const struct oracle *o, int rollout);
 /* Some are tried again, or all goes on: it may be open again. */
 void oracle_phase_again(struct oracle *o, int rollout, const struct rollout *row);
 bool oracle_phase_good(const struct oracle *o, int rollout, int64_t number);
+bool oracle_may_come(const struct oracle *o, const struct o_update *u);
 const char *oracle_phase_forbids(const struct oracle *o, const struct o_update *u);
 void oracle_follow_phases(struct oracle *o, int rollout, const struct rollout *row);
 void oracle_check_phases(struct oracle *o, int rollout);

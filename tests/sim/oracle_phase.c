@@ -229,6 +229,18 @@ void oracle_check_phases(struct oracle *o, int rollout)
 	}
 }
 
+/* Is it one of those whom the phase its rollout is in is for? */
+bool oracle_may_come(const struct oracle *o, const struct o_update *u)
+{
+	const struct o_rollout *r = &o->now->rollout[u->rollout];
+
+	if (u->joined || r->at_phase == r->n_phases)
+		return true;
+	if (u->planned_phase > 0)
+		return u->planned_phase <= r->at_phase;
+	return r->phase[r->at_phase - 1].tag == 0;
+}
+
 const char *oracle_phase_forbids(const struct oracle *o, const struct o_update *u)
 {
 	const struct o_rollout *r = &o->now->rollout[u->rollout];
@@ -238,9 +250,8 @@ const char *oracle_phase_forbids(const struct oracle *o, const struct o_update *
 		return NULL;
 	if (p->closed > 0 || timed_out(o, p))
 		return "its phase is over";
-	if (u->planned_phase > 0 ? u->planned_phase > r->at_phase : p->tag > 0) {
+	if (!oracle_may_come(o, u))
 		return "its phase is another one";
-	}
 	if (p->tag == 0 &&
 	    oracle_tally(o, u->rollout, r->at_phase).total >= size_of(o, u->rollout, r->at_phase))
 		return "its phase is full";

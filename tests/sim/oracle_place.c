@@ -67,12 +67,14 @@ static bool alive(const struct oracle *o, int dev)
 	return d->heard > 0 && o->track - d->heard < patience && o->wall - d->heard_wall < patience;
 }
 
-/* Another's update of the same rollout that is to be waited for. */
+/* Another's update of the same rollout that is to be waited for: not for one that waits for us. */
 static bool holds_up(const struct oracle *o, const struct o_update *u, const struct o_update *other)
 {
 	if (other->rollout != u->rollout || oracle_ended(other->state))
 		return false;
-	return other->state != UPDATE_PLANNED || alive(o, other->dev);
+	if (other->state != UPDATE_PLANNED)
+		return true;
+	return alive(o, other->dev) && oracle_may_come(o, other);
 }
 
 const char *oracle_order_forbids(struct oracle *o, const struct o_update *u)

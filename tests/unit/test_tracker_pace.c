@@ -361,6 +361,37 @@ START_TEST(test_core_first_without_the_silent)
 }
 END_TEST
 
+/* Nobody waits for one that has to wait for it: a later phase's comes after the open one's. */
+START_TEST(test_order_within_a_phase)
+{
+	static const struct {
+		enum update_order order;
+		const char *canary, *next, *last;
+		const char *why;
+	} rows[] = {
+		{ ORDER_CORE_FIRST, "a", "root", "gw",
+		  "order: core-first: root above it is not done" },
+		{ ORDER_LEAF_FIRST, "root", "a", "gw",
+		  "order: leaf-first: a below it is not done, 1 directly below it" },
+	};
+	const struct rollout_limits l = { .order = rows[_i].order };
+
+	world_enrol(&w, "root", "1.0", 1);
+	below("gw", "root");
+	below("a", "gw");
+	WORLD_OK(&w, store_tag_put(w.st, world_device(&w, rows[_i].canary).dev, "canary", true,
+				   &w.err));
+	begin(&l);
+	waits(rows[_i].next, "phase: phase 1: 0 of 1 joined");
+	offered(rows[_i].canary);
+	succeeds(rows[_i].canary);
+	waits(rows[_i].last, rows[_i].why);
+	offered(rows[_i].next);
+	succeeds(rows[_i].next);
+	offered(rows[_i].last);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("tracker/pace");
@@ -382,6 +413,7 @@ int main(void)
 	tcase_add_loop_test(t, test_who_is_woken, 0, 3);
 	tcase_add_test(t, test_core_first);
 	tcase_add_test(t, test_core_first_without_the_silent);
+	tcase_add_loop_test(t, test_order_within_a_phase, 0, 2);
 	suite_add_tcase(s, t);
 	SRunner *r = srunner_create(s);
 	srunner_run_all(r, CK_NORMAL);
