@@ -215,29 +215,23 @@ static struct plan plan_of(const struct look *g, bool install_only)
 	return p;
 }
 
-/* The deadline opens what is closed longer. */
-static int64_t sooner(const struct plan *p, int64_t from)
-{
-	return p->deadline_ms < from - p->now ? p->now + p->deadline_ms : from;
-}
+struct opening {
+	struct window_span s;
+	bool by_deadline; /* no window is open then */
+};
 
-static int closed(struct look *g, const struct plan *p, bool found, const struct window_span *s,
+static int closed(struct look *g, const struct plan *p, const struct opening *o,
 		  char value[REASON_TEXT])
 {
 	char when[TEXT_TIME_SIZE];
-	int64_t room = found ? s->until - s->from - p->needs_ms : 0;
+	int64_t room = o->by_deadline ? p->lead_ms : o->s.until - o->s.from - p->needs_ms;
 
-	if (!found && p->deadline_ms == INT64_MAX) {
-		cause_format(value, REASON_TEXT, "no opening of %" PRId64 " s is in sight",
-			     p->needs_ms / 1000);
-		return 0;
-	}
-	int64_t from = found ? sooner(p, s->from) : p->now + p->deadline_ms;
-	until_text(when, from);
+	until_text(when, o->s.from);
 	cause_format(value, REASON_TEXT, "%s at %s, %" PRId64 " s are needed",
-		     found && from == s->from ? "opens" : "holds until the deadline,", when,
+		     o->by_deadline ? "holds until the deadline," : "opens", when,
 		     p->needs_ms / 1000);
-	g->wake_ms = from - p->now - p->lead_ms + gate_window_spread(g->d->dev, from, room);
+	g->wake_ms =
+		o->s.from - p->now - p->lead_ms + gate_window_spread(g->d->dev, o->s.from, room);
 	if (g->wake_ms < 1000)
 		g->wake_ms = 1000;
 	return 0;
@@ -265,11 +259,36 @@ static int open_ahead(struct look *g, const struct plan *p, const struct window_
 {
 	char when[TEXT_TIME_SIZE];
 
-	g->slot.from = sooner(p, s->from);
-	if (s->until != WINDOW_EVER && g->slot.from == s->from)
+	g->slot.from = s->from;
+	if (s->until != WINDOW_EVER)
 		g->slot.until = s->until - p->install_ms;
 	until_text(when, g->slot.from);
 	cause_format(value, REASON_TEXT, "to be fetched now, to be installed from %s on", when);
+	return 1;
+}
+
+/* The deadline opens what is closed longer; black-outs know none. 1, 0 none is in sight, -1 */
+static int find_opening(struct window_book *b, const struct question *q, const struct plan *p,
+			struct opening *o, struct err *e)
+{
+	struct window_set rest = q->set;
+	struct window_span s;
+
+	o->by_deadline = false;
+	int found = window_opening(b, &q->set, p->now, p->needs_ms, &o->s, e);
+	if (found < 0 || p->deadline_ms == INT64_MAX ||
+	    (found > 0 && o->s.from - p->now <= p->deadline_ms))
+		return found;
+	rest.no_windows = true;
+	rest.not_before = 0;
+	int then = window_opening(b, &rest, p->now + p->deadline_ms, p->needs_ms, &s, e);
+	if (then <= 0)
+		return then < 0 ? -1 : found;
+	if (s.from < p->now + p->deadline_ms)
+		s.from = p->now + p->deadline_ms;
+	if (found > 0 && o->s.from <= s.from)
+		return 1;
+	*o = (struct opening){ .s = s, .by_deadline = true };
 	return 1;
 }
 
@@ -277,20 +296,38 @@ static int window(struct look *g, struct question *q, const struct plan *p, char
 		  struct err *e)
 {
 	struct err why = { .code = ERR_NONE };
-	struct window_span s = { 0, 0 };
+	struct opening o;
 
 	struct window_book *b = book_take(g->tk, e);
 	if (!b)
 		return -1;
-	int found = window_opening(b, &q->set, p->now, p->needs_ms, &s, &why);
+	int found = find_opening(b, q, p, &o, &why);
 	book_give(g->tk, b);
 	if (found < 0)
 		return troubled(&why, value, e);
-	if (found > 0 && s.from <= p->now)
-		return open_now(g, p, &s, value);
-	if (found > 0 && s.from - p->now <= p->lead_ms)
-		return open_ahead(g, p, &s, value);
-	return closed(g, p, found > 0, &s, value);
+	if (found == 0) {
+		cause_format(value, REASON_TEXT, "no opening of %" PRId64 " s is in sight",
+			     p->needs_ms / 1000);
+		return 0;
+	}
+	if (o.s.from <= p->now)
+		return open_now(g, p, &o.s, value);
+	if (o.s.from - p->now <= p->lead_ms)
+		return open_ahead(g, p, &o.s, value);
+	return closed(g, p, &o, value);
+}
+
+/* Windows hold no longer. Of black-outs, what is needed must be left before the next. */
+static int past_deadline(struct look *g, struct question *q, struct plan *p,
+			 char value[REASON_TEXT], struct err *e)
+{
+	q->set.no_windows = true;
+	q->set.not_before = 0;
+	p->deadline_ms = INT64_MAX;
+	int open = window(g, q, p, value, e);
+	if (open > 0 && g->slot.from == 0)
+		cause_format(value, REASON_TEXT, "overridden: past the deadline");
+	return open;
 }
 
 static int judge(struct look *g, bool install_only, char value[REASON_TEXT], struct err *e)
@@ -307,10 +344,8 @@ static int judge(struct look *g, bool install_only, char value[REASON_TEXT], str
 	if (!g->tk->now.wall_trusted)
 		return clock_waits(value);
 	struct plan p = plan_of(g, install_only);
-	if (p.deadline_ms <= 0) {
-		cause_format(value, REASON_TEXT, "overridden: past the deadline");
-		return 1;
-	}
+	if (p.deadline_ms <= 0)
+		return past_deadline(g, &q, &p, value, e);
 	return window(g, &q, &p, value, e);
 }
 

@@ -76,6 +76,7 @@ struct window_set {
 	int n;			/* <= WINDOW_SET_MAX */
 	int64_t not_before;	/* of the manifest, 0 none */
 	bool no_blackouts;	/* a forced rollout: they do not count */
+	bool no_windows;	/* past its deadline: black-outs alone do */
 };
 
 struct window_span {

@@ -259,7 +259,7 @@ static int set_at(struct window_book *b, const struct window_set *s, int64_t t, 
 	for (int i = 0; i < s->n; i++) {
 		const struct window *w = &s->windows[i];
 
-		if (w->blackout && s->no_blackouts)
+		if (w->blackout ? s->no_blackouts : s->no_windows)
 			continue;
 		int is = rule_at(b, w, t, &until, e);
 		if (is < 0)
@@ -332,7 +332,7 @@ static struct answer *answer_of(struct window_book *b, const struct window_set *
 	key->needs = needs;
 	for (int i = 0; i < s->n; i++) {
 		const struct window *w = &s->windows[i];
-		bool out = w->blackout && s->no_blackouts;
+		bool out = w->blackout ? s->no_blackouts : s->no_windows;
 
 		key->windows[i] = entry_of(b, w)->serial << 8 | (uint64_t)unit_of(s, i) << 2 |
 				  (uint64_t)w->blackout << 1 | (uint64_t)out;

@@ -160,6 +160,9 @@ static bool fits_soon(const struct oracle *o, const struct o_update *u, const st
 {
 	int64_t ms = needs(o, u, false), lead = 2 * download_ms(o, u) + 60 * MINUTE;
 
+	/* the deadline opens it, too */
+	if (o->track + lead >= over_at(o, u))
+		return true;
 	for (int64_t t = (o->wall / MINUTE + 1) * MINUTE; t <= o->wall + lead; t += MINUTE)
 		if (fits(b, t, ms))
 			return true;

@@ -231,10 +231,73 @@ START_TEST(test_deadline_where_nothing_opens)
 	add(WINDOW_DEVICE, lamp.dev, "Sat 20:00-21:00 UTC", false);
 	add(WINDOW_CLASS, 0, "Sun 20:00-21:00 UTC", false);
 	refused("window: holds until the deadline, at 2027-01-15T10:00:00Z");
-	s->window_download = false;
 	world_wait(&w, 7199);
 	ck_assert_int_eq(ask(&o, &again), 0);
 	ck_assert_int_eq(again, 1);
+}
+END_TEST
+
+/* Installing alone is governed, and what opens it is the deadline: it comes ahead of that, too. */
+START_TEST(test_offer_ahead_of_the_deadline)
+{
+	struct strategy *s = &w.policy.strategy[URGENCY_NORMAL];
+	struct offer o;
+	int64_t again;
+
+	s->deadline_s = 7200;
+	s->window_until_deadline = true;
+	s->window_download = false;
+	add(WINDOW_DEVICE, lamp.dev, "Sat 20:00-21:00 UTC", false);
+	if (_i) /* nothing opens at all */
+		add(WINDOW_CLASS, 0, "Sun 20:00-21:00 UTC", false);
+	ck_assert_int_eq(ask(&o, &again), 0);
+	ck_assert_int_gt(again, 1800);
+	world_wait(&w, 3700);
+	ck_assert_int_eq(ask(&o, &again), 1);
+	ck_assert_int_eq(o.not_before_s, 3500);
+	ck_assert_int_eq(o.not_after_s, 0);
+}
+END_TEST
+
+/* Whatever the deadline says: not into a black-out. */
+START_TEST(test_deadline_within_a_blackout)
+{
+	struct strategy *s = &w.policy.strategy[URGENCY_NORMAL];
+	struct offer o;
+	int64_t again;
+
+	s->deadline_s = 7200;
+	s->window_until_deadline = true;
+	s->window_download = false;
+	add(WINDOW_DEVICE, lamp.dev, "Sat 20:00-21:00 UTC", false);
+	add(WINDOW_CLASS, 0, "Fri 09:55-10:30 UTC", true);
+	add(WINDOW_CLASS, 0, "Fri 11:30-13:00 UTC", true);
+	world_wait(&w, 3700);
+	refused("window: holds until the deadline, at 2027-01-15T10:30:00Z");
+	world_wait(&w, 1700);
+	ck_assert_int_eq(ask(&o, &again), 1);
+	ck_assert_int_eq(o.not_before_s, 3600);
+	ck_assert_int_eq(o.not_after_s, 6600);
+}
+END_TEST
+
+START_TEST(test_past_its_deadline_before_a_blackout)
+{
+	struct strategy *s = &w.policy.strategy[URGENCY_NORMAL];
+	struct offer o;
+	int64_t again;
+
+	s->deadline_s = 7200;
+	s->window_until_deadline = true;
+	add(WINDOW_DEVICE, lamp.dev, "Sat 20:00-21:00 UTC", false);
+	int64_t id = add(WINDOW_CLASS, 0, "Fri 11:30-13:00 UTC", true);
+	world_wait(&w, 12300);
+	refused("window: opens at 2027-01-15T13:00:00Z, 601 s are needed");
+	WORLD_OK(&w, store_window_remove(w.st, id, &w.err));
+	add(WINDOW_CLASS, 0, "Fri 12:00-13:00 UTC", true);
+	ck_assert_int_eq(ask(&o, &again), 1);
+	ck_assert_int_eq(o.not_before_s, 0);
+	ck_assert_int_eq(o.not_after_s, 1500);
 }
 END_TEST
 
@@ -459,6 +522,9 @@ int main(void)
 	tcase_add_test(t, test_deadline);
 	tcase_add_test(t, test_deadline_where_nothing_opens);
 	tcase_add_test(t, test_offer_ahead_of_its_slot);
+	tcase_add_loop_test(t, test_offer_ahead_of_the_deadline, 0, 2);
+	tcase_add_test(t, test_deadline_within_a_blackout);
+	tcase_add_test(t, test_past_its_deadline_before_a_blackout);
 	tcase_add_test(t, test_slot_when_the_clock_is_set_back);
 	tcase_add_test(t, test_after_its_slot);
 	tcase_add_test(t, test_slot_at_the_deadline);
