@@ -197,7 +197,10 @@ struct plan {
 	int64_t deadline_ms;
 };
 
-static struct plan plan_of(const struct look *g, bool install_only)
+/* What is asked: may it be offered, may it be installed now, and when at the earliest? */
+enum about { OFFERING, INSTALLING, INSTALLING_LATER };
+
+static struct plan plan_of(const struct look *g, enum about about)
 {
 	const struct strategy *s = &g->tk->policy->strategy[g->u->urgency];
 	struct plan p = { .now = g->tk->now.wall,
@@ -206,7 +209,9 @@ static struct plan plan_of(const struct look *g, bool install_only)
 	int64_t download = download_ms(g), lead = 2 * download + HOUR_MS;
 
 	p.needs_ms = p.install_ms;
-	if (install_only)
+	if (about == INSTALLING_LATER)
+		p.lead_ms = INT64_MAX;
+	if (about != OFFERING)
 		return p;
 	if (s->window_download)
 		p.needs_ms += download;
@@ -330,7 +335,7 @@ static int past_deadline(struct look *g, struct question *q, struct plan *p,
 	return open;
 }
 
-static int judge(struct look *g, bool install_only, char value[REASON_TEXT], struct err *e)
+static int judge(struct look *g, enum about about, char value[REASON_TEXT], struct err *e)
 {
 	struct question q;
 
@@ -343,7 +348,7 @@ static int judge(struct look *g, bool install_only, char value[REASON_TEXT], str
 	}
 	if (!g->tk->now.wall_trusted)
 		return clock_waits(value);
-	struct plan p = plan_of(g, install_only);
+	struct plan p = plan_of(g, about);
 	if (p.deadline_ms <= 0)
 		return past_deadline(g, &q, &p, value, e);
 	return window(g, &q, &p, value, e);
@@ -351,7 +356,12 @@ static int judge(struct look *g, bool install_only, char value[REASON_TEXT], str
 
 int gate_window(struct look *g, char value[REASON_TEXT], struct err *e)
 {
-	return judge(g, false, value, e);
+	return judge(g, OFFERING, value, e);
+}
+
+int gate_window_next(struct look *g, char value[REASON_TEXT], struct err *e)
+{
+	return judge(g, INSTALLING_LATER, value, e);
 }
 
 int gate_window_wait(struct tracker *tk, const struct device *d, const struct update *u,
@@ -365,7 +375,7 @@ int gate_window_wait(struct tracker *tk, const struct device *d, const struct up
 		return -1;
 	int open = gate_blackout(&g, value, e);
 	if (open > 0)
-		open = judge(&g, true, value, e);
+		open = judge(&g, INSTALLING, value, e);
 	*wait_ms = open == 0 ? g.wake_ms : 0;
 	return open;
 }

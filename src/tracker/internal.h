@@ -146,6 +146,8 @@ int64_t gate_window_spread(int64_t dev, int64_t from, int64_t room_ms);
  * installed, to be told with the offer.
  */
 int gate_window(struct look *g, char value[REASON_TEXT], struct err *e);
+/* The same of what was offered and has yet to be installed, however far ahead g->slot is. */
+int gate_window_next(struct look *g, char value[REASON_TEXT], struct err *e);
 /*
  * May what waits in u be installed at this moment (server and negotiated mode ask before they
  * trigger)? 1; 0: not, and *wait_ms is when to look again, spread over the opening's first part,

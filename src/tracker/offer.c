@@ -52,7 +52,9 @@ static void fill(const struct ask *q, const struct look *g, struct offer *out)
 	memcpy(out->images, g->images, (size_t)g->n_images * sizeof(out->images[0]));
 	out->n_images = g->n_images;
 	out->not_before_s = seconds_until(g->u->not_before, now->wall);
-	out->not_after_s = seconds_until(g->u->not_after, now->wall);
+	/* in its last moment, too, it has an end */
+	out->not_after_s =
+		g->u->not_after == now->wall ? 1 : seconds_until(g->u->not_after, now->wall);
 	out->deadline_s = seconds_until(g->u->track_deadline, now->track);
 	out->outage_s = outage_expected_s(q->tk, &g->release, g->u);
 }
@@ -90,6 +92,26 @@ static int put_back(struct ask *q, struct update *u, struct err *e)
 	return nothing(q, "compatibility", OTHER_KIND);
 }
 
+/*
+ * It fetches by itself, and was too slow for its slot: it has the next. Its state's timeout stays.
+ * 1, 0 none is in sight, -1
+ */
+static int keep_slot(struct ask *q, struct update *u, struct look *g, struct err *e)
+{
+	const struct now *now = &q->tk->now;
+	char value[REASON_TEXT];
+
+	if (!before_installing(u->state) || call_pushes(q->d, u->state) || u->not_after == 0 ||
+	    !now->wall_trusted || now->wall <= u->not_after)
+		return 1;
+	int open = gate_window_next(g, value, e);
+	if (open <= 0)
+		return open < 0 ? -1 : nothing(q, "window", value);
+	u->not_before = g->slot.from;
+	u->not_after = g->slot.until;
+	return q->may_write && store_update_put(q->tk->st, u, e) < 0 ? -1 : 1;
+}
+
 static int repeat(struct ask *q, struct update *u, struct offer *out, struct err *e)
 {
 	struct err why = { .code = ERR_NONE };
@@ -103,6 +125,9 @@ static int repeat(struct ask *q, struct update *u, struct offer *out, struct err
 		return call_back(q, u, &g, &why, e);
 	if (before_installing(u->state) && !gates_fit(q->d, &g.release))
 		return put_back(q, u, e);
+	int kept = keep_slot(q, u, &g, e);
+	if (kept <= 0)
+		return kept;
 	fill(q, &g, out);
 	return 1;
 }

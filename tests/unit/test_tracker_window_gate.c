@@ -366,6 +366,52 @@ START_TEST(test_after_its_slot)
 }
 END_TEST
 
+/* What was too slow for its slot is told of the next, not that there is none to keep. */
+START_TEST(test_the_next_slot)
+{
+	struct offer o;
+	int64_t again;
+
+	w.policy.strategy[URGENCY_NORMAL].window_download = _i == 0;
+	add(WINDOW_DEVICE, lamp.dev, "daily 08:00-09:00 UTC", false);
+	ck_assert_int_eq(ask(&o, &again), 1);
+	ck_assert_int_eq(o.not_after_s, 3000);
+	ck_assert_int_eq(
+		WORLD_OK(&w, world_report(&w, "lamp-1", 1, 11, o.update.id, "downloading")), 0);
+	/* at the last moment it still may */
+	world_wait(&w, 3000);
+	ck_assert_int_eq(ask(&o, &again), 1);
+	ck_assert_int_eq(o.not_before_s, 0);
+	ck_assert_int_eq(o.not_after_s, 1);
+	world_wait(&w, 60);
+	ck_assert_int_eq(ask(&o, &again), 1);
+	ck_assert_int_eq(o.not_before_s, 86400 - 3060);
+	ck_assert_int_eq(o.not_after_s, 86400 - 60);
+	int64_t due = o.update.track_due;
+	world_wait(&w, 60);
+	ck_assert_int_eq(ask(&o, &again), 1);
+	ck_assert_int_eq(o.not_before_s, 86400 - 3120);
+	ck_assert_int_eq(o.update.track_due, due);
+	ck_assert_int_eq(WORLD_OK(&w, world_report(&w, "lamp-1", 1, 12, o.update.id, "installing")),
+			 0);
+	ck_assert_ptr_nonnull(strstr(world_update(&w, o.update.id).reason, "before its slot"));
+}
+END_TEST
+
+START_TEST(test_no_slot_is_left)
+{
+	struct offer o;
+	int64_t again;
+
+	add(WINDOW_DEVICE, lamp.dev, "daily 08:00-09:00 UTC", false);
+	ck_assert_int_eq(ask(&o, &again), 1);
+	add(WINDOW_CLASS, 0, "daily 20:00-21:00 UTC", false);
+	world_wait(&w, 3060);
+	refused("window: no opening of 600 s is in sight");
+	ck_assert_int_eq(world_update(&w, o.update.id).state, UPDATE_OFFERED);
+}
+END_TEST
+
 /* Deadline and slot: what opens too late is installed at the deadline. */
 /* A yes to what was put off has no slot in its answer: it is for now, or it must wait. */
 START_TEST(test_yes_ahead_of_its_slot)
@@ -527,6 +573,8 @@ int main(void)
 	tcase_add_test(t, test_past_its_deadline_before_a_blackout);
 	tcase_add_test(t, test_slot_when_the_clock_is_set_back);
 	tcase_add_test(t, test_after_its_slot);
+	tcase_add_loop_test(t, test_the_next_slot, 0, 2);
+	tcase_add_test(t, test_no_slot_is_left);
 	tcase_add_test(t, test_slot_at_the_deadline);
 	tcase_add_test(t, test_yes_ahead_of_its_slot);
 	tcase_add_test(t, test_forced);
