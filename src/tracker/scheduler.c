@@ -13,14 +13,21 @@
 #define PHASES 4 /* rollouts in one pass */
 #define RETRY_MS (INT64_C(10) * 60 * 1000) /* until one that failed is looked at again */
 
-/* The device was heard of not long ago: it lives, and what it waits for is ours. */
+/*
+ * The device was heard of not long ago: it lives, and what it waits for is ours. With nothing
+ * pending it was told to come at its own interval, which may be longer than our patience.
+ */
 static int heard_of(struct tracker *tk, const struct update *u, bool *out, struct err *e)
 {
+	struct device d;
 	struct device_live live;
 	int64_t patience = policy_timeout_ms(tk->policy, UPDATE_OFFERED, u->urgency, 0);
 
-	if (registry_live(tk, u->dev, &live, e) < 0)
+	int found = store_device_by_dev(tk->st, u->dev, &d, e);
+	if (found < 0 || registry_live(tk, u->dev, &live, e) < 0)
 		return -1;
+	if (found > 0 && patience < 3000 * policy_contact_s(tk->policy, &d))
+		patience = 3000 * policy_contact_s(tk->policy, &d);
 	*out = live.track_seen > 0 && live.track_seen + patience > tk->now.track;
 	return 0;
 }

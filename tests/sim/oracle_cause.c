@@ -309,6 +309,9 @@ static const char *given_up(const struct oracle *o, const struct o_update *u)
 	/* an operator may try again what its device had refused unasked */
 	if (!u->flew && u->attempt == 1)
 		return "it was never offered";
+	/* it comes as often as it was told to, with something pending and with nothing */
+	if (o->rules.contact_s > contact)
+		contact = o->rules.contact_s;
 	if (3 * contact > patience)
 		patience = 3 * contact;
 	/* words that are kept are known for good; a poll is a hint, which a crash may lose */

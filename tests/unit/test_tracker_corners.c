@@ -124,6 +124,38 @@ START_TEST(test_an_older_boot_rolls_nothing_back)
 }
 END_TEST
 
+/* Who comes once a week is not silent after a day. */
+START_TEST(test_tried_again_when_it_comes)
+{
+	struct device d = world_device(&w, "lamp-1");
+	struct job job;
+
+	d.contact_interval_s = 7 * 86400;
+	WORLD_OK(&w, store_device_put(w.st, &d, &w.err));
+	w.policy.strategy[URGENCY_NORMAL].retries = 0;
+	struct rollout r = world_rollout(&w, &rel, "one", "all", 2);
+	int64_t u = world_ask(&w, "lamp-1");
+	ck_assert_int_eq(world_report(&w, "lamp-1", 1, 2, u, "failed"), 0);
+	assert_state(u, UPDATE_FAILED);
+	r = world_rollout_now(&w, r.id);
+	WORLD_OK(&w, rollout_retry(&w.tk, &r, &job, &w.err));
+	world_jobs(&w);
+	for (int day = 0; day < 20; day++) {
+		world_wait(&w, 86400);
+		world_schedule(&w);
+		assert_state(u, UPDATE_PLANNED);
+	}
+	if (_i == 0) {
+		ck_assert_int_eq(world_ask(&w, "lamp-1"), u);
+		return;
+	}
+	/* it missed three of its contacts */
+	world_wait(&w, 2 * 86400);
+	world_schedule(&w);
+	assert_state(u, UPDATE_TIMED_OUT);
+}
+END_TEST
+
 /* An attempt that fails in an aborted rollout has no next one. */
 START_TEST(test_no_attempt_after_an_abort)
 {
@@ -410,6 +442,7 @@ int main(void)
 	tcase_add_test(t, test_critical_goes_before_a_deferral);
 	tcase_add_test(t, test_an_older_boot_confirms_nothing);
 	tcase_add_test(t, test_an_older_boot_rolls_nothing_back);
+	tcase_add_loop_test(t, test_tried_again_when_it_comes, 0, 2);
 	tcase_add_test(t, test_no_attempt_after_an_abort);
 	tcase_add_loop_test(t, test_nothing_is_put_off_after_an_abort, 0, 2);
 	tcase_add_test(t, test_no_offer_without_a_slot_after_preempting);
