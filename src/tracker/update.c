@@ -147,7 +147,7 @@ static int arm(struct tracker *tk, struct update *u, enum update_event ev, enum 
 		int64_t wait = wait_ms(tk, u, ev, from, size);
 		u->track_due = tk->now.track + wait;
 		if (u->state == UPDATE_PLANNED) {
-			u->not_before = again && wait > 0 ? tk->now.wall + wait : 0;
+			u->not_before = again ? tk->now.wall + wait : 0;
 			u->not_after = 0;
 		}
 	}

@@ -156,6 +156,26 @@ START_TEST(test_tried_again_when_it_comes)
 }
 END_TEST
 
+/* Without a back-off the next attempt begins at once, and is one all the same. */
+START_TEST(test_no_back_off)
+{
+	struct strategy *s = &w.policy.strategy[URGENCY_NORMAL];
+
+	s->backoff_min_s = s->backoff_max_s = 0;
+	s->retries = 1;
+	world_rollout(&w, &rel, "one", "all", 1);
+	int64_t u = world_ask(&w, "lamp-1");
+	world_wait(&w, w.policy.offer_timeout_s + 1);
+	world_schedule(&w);
+	world_schedule(&w);
+	assert_state(u, UPDATE_PLANNED);
+	ck_assert_int_eq(world_update(&w, u).attempt, 2);
+	world_wait(&w, w.policy.offer_timeout_s - 1);
+	world_schedule(&w);
+	ck_assert_int_eq(world_ask(&w, "lamp-1"), u);
+}
+END_TEST
+
 /* An attempt that fails in an aborted rollout has no next one. */
 START_TEST(test_no_attempt_after_an_abort)
 {
@@ -443,6 +463,7 @@ int main(void)
 	tcase_add_test(t, test_an_older_boot_confirms_nothing);
 	tcase_add_test(t, test_an_older_boot_rolls_nothing_back);
 	tcase_add_loop_test(t, test_tried_again_when_it_comes, 0, 2);
+	tcase_add_test(t, test_no_back_off);
 	tcase_add_test(t, test_no_attempt_after_an_abort);
 	tcase_add_loop_test(t, test_nothing_is_put_off_after_an_abort, 0, 2);
 	tcase_add_test(t, test_no_offer_without_a_slot_after_preempting);
