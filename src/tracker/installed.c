@@ -92,8 +92,10 @@ static bool event_of(const struct update *u, bool rebooted, enum installed what,
 {
 	bool installing = u->state == UPDATE_INSTALLING || u->state == UPDATE_REBOOTING ||
 			  u->state == UPDATE_CONFIRMING;
+	/* it had it already; after an attempt only another boot's word counts */
+	bool had = u->state == UPDATE_PLANNED && u->attempt == 1;
 
-	if (what == INSTALLED_NEW && (rebooted || u->state == UPDATE_PLANNED)) {
+	if (what == INSTALLED_NEW && (rebooted || had)) {
 		*ev = EVENT_CONFIRMED;
 		return true;
 	}

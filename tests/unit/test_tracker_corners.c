@@ -176,6 +176,28 @@ START_TEST(test_no_back_off)
 }
 END_TEST
 
+/* After an attempt only another boot's word counts, in a report as in a poll. */
+START_TEST(test_no_success_in_the_boot_of_an_attempt)
+{
+	struct device d = world_device(&w, "lamp-1");
+	struct report failed = { .boot = 1,
+				 .counter = 3,
+				 .progress = -1,
+				 .n_components = 1,
+				 .state = "failed",
+				 .components = { { .version = "2.0" } } };
+	struct report_answer a;
+
+	world_rollout(&w, &rel, "one", "all", 1);
+	int64_t u = world_ask(&w, "lamp-1");
+	ck_assert_int_eq(world_report(&w, "lamp-1", 1, 2, u, "downloaded"), 0);
+	WORLD_OK(&w, report_apply(&w.tk, &d, &failed, &a, &w.err));
+	assert_state(u, UPDATE_PLANNED);
+	ck_assert_int_eq(world_register(&w, "lamp-1", 2, 1, "2.0", 5), 0);
+	assert_state(u, UPDATE_SUCCEEDED);
+}
+END_TEST
+
 /* An attempt that fails in an aborted rollout has no next one. */
 START_TEST(test_no_attempt_after_an_abort)
 {
@@ -464,6 +486,7 @@ int main(void)
 	tcase_add_test(t, test_an_older_boot_rolls_nothing_back);
 	tcase_add_loop_test(t, test_tried_again_when_it_comes, 0, 2);
 	tcase_add_test(t, test_no_back_off);
+	tcase_add_test(t, test_no_success_in_the_boot_of_an_attempt);
 	tcase_add_test(t, test_no_attempt_after_an_abort);
 	tcase_add_loop_test(t, test_nothing_is_put_off_after_an_abort, 0, 2);
 	tcase_add_test(t, test_no_offer_without_a_slot_after_preempting);
