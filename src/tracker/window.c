@@ -120,7 +120,8 @@ static int64_t face_ms(struct icaltimetype t)
 /*
  * Where counting begins so that the library (3.0) keeps the rhythm of INTERVAL: weeks at the
  * first of BYDAY in the week of start, as it takes Sunday for the week's begin there whatever
- * WKST says; hours at the last before from, as it cannot be sent on among hours.
+ * WKST says; hours and weeks at the last before from, as it cannot be sent on among hours, and
+ * among weeks goes wrong in the first of them.
  */
 static int64_t in_step(const struct icalrecurrencetype *r, struct icaltimetype start, int64_t from)
 {
@@ -129,11 +130,15 @@ static int64_t in_step(const struct icalrecurrencetype *r, struct icaltimetype s
 
 	if (r->freq == ICAL_HOURLY_RECURRENCE)
 		return at + (from - at) / step * step;
-	if (r->freq != ICAL_WEEKLY_RECURRENCE || r->by_day[0] == ICAL_RECURRENCE_ARRAY_MAX)
+	if (r->freq != ICAL_WEEKLY_RECURRENCE)
 		return at;
-	int first = ((int)icalrecurrencetype_day_day_of_week(r->by_day[0]) - week + 7) % 7;
-	int day = (icaltime_day_of_week(start) - week + 7) % 7;
-	return at + (first - day) * MS_DAY;
+	if (r->by_day[0] != ICAL_RECURRENCE_ARRAY_MAX) {
+		int first = ((int)icalrecurrencetype_day_day_of_week(r->by_day[0]) - week + 7) % 7;
+		int day = (icaltime_day_of_week(start) - week + 7) % 7;
+		at += (first - day) * MS_DAY;
+	}
+	step *= 7 * 24;
+	return from > at ? at + (from - at) / step * step : at;
 }
 
 static icalrecur_iterator *iterator(const struct window *w, int64_t *from)
@@ -151,7 +156,8 @@ static icalrecur_iterator *iterator(const struct window *w, int64_t *from)
 	if (icaltime_is_null_time(r.until) || icaltime_compare(r.until, last) > 0)
 		r.until = last;
 	icalrecur_iterator *it = icalrecur_iterator_new(r, face(begin));
-	if (it && *from > begin && r.freq != ICAL_HOURLY_RECURRENCE)
+	if (it && *from > begin && r.freq != ICAL_HOURLY_RECURRENCE &&
+	    r.freq != ICAL_WEEKLY_RECURRENCE)
 		(void)icalrecur_iterator_set_start(it, face(*from));
 	return it;
 }
