@@ -116,10 +116,36 @@ static int due_deferred(struct tracker *tk, struct update *u, struct err *e)
 			    e);
 }
 
+/* It has all of it, and it is the server that does not say begin: 1 with what forbids it, 0, -1. */
+static int held_back(struct tracker *tk, const struct update *u, char cause[REASON_TEXT],
+		     struct err *e)
+{
+	struct device d;
+	struct device_live live;
+	char value[REASON_TEXT];
+	int64_t wait_ms;
+
+	int found = u->state == UPDATE_DOWNLOADED ? store_device_by_dev(tk->st, u->dev, &d, e) : 0;
+	if (found <= 0 || !call_pushes(&d, u->state))
+		return found < 0 ? -1 : 0;
+	int open = gate_window_wait(tk, &d, u, &wait_ms, value, e);
+	if (open < 0 || registry_live(tk, u->dev, &live, e) < 0)
+		return -1;
+	cause_format(cause, REASON_TEXT, "held back: window: %s", value);
+	if (open == 0)
+		return 1;
+	cause_format(cause, REASON_TEXT, "held back: service: the device is %s", live.service);
+	return live.track_seen > u->track_changed && !service_lets(tk, &d, &live, u);
+}
+
+/* What waits for the server goes back into the queue, with its slot, until it may begin. */
 static int due_running(struct tracker *tk, struct update *u, struct err *e)
 {
 	char cause[REASON_TEXT];
+	int held = held_back(tk, u, cause, e);
 
+	if (held != 0)
+		return held < 0 ? -1 : update_apply(tk, u, EVENT_RETURN, FAILURE_NONE, cause, e);
 	cause_format(cause, sizeof(cause), "timeout: nothing heard while %s",
 		     update_state_word(u->state));
 	return update_apply(tk, u, EVENT_TIMEOUT, FAILURE_TIMEOUT, cause, e);

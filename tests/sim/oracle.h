@@ -38,7 +38,7 @@ enum o_rule {
 	RULE_BUDGET, RULE_APPROVAL,
 	RULE_CLONE, RULE_STANDING, RULE_SHUT_OUT, RULE_STOPPED, RULE_RECALLED, RULE_FILTER,
 	RULE_REMOVED, RULE_ENROLLED, RULE_MODE, RULE_CLASS, RULE_KIND, RULE_FAILURES, RULE_AGAIN,
-	RULE_MISSED,
+	RULE_MISSED, RULE_HELD,
 	RULE_COUNT,
 };
 
@@ -322,6 +322,7 @@ const char *oracle_outage_forbids(struct oracle *o, const struct o_update *u);
 void oracle_check_slot(struct oracle *o, const struct o_update *u, int64_t not_before_s);
 /* May it be installed at this moment, for all that is said of time? */
 const char *oracle_shut(const struct oracle *o, const struct o_update *u);
+bool oracle_held_back(const struct oracle *o, const struct o_update *u);
 /* It was told, by an answer or a call, that another one will be away. */
 void oracle_told(struct oracle *o, int dev, int64_t update);
 bool oracle_is_below(const struct oracle *o, int dev, int64_t update);

@@ -97,6 +97,18 @@ static const char *may_apply(struct oracle *o, const struct o_device *d, const s
 	return oracle_shut(o, u);
 }
 
+/* It has all of it, and its server, which would have to say so, does not let it begin. */
+bool oracle_held_back(const struct oracle *o, const struct o_update *u)
+{
+	const struct o_device *d = &o->now->device[u->dev];
+	bool idle = d->service[0] == '\0' || strcmp(d->service, "idle") == 0;
+	bool critical = d->mode == MODE_SERVER && strcmp(d->service, "critical") == 0;
+
+	if (d->mode != MODE_SERVER && !(d->mode == MODE_NEGOTIATED && d->push))
+		return false;
+	return oracle_shut(o, u) || (!idle && (o->rules.class_[u->urgency].idle_only || critical));
+}
+
 static const char *may_push(struct oracle *o, int dev, const struct effect *fx)
 {
 	static const char *(*const may[SEND_KIND_COUNT])(struct oracle *, const struct o_device *,

@@ -319,11 +319,21 @@ static const char *given_up(const struct oracle *o, const struct o_update *u)
 						      : "the device was heard of not long ago";
 }
 
+static bool same_attempt(const struct oracle *o, const struct o_update *u)
+{
+	struct update row;
+
+	return store_update_get(o->st, u->id, &row, NULL) == 1 && row.attempt == u->attempt;
+}
+
 static const char *by_time(struct oracle *o, struct o_update *u, enum update_state from,
 			   enum update_state to)
 {
+	bool held = from == UPDATE_DOWNLOADED && oracle_held_back(o, u);
+
+	/* of an aborted rollout nothing goes back to wait */
 	if (to == UPDATE_CANCELLED)
-		return oracle_aborted(o, u) && from == UPDATE_DEFERRED
+		return oracle_aborted(o, u) && (from == UPDATE_DEFERRED || held)
 			       ? NULL
 			       : "its rollout was not aborted";
 	if (from == UPDATE_DEFERRED) {
@@ -337,6 +347,13 @@ static const char *by_time(struct oracle *o, struct o_update *u, enum update_sta
 		return to == UPDATE_TIMED_OUT ? given_up(o, u) : "what is planned waits";
 	if (o->track - u->entered < patience_s(o, from) * 1000)
 		return "the time for it is not over";
+	/* its silence says nothing where nobody asked, nor much where it said that it is busy */
+	if (held && oracle_shut(o, u) && to != UPDATE_PLANNED && !oracle_aborted(o, u))
+		return "it was its server that waited";
+	if (held && to == UPDATE_PLANNED && same_attempt(o, u)) {
+		o->rule[RULE_HELD]++;
+		return NULL;
+	}
 	if (to == UPDATE_PLANNED)
 		return retry(o, u);
 	if (to != UPDATE_TIMED_OUT)

@@ -109,6 +109,17 @@ static bool fits(const struct book *b, int64_t from, int64_t ms)
 	return true;
 }
 
+/* The same where windows do not hold any more. */
+static bool clear(const struct book *b, int64_t from, int64_t ms)
+{
+	if (black(b, from))
+		return false;
+	for (int64_t t = (from / MINUTE + 1) * MINUTE; t < from + ms; t += MINUTE)
+		if (black(b, t))
+			return false;
+	return true;
+}
+
 /* In tracker time; it is counted from the opening of the phase. */
 int64_t oracle_deadline(const struct oracle *o, const struct o_update *u)
 {
@@ -150,7 +161,8 @@ const char *oracle_shut(const struct oracle *o, const struct o_update *u)
 		return "nobody knows what time it is";
 	if (black(&b, o->wall))
 		return "there is a black-out";
-	if (o->track >= over_at(o, u) || fits(&b, o->wall, needs(o, u, true)))
+	if (o->track >= over_at(o, u) ? clear(&b, o->wall, needs(o, u, true))
+				      : fits(&b, o->wall, needs(o, u, true)))
 		return NULL;
 	return "no window of its is open long enough";
 }
@@ -191,7 +203,7 @@ const char *oracle_window_forbids(struct oracle *o, const struct o_update *u)
 		note(o, RULE_WINDOW);
 		return NULL;
 	}
-	if (o->track >= over_at(o, u)) {
+	if (o->track >= over_at(o, u) && clear(&b, o->wall, needs(o, u, false))) {
 		note(o, RULE_DEADLINE);
 		return NULL;
 	}
@@ -209,9 +221,10 @@ void oracle_check_slot(struct oracle *o, const struct o_update *u, int64_t not_b
 	int64_t then = o->wall + not_before_s * 1000, ms = needs(o, u, not_before_s > 0);
 	struct book b = open_book(o, u);
 
-	if (b.n == 0 || o->track + not_before_s * 1000 >= over_at(o, u))
-		return;
-	if (!fits(&b, then, ms > 1000 ? ms - 1000 : 0))
+	bool over = o->track + not_before_s * 1000 >= over_at(o, u);
+
+	ms = ms > 1000 ? ms - 1000 : 0;
+	if (b.n > 0 && !(over ? clear(&b, then, ms) : fits(&b, then, ms)))
 		oracle_fail(o,
 			    "update %" PRId64 " may be installed in %" PRId64
 			    " s, it was told: then no window is open",

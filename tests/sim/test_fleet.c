@@ -73,6 +73,7 @@ static const char *const rules[RULE_COUNT] = {
 	[RULE_FAILURES] = "paused by a kind of failure",
 	[RULE_AGAIN] = "open again",
 	[RULE_MISSED] = "ended by another kind",
+	[RULE_HELD] = "held back",
 };
 
 /* Do they try again, move on, agree, force and edit, too? 1 in all runs, 0 in none, -1 by turns */

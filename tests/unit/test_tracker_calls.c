@@ -134,6 +134,18 @@ static int row(const struct device *d, struct device_call *c)
 	return found == 1 && c->want == 0 && !c->sent ? 0 : found;
 }
 
+static void blackout_of_class(const char *text)
+{
+	struct window set[WINDOW_RANGES_MAX];
+
+	memset(set, 0, sizeof(set));
+	ck_assert_msg(window_set_short(set, text, &w.err) == 1, "%s", w.err.text);
+	set[0].level = WINDOW_CLASS;
+	set[0].class_id = w.class_id;
+	set[0].blackout = true;
+	WORLD_OK(&w, store_window_add(w.st, &set[0], &w.err));
+}
+
 START_TEST(a_push_from_status_to_the_device_s_report)
 {
 	struct device d = enrol("cam", MODE_SERVER, "push");
@@ -439,6 +451,56 @@ START_TEST(critical_service_is_not_disturbed)
 	expect(SEND_STATUS);
 	ck_assert(answer_status("idle"));
 	expect(SEND_MANIFEST);
+}
+END_TEST
+
+/* What the server itself holds back is not its device's silence: it costs no attempt. */
+START_TEST(who_waits_for_us_is_not_silent)
+{
+	struct device d = enrol("cam", MODE_SERVER, "push");
+	struct device_live live;
+	struct update u;
+
+	struct rollout r = world_rollout(&w, &rel, "r", "id == cam", 1);
+	pass();
+	answer_status("idle");
+	answer(204);
+	answer_held(0);
+	expect(SEND_IMAGE);
+	if (_i == 0)
+		blackout_of_class("Fri 08:00-12:00 UTC");
+	/* its last word is old by then */
+	world_wait(&w, 301);
+	ck_assert_int_eq(answer(204), _i == 1);
+	u = open_update(&d);
+	ck_assert_int_eq(u.state, UPDATE_DOWNLOADED);
+	if (_i == 1) {
+		expect(SEND_STATUS);
+		answer_status("critical");
+		world_wait(&w, 600);
+	}
+	ck_assert_int_eq(store_live_get(w.st, d.dev, &live, &w.err), 1);
+	live.track_seen = w.tk.now.track;
+	WORLD_OK(&w, store_live_put(w.st, &live, &w.err));
+	world_wait(&w, w.policy.install_timeout_s + 1);
+	if (pass() > 0)
+		answer_status("critical");
+	u = open_update(&d);
+	ck_assert_int_eq(u.state, UPDATE_PLANNED);
+	ck_assert_int_eq(u.attempt, 1);
+	ck_assert(!u.charged);
+	r = world_rollout_now(&w, r.id);
+	ck_assert_int_eq(r.in_flight, 0);
+	ck_assert_int_eq(r.failed, 0);
+	world_wait(&w, 3 * 3600);
+	pass();
+	expect(SEND_STATUS);
+	answer_status("idle");
+	expect(SEND_MANIFEST);
+	answer(204);
+	expect(SEND_HELD);
+	answer_held(1 << 20);
+	expect(SEND_APPLY);
 }
 END_TEST
 
@@ -1573,6 +1635,7 @@ int main(void)
 	tcase_add_test(t, a_refused_manifest_ends_the_attempt);
 	tcase_add_test(t, a_failure_is_retried_after_its_back_off);
 	tcase_add_test(t, critical_service_is_not_disturbed);
+	tcase_add_loop_test(t, who_waits_for_us_is_not_silent, 0, 2);
 	tcase_add_test(t, low_urgency_is_pushed_to_the_idle_only);
 	tcase_add_test(t, a_device_that_has_lost_it_gets_the_manifest_again);
 	tcase_add_test(t, losing_it_for_ever_is_a_failure);
