@@ -54,6 +54,15 @@ static int64_t link_places(const struct rollout_limits *l)
 	return l->focus ? 1 : l->link_in_flight;
 }
 
+/* Is a place there its own, which what goes first gets? 1, 0, -1 */
+static int own_place(const struct limits_look *l, struct err *e)
+{
+	struct update u;
+	int found = store_update_open(l->tk->st, l->d->dev, &u, e);
+
+	return found > 0 ? update_state_in_flight(u.state) : found;
+}
+
 static int links_open(const struct limits_look *l, char value[REASON_TEXT], struct err *e)
 {
 	const struct rollout_limits *lim = &l->r->limits;
@@ -69,7 +78,10 @@ static int links_open(const struct limits_look *l, char value[REASON_TEXT], stru
 	int64_t wait = pace_wait_ms(link.bytes_tat, l->tk->now.track);
 	if (lim->link_bytes_per_s == 0)
 		wait = 0;
-	if (places > 0 && link.in_flight >= places) {
+	int own = places > 0 && link.in_flight >= places ? own_place(l, e) : 0;
+	if (own < 0)
+		return -1;
+	if (places > 0 && link.in_flight - own >= places) {
 		cause_format(value, REASON_TEXT, "below %s %" PRId64 " of %" PRId64 " in flight%s",
 			     l->d->parent, link.in_flight, places, lim->focus ? ", focused" : "");
 		return 0;

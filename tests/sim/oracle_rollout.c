@@ -51,7 +51,9 @@ static const char *pace_forbids(const struct oracle *o, const struct o_update *u
 
 		minute += mine && other->taken > 0 && other->taken > o->track - 60000;
 		flying += mine && flies;
-		link += flies && parent >= 0 && o->now->device[other->dev].parent == parent;
+		/* its own, which makes room, holds it up nowhere */
+		link += flies && parent >= 0 && other->dev != u->dev &&
+			o->now->device[other->dev].parent == parent;
 	}
 	if (r->per_minute > 0 && minute >= r->per_minute)
 		return "its rollout goes slower";

@@ -217,6 +217,35 @@ START_TEST(test_links)
 }
 END_TEST
 
+/* The place below its parent that is taken is its own: what is critical gets that. */
+START_TEST(test_its_own_place_on_the_link)
+{
+	const struct rollout_limits l = { .link_in_flight = 1 };
+	struct rollout_spec s = { .name = "fix", .budget = 5, .target = "all" };
+	struct release fix = world_release(&w, 6, "2.1");
+	struct rollout r;
+	struct job job;
+
+	below("a", "gw");
+	below("b", "gw");
+	begin(&l);
+	offered("a");
+	waits("b", "links: below gw 1 of 1 in flight");
+	WORLD_OK(&w, release_set_urgency(&w.tk, &fix, URGENCY_CRITICAL, &w.err));
+	s.release = fix.id;
+	s.limits = l;
+	WORLD_OK(&w, rollout_create(&w.tk, &s, &r, &job, &w.err));
+	world_jobs(&w);
+	r = world_rollout_now(&w, r.id);
+	WORLD_OK(&w, rollout_start(&w.tk, &r, &w.err));
+	world_jobs(&w);
+	waits("b", "links: below gw 1 of 1 in flight");
+	int64_t u = world_ask(&w, "a");
+	ck_assert_int_eq(world_update(&w, u).rollout, r.id);
+	waits("b", "links: below gw 1 of 1 in flight");
+}
+END_TEST
+
 START_TEST(test_bytes_of_a_link_and_focus)
 {
 	const struct rollout_limits l = { .link_bytes_per_s = 1, .focus = true };
@@ -406,6 +435,7 @@ int main(void)
 	tcase_add_test(t, test_bytes_a_second);
 	tcase_add_test(t, test_in_flight_in_all);
 	tcase_add_test(t, test_links);
+	tcase_add_test(t, test_its_own_place_on_the_link);
 	tcase_add_test(t, test_bytes_of_a_link_and_focus);
 	tcase_add_test(t, test_leaf_first);
 	tcase_add_test(t, test_leaf_first_by_many_steps);
