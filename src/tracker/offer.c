@@ -92,10 +92,7 @@ static int put_back(struct ask *q, struct update *u, struct err *e)
 	return nothing(q, "compatibility", OTHER_KIND);
 }
 
-/*
- * It fetches by itself, and was too slow for its slot: it has the next. Its state's timeout stays.
- * 1, 0 none is in sight, -1
- */
+/* It fetches by itself, too slowly for its slot: the next. 1, 0 none is in sight, -1 */
 static int keep_slot(struct ask *q, struct update *u, struct look *g, struct err *e)
 {
 	const struct now *now = &q->tk->now;
@@ -356,21 +353,24 @@ static int answer(struct ask *q, struct offer *out, struct err *e)
 	return result;
 }
 
-/* Come back when the wait is over, if that is sooner than the next contact. */
+/* The next contact of the most urgent, or sooner for a wait's end, or for a gate that may open. */
 static int64_t when_to_ask(const struct ask *q)
 {
-	const struct update *u = &q->queue[0];
-	int64_t usual = registry_ask_again(q->tk, q->d, q->n > 0 ? u : NULL);
+	const struct update *u = q->queue;
+	bool begun = u->state != UPDATE_PLANNED && !update_state_terminal(u->state);
+	int64_t soonest = q->wake_ms > 0 ? (q->wake_ms + 999) / 1000 : INT64_MAX;
 
-	if (q->n <= 0)
-		return usual;
-	bool waits = u->not_before != 0 && u->track_due > q->tk->now.track &&
-		     !update_state_in_flight(u->state);
-	int64_t wait = waits		? seconds_until(u->track_due, q->tk->now.track)
-		       : q->wake_ms > 0 ? (q->wake_ms + 999) / 1000
-					: usual;
+	for (; u < q->queue + q->n; u++) {
+		int64_t left = seconds_until(u->track_due, q->tk->now.track);
+		int64_t s = registry_ask_again(q->tk, q->d, u);
 
-	return wait < usual && wait > 0 ? wait : usual;
+		if (begun && u > q->queue && offer_kept_back(u, q->queue))
+			continue;
+		if (u->not_before != 0 && !update_state_in_flight(u->state) && left > 0 && left < s)
+			s = left;
+		soonest = s < soonest ? s : soonest;
+	}
+	return soonest;
 }
 
 /* What waits for it, and what is known of it. 1, 0 nothing waits, -1 */

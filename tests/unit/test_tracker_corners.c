@@ -86,6 +86,37 @@ START_TEST(test_critical_goes_before_a_deferral)
 }
 END_TEST
 
+static int64_t again_s(void)
+{
+	struct device d = world_device(&w, "lamp-1");
+	struct err why;
+	struct offer o;
+	int64_t s;
+
+	WORLD_OK(&w, offer_get(&w.tk, &d, true, &o, &s, &why, &w.err));
+	return s;
+}
+
+/* Whatever runs or was put off before it: for what is critical it comes every five minutes. */
+START_TEST(test_it_comes_for_what_is_critical)
+{
+	world_rollout(&w, &rel, "one", "all", 1);
+	int64_t first = world_ask(&w, "lamp-1");
+
+	ck_assert_int_gt(again_s(), 300);
+	if (_i == 0)
+		ck_assert_int_eq(decide(first, DECISION_DEFER, 7200, 2), 0);
+	/* one of normal urgency is kept back: there is nothing to come for */
+	struct rollout two = world_rollout(&w, &rel, "two", "all", 1);
+	ck_assert_int_gt(again_s(), 300);
+	WORLD_OK(&w, release_set_urgency(&w.tk, &rel, URGENCY_CRITICAL, &w.err));
+	struct rollout fix = world_rollout(&w, &rel, "fix", "all", 1);
+	WORLD_OK(&w, rollout_pause(&w.tk, &fix, "", &w.err));
+	ck_assert_int_le(again_s(), 300);
+	ck_assert_int_eq(world_rollout_now(&w, two.id).planned, 1);
+}
+END_TEST
+
 /* The words of an earlier boot that come late say nothing about how this one went. */
 START_TEST(test_an_older_boot_confirms_nothing)
 {
@@ -484,6 +515,7 @@ int main(void)
 	tcase_add_test(t, test_critical_goes_before_a_deferral);
 	tcase_add_test(t, test_an_older_boot_confirms_nothing);
 	tcase_add_test(t, test_an_older_boot_rolls_nothing_back);
+	tcase_add_loop_test(t, test_it_comes_for_what_is_critical, 0, 2);
 	tcase_add_loop_test(t, test_tried_again_when_it_comes, 0, 2);
 	tcase_add_test(t, test_no_back_off);
 	tcase_add_test(t, test_no_success_in_the_boot_of_an_attempt);
