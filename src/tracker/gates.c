@@ -85,6 +85,14 @@ bool gates_differ(const struct device *d, const struct release *r)
 	       (by_class < 0 && same_text(d->model, r->model) == 0);
 }
 
+bool gates_same_class(const struct release *a, const struct release *b)
+{
+	return memcmp(a->vendor_id.b, b->vendor_id.b, UUID_SIZE) == 0 &&
+	       a->class_id.set == b->class_id.set &&
+	       (a->class_id.set ? memcmp(a->class_id.b, b->class_id.b, UUID_SIZE) == 0
+				: strcmp(a->model, b->model) == 0);
+}
+
 /* Class id decides; a device that has none is matched by its model. */
 bool gates_fit(const struct device *d, const struct release *r)
 {

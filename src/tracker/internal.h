@@ -52,6 +52,11 @@ int registry_components(struct tracker *tk, const struct device *d, const struct
 /* ---- rollout.c, rollout_verbs.c, phase.c ---- */
 /* Its updates are planned: it is ready, waits for approval, or begins by itself. */
 int rollout_planned(struct tracker *tk, struct rollout *r, struct err *e);
+/*
+ * Was it started, and goes on or may? One that waits for that, or for somebody's yes, takes
+ * nothing away from others. rollout 0: none is needed. 0/-1
+ */
+int rollout_begun(struct tracker *tk, int64_t rollout, bool *out, struct err *e);
 int rollout_refused(const struct rollout *r, const char *what, struct err *e);	/* -1 */
 /* Called with the counters' move of one update: pauses, finishes and opens phases. */
 int rollout_moved(struct tracker *tk, const struct update *u, const struct counts *c,
@@ -131,6 +136,8 @@ struct look {			/* what the gates of one update are judged by */
 int gates_load(struct look *g, struct err *e);
 /* Is a release of this kind for a device of that one? */
 bool gates_fit(const struct device *d, const struct release *r);
+/* Are both for the same kind of device? */
+bool gates_same_class(const struct release *a, const struct release *b);
 /* It is for another kind: what is known of both differs. */
 bool gates_differ(const struct device *d, const struct release *r);
 /* First closed gate: 0 with its name and value; 1 all open; -1. */

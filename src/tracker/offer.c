@@ -229,14 +229,6 @@ static int consider(struct ask *q, struct update *u, struct offer *out, struct e
 
 /* ---- several for one device ---- */
 
-static bool same_class(const struct release *a, const struct release *b)
-{
-	return memcmp(a->vendor_id.b, b->vendor_id.b, UUID_SIZE) == 0 &&
-	       a->class_id.set == b->class_id.set &&
-	       (a->class_id.set ? memcmp(a->class_id.b, b->class_id.b, UUID_SIZE) == 0
-				: strcmp(a->model, b->model) == 0);
-}
-
 /* Of two that wait for the same components the higher sequence wins, with the higher urgency. */
 static int supersede_pair(struct ask *q, struct update *a, const struct release *ra,
 			  struct update *b, const struct release *rb, struct err *e)
@@ -246,7 +238,7 @@ static int supersede_pair(struct ask *q, struct update *a, const struct release 
 	if (update_state_in_flight(a->state) || update_state_terminal(a->state) ||
 	    update_state_terminal(b->state))
 		return 0;
-	if (!same_class(ra, rb) || ra->sequence >= rb->sequence ||
+	if (!gates_same_class(ra, rb) || ra->sequence >= rb->sequence ||
 	    !release_offerable(q->tk, rb, NULL))
 		return 0;
 	cause_format(cause, sizeof(cause), "release %s is newer", rb->name);
@@ -261,13 +253,15 @@ static int supersede_pair(struct ask *q, struct update *a, const struct release 
 static int supersede(struct ask *q, struct err *e)
 {
 	struct release r[QUEUE_MAX];
+	bool may[QUEUE_MAX];
 
 	for (int i = 0; i < q->n; i++)
-		if (store_release_get(q->tk->st, q->queue[i].release, &r[i], e) <= 0)
+		if (store_release_get(q->tk->st, q->queue[i].release, &r[i], e) <= 0 ||
+		    rollout_begun(q->tk, q->queue[i].rollout, &may[i], e) < 0)
 			return -1;
 	for (int i = 0; i < q->n; i++)
 		for (int k = 0; k < q->n; k++)
-			if (i != k &&
+			if (i != k && may[k] &&
 			    supersede_pair(q, &q->queue[i], &r[i], &q->queue[k], &r[k], e) < 0)
 				return -1;
 	return 0;
@@ -290,7 +284,8 @@ static int preempt_by(struct ask *q, struct update *next, struct offer *out, str
 	int made = make_offer(q, next, &g, out, e);
 	if (made <= 0)
 		return made;
-	bool newer = same_class(&g.release, &r.release) && g.release.sequence > r.release.sequence;
+	bool newer =
+		gates_same_class(&g.release, &r.release) && g.release.sequence > r.release.sequence;
 	return update_apply(q->tk, running, newer ? EVENT_SUPERSEDE : EVENT_RETURN, FAILURE_NONE,
 			    "a critical update goes first", e) < 0
 		       ? -1

@@ -21,6 +21,16 @@ int rollout_set_state(struct tracker *tk, struct rollout *r, enum rollout_state 
 			  reason[0] ? ": " : "", reason);
 }
 
+int rollout_begun(struct tracker *tk, int64_t rollout, bool *out, struct err *e)
+{
+	struct rollout r = { .state = ROLLOUT_RUNNING };
+
+	if (rollout > 0 && store_rollout_get(tk->st, rollout, &r, e) <= 0)
+		return -1;
+	*out = r.state == ROLLOUT_RUNNING || r.state == ROLLOUT_PAUSED;
+	return 0;
+}
+
 static int add_rows(struct tracker *tk, const struct rollout_spec *s, struct rollout *r,
 		    struct err *e)
 {

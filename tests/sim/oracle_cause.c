@@ -209,6 +209,11 @@ static bool has_newer(const struct oracle *o, const struct o_update *u)
 	for (int i = 0; i < o->now->n_updates; i++) {
 		const struct o_update *n = &o->now->update[i];
 		const struct o_release *nr = &o->now->release[n->release];
+		enum rollout_state s = o->now->rollout[n->rollout].state;
+
+		/* what nobody started takes nothing away */
+		if (s != ROLLOUT_RUNNING && s != ROLLOUT_PAUSED)
+			continue;
 		if (n->dev == u->dev && !oracle_ended(n->state) && !taken_back(o, n) &&
 		    !oracle_expired(o, nr) && nr->class_ == r->class_ && nr->sequence > r->sequence)
 			return true;

@@ -97,6 +97,32 @@ static int64_t again_s(void)
 	return s;
 }
 
+/* A newer release that waits for a start, or somebody's yes, takes nothing away yet. */
+START_TEST(test_what_has_not_begun_supersedes_nothing)
+{
+	struct rollout_spec s = { .name = "two", .budget = 1, .target = "all" };
+	struct release newer = world_release(&w, 6, "2.1");
+	struct rollout r, one = world_rollout(&w, &rel, "one", "all", 1);
+	struct job job;
+
+	s.release = newer.id;
+	WORLD_OK(&w, rollout_create(&w.tk, &s, &r, &job, &w.err));
+	world_jobs(&w);
+	ck_assert_int_eq(world_rollout_now(&w, r.id).state, ROLLOUT_READY);
+	int64_t u = world_ask(&w, "lamp-1");
+	ck_assert_int_ne(u, 0);
+	ck_assert_int_eq(world_update(&w, u).rollout, one.id);
+	ck_assert_int_eq(decide(u, DECISION_DEFER, 3600, 2), 0);
+	ck_assert_int_eq(world_ask(&w, "lamp-1"), 0);
+	assert_state(u, UPDATE_DEFERRED);
+	r = world_rollout_now(&w, r.id);
+	WORLD_OK(&w, rollout_start(&w.tk, &r, &w.err));
+	int64_t second = world_ask(&w, "lamp-1");
+	ck_assert_int_eq(world_update(&w, second).rollout, r.id);
+	assert_state(u, UPDATE_SUPERSEDED);
+}
+END_TEST
+
 /* Whatever runs or was put off before it: for what is critical it comes every five minutes. */
 START_TEST(test_it_comes_for_what_is_critical)
 {
@@ -515,6 +541,7 @@ int main(void)
 	tcase_add_test(t, test_critical_goes_before_a_deferral);
 	tcase_add_test(t, test_an_older_boot_confirms_nothing);
 	tcase_add_test(t, test_an_older_boot_rolls_nothing_back);
+	tcase_add_test(t, test_what_has_not_begun_supersedes_nothing);
 	tcase_add_loop_test(t, test_it_comes_for_what_is_critical, 0, 2);
 	tcase_add_loop_test(t, test_tried_again_when_it_comes, 0, 2);
 	tcase_add_test(t, test_no_back_off);
