@@ -142,6 +142,8 @@ int store_link_waiting(struct store *st, int64_t rollout, const char *parent, in
 struct seen_since {
 	int64_t track, least_ms;
 	int64_t interval_s; /* of a device that has none of its own */
+	char model[NAME_TEXT]; /* of the class asked about, which class_id may be as well; "" all */
+	struct uuid class_id;
 };
 /*
  * Some device below id, at most 16 steps, whose update of this rollout runs, or waits and it was

@@ -153,7 +153,7 @@ int store_below_living(struct store *st, int64_t rollout, const char *id, int64_
 	sql_int(&q, upto);
 	sql_int(&q, s->track);
 	sql_int(&q, s->least_ms);
-	sql_int(&q, s->interval_s);
+	store_seen_bind(&q, s);
 	sql_int(&q, 1);
 	int found = STORE_ONE(&q, &one, id_read);
 	memcpy(out, one.text, NAME_TEXT);

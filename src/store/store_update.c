@@ -354,6 +354,14 @@ int store_update_by_state(struct store *st, int64_t rollout, enum update_state s
 	return STORE_LIST(&q, limit, out, update_read);
 }
 
+void store_seen_bind(struct sql *q, const struct seen_since *s)
+{
+	sql_int(q, s->interval_s);
+	sql_text(q, s->model);
+	sql_text(q, s->model);
+	sql_blob(q, s->class_id.b, s->class_id.set ? UUID_SIZE : 0);
+}
+
 int store_update_living(struct store *st, int64_t rollout, int64_t from, int64_t upto,
 			const struct seen_since *s, int64_t *cursor, int span, bool *done,
 			struct err *e)
@@ -366,7 +374,7 @@ int store_update_living(struct store *st, int64_t rollout, int64_t from, int64_t
 	sql_int(&q, upto);
 	sql_int(&q, s->track);
 	sql_int(&q, s->least_ms);
-	sql_int(&q, s->interval_s);
+	store_seen_bind(&q, s);
 	sql_int(&q, rollout);
 	sql_int(&q, *cursor);
 	sql_int(&q, span);

@@ -390,6 +390,26 @@ START_TEST(test_core_first_without_the_silent)
 }
 END_TEST
 
+/* Who comes once a day, as its class says, is not passed over after three hours. */
+START_TEST(test_intervals_of_a_class)
+{
+	const struct rollout_limits l = { .order = _i == 0 ? ORDER_CORE_FIRST : ORDER_LEAF_FIRST };
+	const char *first = _i == 0 ? "root" : "gw", *then = _i == 0 ? "gw" : "root";
+
+	w.policy.n_classes = 1;
+	uuid_text(w.policy.classes[0].class_name, &w.class_id);
+	w.policy.classes[0].contact_interval_s = 86400;
+	world_enrol(&w, "root", "1.0", 1);
+	below("gw", "root");
+	begin(&l);
+	world_wait(&w, 3 * 3600 + 1);
+	waits(then, "order: ");
+	world_wait(&w, 3 * 86400);
+	offered(then);
+	offered(first);
+}
+END_TEST
+
 /* Nobody waits for one that has to wait for it: a later phase's comes after the open one's. */
 START_TEST(test_order_within_a_phase)
 {
@@ -444,6 +464,7 @@ int main(void)
 	tcase_add_test(t, test_core_first);
 	tcase_add_test(t, test_core_first_without_the_silent);
 	tcase_add_loop_test(t, test_order_within_a_phase, 0, 2);
+	tcase_add_loop_test(t, test_intervals_of_a_class, 0, 2);
 	suite_add_tcase(s, t);
 	SRunner *r = srunner_create(s);
 	srunner_run_all(r, CK_NORMAL);

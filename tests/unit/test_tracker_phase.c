@@ -261,6 +261,27 @@ START_TEST(test_the_silent_are_passed_over)
 }
 END_TEST
 
+/* Those that come once a day, as their class says, are waited for. */
+START_TEST(test_the_intervals_of_a_class)
+{
+	enrol(4);
+	w.policy.n_classes = 1;
+	uuid_text(w.policy.classes[0].class_name, &w.class_id);
+	w.policy.classes[0].contact_interval_s = 86400;
+	spec.n_phases = 2;
+	spec.phases[0].count = 3;
+	start();
+	offered(0);
+	succeeds(0);
+	for (int i = 0; i < 20; i++)
+		passes(3600);
+	ck_assert_int_eq(ro.phase, 1);
+	for (int i = 0; i < 55; i++)
+		passes(3600);
+	ck_assert_int_eq(ro.phase, 2);
+}
+END_TEST
+
 START_TEST(test_a_phase_nobody_came_to_pauses)
 {
 	enrol(2);
@@ -896,6 +917,7 @@ int main(void)
 	tcase_add_test(t, test_empty_phases_are_passed);
 	tcase_add_test(t, test_start_times);
 	tcase_add_test(t, test_the_silent_are_passed_over);
+	tcase_add_test(t, test_the_intervals_of_a_class);
 	tcase_add_test(t, test_a_phase_nobody_came_to_pauses);
 	tcase_add_test(t, test_canary_first);
 	tcase_add_test(t, test_late_joiners);
