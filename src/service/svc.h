@@ -157,7 +157,10 @@ int device_read_assigned(struct call *c, const struct doc *body, struct device *
 int device_put_labels(struct call *c, const struct doc *body, const struct device *d,
 		      struct err *e);
 int device_add(struct call *c, const struct doc *body, struct device *d, struct err *e);
-/* Adding in parts: what can be told without writing; then the rows; then the audit log. */
+/*
+ * Adding in parts: what can be told without writing; then its own rows, which go with it; then,
+ * when it stays, what others keep of it (rollouts' counters, outages) and the audit log.
+ */
 int device_check(struct call *c, const struct doc *body, struct device *d, struct err *e);
 int device_insert(struct call *c, const struct doc *body, struct device *d, struct err *e);
 int device_note_added(struct call *c, const struct device *d, struct err *e);

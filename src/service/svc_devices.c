@@ -253,6 +253,7 @@ int svc_devices_edit(struct call *c, struct err *e)
 	c->device.changed = c->tk.now.wall;
 	if (store_device_put(c->tk.st, &c->device, e) != 0 ||
 	    device_put_labels(c, c->body, &c->device, e) != 0 ||
+	    rollout_join_late(&c->tk, c->device.dev, e) != 0 ||
 	    found_or(store_device_by_dev(c->tk.st, c->device.dev, &c->device, e), e, "device") ||
 	    audit_note(&c->tk, "device.set", c->device.id, e, "%u members", doc_count(c->body)))
 		return -1;

@@ -209,9 +209,7 @@ int device_put_labels(struct call *c, const struct doc *body, const struct devic
 
 	if (tags && put_tags(c, tags, d, e) != 0)
 		return -1;
-	if (attributes && put_attributes(c, attributes, d, e) != 0)
-		return -1;
-	return rollout_join_late(&c->tk, d->dev, e);
+	return attributes ? put_attributes(c, attributes, d, e) : 0;
 }
 
 int device_insert(struct call *c, const struct doc *body, struct device *d, struct err *e)
@@ -221,13 +219,14 @@ int device_insert(struct call *c, const struct doc *body, struct device *d, stru
 		return -1;
 	if (store_device_add(c->tk.st, d, e) != 0)
 		return taken_or(e, "device", d->id);
-	if (d->parent[0] && outage_moved(&c->tk, d, e) != 0)
-		return -1;
 	return device_put_labels(c, body, d, e);
 }
 
 int device_note_added(struct call *c, const struct device *d, struct err *e)
 {
+	if ((d->parent[0] && outage_moved(&c->tk, d, e) != 0) ||
+	    rollout_join_late(&c->tk, d->dev, e) != 0)
+		return -1;
 	return audit_note(&c->tk, "device.add", d->id, e, "auth=%s",
 			  d->auth == AUTH_NONE ? "none" : "credential");
 }

@@ -712,6 +712,35 @@ START_TEST(import_within_a_scope)
 }
 END_TEST
 
+/* Who is only tried takes no place in a rollout: nobody would ever be there to fill it. */
+START_TEST(import_tries_without_a_trace)
+{
+	char *token = rig_token(&r, "lab", "operator", "tag == lab");
+	struct ask a = { .session = rig_tls(&r),
+			 .method = METHOD_POST,
+			 .token = token,
+			 .path = "/api/v1/devices/import",
+			 .format = MEDIA_CSV };
+
+	rig_device(&r, "d", NULL);
+	rig_release(&r, "lamp-1", 5);
+	rig_rollout(&r, "one", "lamp-1", "all");
+	a.body = slice_str("id,tags\nx1,lab\nx2,home\n");
+	ck_assert_uint_eq(rig_ask(&r, &a), 202);
+	rig_jobs(&r);
+	ck_assert_uint_eq(rig_get(&r, r.root, "/api/v1/rollouts/one"), 200);
+	ck_assert_int_eq(rig_int(&r, "counters.total"), 1);
+	ck_assert_int_eq(rig_int(&r, "counters.planned"), 1);
+	a.body = slice_str("id,tags\nx1,lab\nx2,lab\n");
+	ck_assert_uint_eq(rig_ask(&r, &a), 202);
+	rig_jobs(&r);
+	ck_assert_uint_eq(rig_get(&r, r.root, "/api/v1/rollouts/one"), 200);
+	ck_assert_int_eq(rig_int(&r, "counters.total"), 3);
+	ck_assert_int_eq(rig_int(&r, "counters.planned"), 3);
+	free(token);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("service flow");
@@ -738,6 +767,7 @@ int main(void)
 	tcase_add_test(t, import_in_slices);
 	tcase_add_test(t, import_races);
 	tcase_add_test(t, import_within_a_scope);
+	tcase_add_test(t, import_tries_without_a_trace);
 	suite_add_tcase(s, t);
 	SRunner *sr = srunner_create(s);
 	srunner_run_all(sr, CK_ENV);
