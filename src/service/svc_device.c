@@ -274,21 +274,33 @@ static enum failure failure_of_reason(int64_t reason)
 	return map[reason];
 }
 
+/* 1 given, 0 not, -1: no unsigned number of 64 bits */
+static int query_u64(const struct call *c, const char *name, uint64_t *out, struct err *e)
+{
+	char text[24];
+	int rc = query_get(c->rq->query, name, text, sizeof(text));
+
+	*out = 0;
+	if (rc == 0 || (rc > 0 && text_u64(slice_str(text), out) == 0))
+		return rc;
+	return err_set(e, ERR_INVALID, "%s: must be a number", name);
+}
+
 /*
  * It carries no boot and counter; a query may (?boot=&counter=). Without them the
  * bytes are the key, and stand for a boot of their own: success is only ever said after one.
  */
 static int suit_report_key(struct call *c, struct report *p, struct err *e)
 {
-	int64_t boot, counter;
+	int boot = query_u64(c, "boot", &p->boot, e);
+	int counter = boot < 0 ? -1 : query_u64(c, "counter", &p->counter, e);
 	struct digest d;
-	char given[2];
 
-	if (query_id(c, "boot", &boot, e) || query_id(c, "counter", &counter, e))
+	if (counter < 0)
 		return -1;
-	p->boot = (uint64_t)boot;
-	p->counter = (uint64_t)counter;
-	if (query_get(c->rq->query, "boot", given, sizeof(given)) != 0)
+	if (boot != counter)
+		return err_set(e, ERR_INVALID, "boot and counter go together");
+	if (boot > 0)
 		return 0;
 	if (sha256_once(c->rq->body, &d) != 0)
 		return err_set(e, ERR_NO_MEMORY, "SHA-256 is not to be had");
