@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /* SPDX-FileCopyrightText: The Fettle authors */
+#include <inttypes.h>
 #include <string.h>
 
 #include "base/text.h"
@@ -38,6 +39,17 @@ static bool wanted(const struct call *c)
 	       c->who.role > ROLE_DEVICE;
 }
 
+/* A token's name, or a device's id, may be given again: its heir was answered nothing. */
+void idempotency_who(const struct call *c, char dst[IDEMPOTENCY_WHO])
+{
+	int64_t row = c->who.token ? c->who.token : c->who.dev;
+
+	if (row != 0)
+		(void)text_format(dst, IDEMPOTENCY_WHO, "%s#%" PRId64, c->who.name, row);
+	else
+		(void)text_copy(dst, IDEMPOTENCY_WHO, c->who.name);
+}
+
 static int replay(struct call *c, uint16_t status, struct slice kept, struct err *e)
 {
 	const uint8_t *end = kept.n ? memchr(kept.p, '\n', kept.n) : NULL;
@@ -59,6 +71,7 @@ static int replay(struct call *c, uint16_t status, struct slice kept, struct err
 
 int idempotency_find(struct call *c, struct digest *key, struct err *e)
 {
+	char who[IDEMPOTENCY_WHO];
 	struct slice kept;
 	uint16_t status;
 
@@ -68,8 +81,9 @@ int idempotency_find(struct call *c, struct digest *key, struct err *e)
 		return err_set(e, ERR_INVALID, "Idempotency-Key: longer than %d bytes", KEY_MAX);
 	if (request_digest(c, key) != 0)
 		return err_set(e, ERR_NO_MEMORY, "SHA-256 is not to be had");
-	int rc = store_idempotency_get(c->tk.st, c->who.name, c->rq->idempotency_key, key, &status,
-				       c->tk.a, &kept, e);
+	idempotency_who(c, who);
+	int rc = store_idempotency_get(c->tk.st, who, c->rq->idempotency_key, key, &status, c->tk.a,
+				       &kept, e);
 	return rc == 1 ? replay(c, status, kept, e) : rc;
 }
 
@@ -102,6 +116,7 @@ static int without_secret(struct call *c, struct buf *out, struct err *e)
 int idempotency_keep(struct call *c, const struct digest *key, struct err *e)
 {
 	struct buf b = BUF_INIT(BODY_MAX_LEN);
+	char who[IDEMPOTENCY_WHO];
 	int rc = -1;
 
 	if (!wanted(c) || c->rs->status < 200 || c->rs->status > 299)
@@ -118,8 +133,9 @@ int idempotency_keep(struct call *c, const struct digest *key, struct err *e)
 		err_set(e, ERR_TOO_LARGE, "an answer this large cannot be kept for its key");
 		goto out;
 	}
-	rc = store_idempotency_put(c->tk.st, c->who.name, c->rq->idempotency_key, key,
-				   c->rs->status, buf_slice(&b), c->tk.now.wall, e);
+	idempotency_who(c, who);
+	rc = store_idempotency_put(c->tk.st, who, c->rq->idempotency_key, key, c->rs->status,
+				   buf_slice(&b), c->tk.now.wall, e);
 out:
 	buf_free(&b);
 	return rc;

@@ -139,6 +139,9 @@ int etag_check_version(struct call *c, const char *kind, int64_t id, uint64_t ve
 		       struct err *e);
 
 /* ---- idempotency.c ---- */
+#define IDEMPOTENCY_WHO (NAME_TEXT + 40)
+/* Whose repeats are known by its keys: this token, this device, and no other of its name. */
+void idempotency_who(const struct call *c, char dst[IDEMPOTENCY_WHO]);
 
 /* 1: rs is the answer given before; 0 go on; -1. */
 int idempotency_find(struct call *c, struct digest *key, struct err *e);

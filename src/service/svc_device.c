@@ -313,10 +313,10 @@ static int suit_report_key(struct call *c, struct report *p, struct err *e)
 /* Kept beside operators' keys, in the same transaction as what the report did. 1 seen before. */
 static int suit_report_seen(struct call *c, struct err *e)
 {
+	char who[IDEMPOTENCY_WHO], given[2];
 	struct slice kept;
 	struct digest d;
 	uint16_t status;
-	char given[2];
 
 	if (c->rq->content_format != MEDIA_SUIT_REPORT ||
 	    query_get(c->rq->query, "boot", given, sizeof(given)) != 0)
@@ -324,13 +324,14 @@ static int suit_report_seen(struct call *c, struct err *e)
 	if (sha256_once(c->rq->body, &d) != 0)
 		return err_set(e, ERR_NO_MEMORY, "SHA-256 is not to be had");
 	struct slice key = slice_of(d.b, DIGEST_SIZE);
-	int rc = store_idempotency_get(c->tk.st, c->who.name, key, &d, &status, c->tk.a, &kept, e);
+	idempotency_who(c, who);
+	int rc = store_idempotency_get(c->tk.st, who, key, &d, &status, c->tk.a, &kept, e);
 	if (rc != 0)
 		return rc;
-	if (store_idempotency_put(c->tk.st, c->who.name, key, &d, 200, slice_of("", 0),
-				  c->tk.now.wall, e) != 0)
+	if (store_idempotency_put(c->tk.st, who, key, &d, 200, slice_of("", 0), c->tk.now.wall,
+				  e) != 0)
 		return -1;
-	return store_idempotency_keep(c->tk.st, c->who.name, SUIT_REPORTS_KEPT, e);
+	return store_idempotency_keep(c->tk.st, who, SUIT_REPORTS_KEPT, e);
 }
 
 static int read_suit_report(struct call *c, struct report *p, struct err *e)

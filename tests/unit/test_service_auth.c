@@ -771,6 +771,40 @@ START_TEST(a_scope_holds_for_what_its_name_made_before)
 }
 END_TEST
 
+static void revoke_token(int at)
+{
+	char path[64], name[16];
+
+	ck_assert_uint_eq(rig_get(&r, r.root, API "/tokens"), 200);
+	ck_assert_int_eq(text_format(name, sizeof(name), "items.%d.id", at), 0);
+	ck_assert_int_eq(text_format(path, sizeof(path), API "/tokens/%d/revoke",
+				     (int)rig_int(&r, name)),
+			 0);
+	ck_assert_uint_eq(with(r.root, METHOD_POST, path, NULL), 200);
+}
+
+/* An answer is repeated to the token it was given to, not to the next one of its name. */
+START_TEST(answers_are_not_repeated_to_an_heir)
+{
+	char *t = rig_token(&r, "ops", "operator", NULL);
+	struct ask a = { .session = rig_tls(&r),
+			 .method = METHOD_POST,
+			 .path = API "/devices",
+			 .token = t,
+			 .key = "1",
+			 .json = "{\"id\":\"out\",\"model\":\"secret\"}" };
+
+	ck_assert_uint_eq(rig_ask(&r, &a), 201);
+	ck_assert_uint_eq(rig_ask(&r, &a), 201);
+	free(t);
+	revoke_token(0);
+	a.token = t = rig_token(&r, "ops", "operator", "id == in");
+	a.session = rig_tls(&r);
+	ck_assert_uint_eq(rig_ask(&r, &a), 409);
+	free(t);
+}
+END_TEST
+
 /* ---- tokens give no lasting grants ---- */
 
 START_TEST(a_token_grants_one_answer)
@@ -823,6 +857,7 @@ static TCase *cases(void)
 	tcase_add_test(t, devices_are_nothing_to_each_other);
 	tcase_add_test(t, scopes_bound_what_is_seen_and_done);
 	tcase_add_test(t, a_scope_holds_for_what_its_name_made_before);
+	tcase_add_test(t, answers_are_not_repeated_to_an_heir);
 	tcase_add_test(t, a_token_grants_one_answer);
 	return t;
 }

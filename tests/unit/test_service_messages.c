@@ -436,6 +436,45 @@ START_TEST(suit_reports_with_a_key)
 }
 END_TEST
 
+/* What one device of an id said is not what the next one of this id says. */
+START_TEST(suit_reports_of_an_heir)
+{
+	/* {3: [], 4: true, 99: ["", [-16, the manifest's digest]]} */
+	uint8_t bytes[45] = { 0xa3, 0x03, 0x80, 0x04, 0xf5, 0x18, 0x63,
+			      0x82, 0x60, 0x82, 0x2f, 0x58, 0x20 };
+	struct ask a = { .method = METHOD_POST,
+			 .path = "/device/a/report",
+			 .body = slice_of(bytes, sizeof(bytes)),
+			 .format = MEDIA_SUIT_REPORT };
+	struct manifest m;
+
+	rig_release(&r, "lamp-1", 5);
+	ck_assert_int_eq(store_manifest_get(r.bed.st, &r.manifest, &m, NULL), 1);
+	memcpy(bytes + 13, m.identity.b, DIGEST_SIZE);
+	for (int i = 0; i < 2; i++) {
+		rig_device(&r, "a", KEY_A);
+		a.session = rig_psk(&r, "a");
+		ck_assert_uint_eq(rig_ask(&r, &(struct ask){ .session = a.session,
+							     .method = METHOD_PUT,
+							     .path = "/device/a",
+							     .json = "{\"boot\":1,\"counter\":1,"
+								     "\"model\":\"lamp\","
+								     "\"manufacturer\":"
+								     "\"acme.example\"}" }),
+				  200);
+		rig_rollout(&r, i ? "two" : "one", "lamp-1", "all");
+		ck_assert_uint_eq(rig_get(&r, a.session, "/device/a/update"), 200);
+		ck_assert_uint_eq(rig_ask(&r, &a), 200);
+		ck_assert_uint_eq(rig_get(&r, r.root, "/api/v1/devices/a"), 200);
+		ck_assert_str_eq(rig_text(&r, "update.state"), "succeeded");
+		ck_assert_uint_eq(rig_ask(&r, &(struct ask){ .session = r.root,
+							     .method = METHOD_DELETE,
+							     .path = "/api/v1/devices/a" }),
+				  204);
+	}
+}
+END_TEST
+
 START_TEST(when_it_cannot_be_stored)
 {
 	struct request rq = { .id = 9, .path = slice_str("/api/v1/devices") };
@@ -520,6 +559,7 @@ int main(void)
 	tcase_add_test(t, pages);
 	tcase_add_test(t, suit_reports);
 	tcase_add_test(t, suit_reports_with_a_key);
+	tcase_add_test(t, suit_reports_of_an_heir);
 	tcase_add_test(t, when_it_cannot_be_stored);
 	tcase_add_test(t, figures);
 	tcase_add_test(t, full_disk);
