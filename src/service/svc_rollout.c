@@ -11,7 +11,7 @@
  * A scoped asker has to do with the rollouts it made: their target is within its scope. A name may
  * have been given before, with another scope or none: what was made then is not its own.
  */
-static bool own_rollout(const struct call *c, const struct rollout *r)
+bool rollout_is_own(const struct call *c, const struct rollout *r)
 {
 	char bound[FILTER_TEXT];
 	size_t n = strlen(r->target), k;
@@ -38,7 +38,7 @@ static int load(struct call *c, struct rollout *r, struct err *e)
 	if (rc == 0)
 		rc = store_rollout_by_name(c->tk.st, text, r, e);
 	if (rc == 1)
-		rc = own_rollout(c, r);
+		rc = rollout_is_own(c, r);
 	return found_or(rc, e, "rollout");
 }
 
@@ -246,7 +246,7 @@ int svc_rollout_list(struct call *c, struct err *e)
 		if (n < 0)
 			return -1;
 		for (int i = 0; i < n; i++)
-			if (own_rollout(c, &rows[i]))
+			if (rollout_is_own(c, &rows[i]))
 				put_rollout(c, page_item(&p), &rows[i]);
 		if (!page_step(&p, want, n, n ? rows[n - 1].id : 0))
 			break;

@@ -136,10 +136,27 @@ void doc_put_job(struct call *c, struct doc *d, const struct job *j)
 	doc_add_time(a, d, "finished", j->finished);
 }
 
-/* A scoped asker sees the jobs it started itself. */
-static bool own_job(const struct call *c, const struct job *j)
+/*
+ * A scoped asker sees the jobs it started itself: imports within its scope, and what its own
+ * rollouts take. Its name may have been another's, with another scope or none. 1, 0, -1
+ */
+static int own_job(const struct call *c, const struct job *j, struct err *e)
 {
-	return !c->scope || strcmp(j->by, c->who.name) == 0;
+	struct job_input in;
+	struct rollout r;
+	int found = 0;
+
+	if (!c->scope)
+		return 1;
+	if (strcmp(j->by, c->who.name) != 0)
+		return 0;
+	if (strcmp(j->kind, "device-import") == 0) {
+		found = store_job_input_get(c->tk.st, j->id, c->tk.a, &in, e);
+		return found <= 0 ? found : strcmp(in.scope, c->who.scope) == 0;
+	}
+	if (strncmp(j->kind, "rollout-", 8) == 0)
+		found = store_rollout_get(c->tk.st, j->ref, &r, e);
+	return found <= 0 ? found : rollout_is_own(c, &r);
 }
 
 int svc_job_list(struct call *c, struct err *e)
@@ -155,9 +172,14 @@ int svc_job_list(struct call *c, struct err *e)
 
 		if (n < 0)
 			return -1;
-		for (int i = 0; i < n; i++)
-			if (own_job(c, &rows[i]))
+		for (int i = 0; i < n; i++) {
+			int ok = own_job(c, &rows[i], e);
+
+			if (ok < 0)
+				return -1;
+			if (ok > 0)
 				doc_put_job(c, page_item(&p), &rows[i]);
+		}
 		if (!page_step(&p, want, n, n ? rows[n - 1].id : 0))
 			break;
 	}
@@ -170,7 +192,7 @@ static int load_job(struct call *c, struct job *j, struct err *e)
 
 	if (hole_id(c, 0, &id, e) || found_or(store_job_get(c->tk.st, id, j, e), e, "job"))
 		return -1;
-	return found_or(own_job(c, j), e, "job");
+	return found_or(own_job(c, j, e), e, "job");
 }
 
 int svc_job_show(struct call *c, struct err *e)

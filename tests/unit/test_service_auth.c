@@ -805,6 +805,41 @@ START_TEST(answers_are_not_repeated_to_an_heir)
 }
 END_TEST
 
+/* Nor are the jobs its name began before it was made its own. */
+START_TEST(jobs_are_not_left_to_an_heir)
+{
+	char *t = rig_token(&r, "ops", "operator", NULL);
+	struct ask a = { .session = rig_tls(&r),
+			 .method = METHOD_POST,
+			 .path = API "/devices/import",
+			 .format = MEDIA_NDJSON,
+			 .token = t,
+			 .body = slice_str("{\"id\":\"out\"}\n") };
+
+	ck_assert_uint_eq(rig_ask(&r, &a), 202);
+	free(t);
+	revoke_token(0);
+	r.now.wall += 1000;
+	a.token = t = rig_token(&r, "ops", "operator", "id == in");
+	a.session = rig_tls(&r);
+	a.body = slice_of(NULL, 0);
+	a.format = MEDIA_NONE;
+	a.path = API "/jobs/1/cancel";
+	ck_assert_uint_eq(rig_ask(&r, &a), 404);
+	a.method = METHOD_GET;
+	a.path = API "/jobs";
+	ck_assert_uint_eq(rig_ask(&r, &a), 200);
+	ck_assert_uint_eq(doc_count(rig_at(&r, "items")), 0);
+	a.method = METHOD_POST;
+	a.path = API "/devices/import";
+	a.format = MEDIA_NDJSON;
+	a.body = slice_str("{\"id\":\"in\"}\n");
+	ck_assert_uint_eq(rig_ask(&r, &a), 202);
+	ck_assert_uint_eq(by_token(a.session, API "/jobs/2", t), 200);
+	free(t);
+}
+END_TEST
+
 /* ---- tokens give no lasting grants ---- */
 
 START_TEST(a_token_grants_one_answer)
@@ -858,6 +893,7 @@ static TCase *cases(void)
 	tcase_add_test(t, scopes_bound_what_is_seen_and_done);
 	tcase_add_test(t, a_scope_holds_for_what_its_name_made_before);
 	tcase_add_test(t, answers_are_not_repeated_to_an_heir);
+	tcase_add_test(t, jobs_are_not_left_to_an_heir);
 	tcase_add_test(t, a_token_grants_one_answer);
 	return t;
 }
