@@ -40,25 +40,26 @@ static int ref_class(struct call *c, const char *ref, struct window *w, struct e
 	return 0;
 }
 
-static int rollout_of_text(struct call *c, const char *text, int64_t *out, struct err *e)
+static int rollout_of_text(struct call *c, const char *text, struct rollout *r, struct err *e)
 {
-	struct rollout r;
 	int64_t id;
 	int rc = 0;
 
 	if (text_i64(slice_str(text), &id) == 0 && id > 0)
-		rc = store_rollout_get(c->tk.st, id, &r, e);
+		rc = store_rollout_get(c->tk.st, id, r, e);
 	if (rc == 0)
-		rc = store_rollout_by_name(c->tk.st, text, &r, e);
-	if (found_or(rc, e, "rollout") != 0)
-		return -1;
-	*out = r.id;
-	return 0;
+		rc = store_rollout_by_name(c->tk.st, text, r, e);
+	return found_or(rc, e, "rollout");
 }
 
 static int ref_rollout(struct call *c, const char *ref, struct window *w, struct err *e)
 {
-	return rollout_of_text(c, ref, &w->ref, e);
+	struct rollout r;
+
+	if (rollout_of_text(c, ref, &r, e) != 0 || found_or(rollout_is_own(c, &r), e, "rollout"))
+		return -1;
+	w->ref = r.id;
+	return 0;
 }
 
 /* w's level, by word, and what of it ref names, into the rest of w. */
@@ -103,7 +104,14 @@ static int ref_text(struct call *c, const struct window *w, char dst[NAME_TEXT],
 /* 1 the asker may see it, 0 not. */
 static int visible(const struct call *c, const struct window *w, struct err *e)
 {
-	return w->level == WINDOW_DEVICE ? scope_takes(c, w->ref, e) : 1;
+	struct rollout r;
+
+	if (w->level == WINDOW_DEVICE)
+		return scope_takes(c, w->ref, e);
+	if (w->level != WINDOW_ROLLOUT || !c->scope)
+		return 1;
+	int found = store_rollout_get(c->tk.st, w->ref, &r, e);
+	return found <= 0 ? found : rollout_is_own(c, &r);
 }
 
 static int may_change(const struct call *c, enum window_level level, struct err *e)
@@ -351,6 +359,7 @@ static int put_next(struct call *c, struct doc *d, const struct device *dev, con
 static int read_next(struct call *c, struct next *q, struct err *e)
 {
 	char rollout[NAME_TEXT], count[4];
+	struct rollout r;
 	int has = query_text(c, "rollout", rollout, sizeof(rollout), e);
 
 	*q = (struct next){ .rollout = 0 };
@@ -360,7 +369,12 @@ static int read_next(struct call *c, struct next *q, struct err *e)
 		q->count = NEXT_DEFAULT;
 	if (q->count < 1 || q->count > NEXT_MAX)
 		return err_set(e, ERR_INVALID, "count: 1 to %d", NEXT_MAX);
-	return has ? rollout_of_text(c, rollout, &q->rollout, e) : 0;
+	if (has == 0)
+		return 0;
+	if (rollout_of_text(c, rollout, &r, e) != 0)
+		return -1;
+	q->rollout = r.id;
+	return 0;
 }
 
 /* The devices asked about: one by its id, or those of an expression, within the scope. */

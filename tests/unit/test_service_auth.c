@@ -840,6 +840,31 @@ START_TEST(jobs_are_not_left_to_an_heir)
 }
 END_TEST
 
+/* The rollouts of others are nothing to it, by their windows neither. */
+START_TEST(windows_of_rollouts_are_as_the_rollouts)
+{
+	char *t = rig_token(&r, "lab", "operator", "id == in");
+	struct ask a = { .session = rig_tls(&r), .method = METHOD_GET, .token = t };
+
+	rig_device(&r, "in", NULL);
+	rig_release(&r, "lamp-1", 5);
+	rig_rollout(&r, "hush", "lamp-1", "all");
+	ck_assert_uint_eq(with(r.root, METHOD_POST, API "/windows",
+			       "{\"level\":\"rollout\",\"ref\":\"hush\","
+			       "\"window\":\"daily 01:00-02:00 UTC\"}"),
+			  201);
+	a.path = API "/windows";
+	ck_assert_uint_eq(rig_ask(&r, &a), 200);
+	ck_assert_uint_eq(doc_count(rig_at(&r, "items")), 0);
+	a.path = API "/windows/1";
+	ck_assert_uint_eq(rig_ask(&r, &a), 404);
+	a.path = API "/windows";
+	a.query = "level=rollout&ref=hush";
+	ck_assert_uint_eq(rig_ask(&r, &a), 404);
+	free(t);
+}
+END_TEST
+
 /* ---- tokens give no lasting grants ---- */
 
 START_TEST(a_token_grants_one_answer)
@@ -894,6 +919,7 @@ static TCase *cases(void)
 	tcase_add_test(t, a_scope_holds_for_what_its_name_made_before);
 	tcase_add_test(t, answers_are_not_repeated_to_an_heir);
 	tcase_add_test(t, jobs_are_not_left_to_an_heir);
+	tcase_add_test(t, windows_of_rollouts_are_as_the_rollouts);
 	tcase_add_test(t, a_token_grants_one_answer);
 	return t;
 }
