@@ -213,6 +213,20 @@ int agent_image_begin(struct agent *a)
 	return a->step == STEP_OVER ? -1 : 0;
 }
 
+bool agent_take_integrated(struct agent *a)
+{
+	struct agent_offer *o = a->offer;
+	bool right = true;
+
+	for (int i = 0; i < o->n_images && right; i++) {
+		o->image = (uint8_t)i;
+		right = !o->images[i].integrated ||
+			(agent_image_begin(a) == 0 && agent_image_right(a));
+	}
+	o->image = 0;
+	return right;
+}
+
 /* Bring the image to where a request is due; the step changes when all is there. */
 static void fetch(struct agent *a)
 {

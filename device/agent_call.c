@@ -179,7 +179,7 @@ static struct agent_offer *begin_manifest(struct agent *a, int64_t update)
 	return a->offer;
 }
 
-static void take_manifest(struct called *k)
+static bool take_manifest(struct called *k)
 {
 	struct agent *a = k->a;
 	enum failure f;
@@ -189,16 +189,15 @@ static void take_manifest(struct called *k)
 	if (check_manifest(a->plan, agent_sequence(a), a->offer, &f, &e) != 0) {
 		a->digests_wrong += f == FAILURE_DIGEST;
 		agent_fail(a, f, e.text);
-		failed(k);
-		return;
+		return false;
 	}
 	a->agreed = k->update;
-	if (a->plan->pull) {
-		agent_say(a, "downloading", 0);
-		agent_go(a, STEP_FETCH);
-		a->wake = k->now;
-	}
-	answer(k, 204);
+	if (!a->plan->pull)
+		return agent_take_integrated(a);
+	agent_say(a, "downloading", 0);
+	agent_go(a, STEP_FETCH);
+	a->wake = k->now;
+	return true;
 }
 
 static void on_manifest(struct called *k, const struct doc *body)
@@ -234,10 +233,10 @@ static void on_manifest(struct called *k, const struct doc *body)
 		refuse(k, 413, FAILURE_SPACE, "the manifest is larger than this device takes");
 		return;
 	}
-	if (more_to_come(k))
-		answer(k, 231);
+	if (more_to_come(k) || take_manifest(k))
+		answer(k, more_to_come(k) ? 231 : 204);
 	else
-		take_manifest(k);
+		failed(k);
 }
 
 /* ---- images ---- */

@@ -17,6 +17,7 @@ void agent_feed(struct agent *a, struct slice s);	/* more of the image being fet
 void agent_image_done(struct agent *a);
 bool agent_image_right(struct agent *a);	/* ends it; false: it failed */
 int agent_image_begin(struct agent *a);	/* -1: it failed */
+bool agent_take_integrated(struct agent *a);	/* images inside the manifest; false: one failed */
 /* Ids and sequence: is this manifest for this device. */
 int check_fit(const struct agent_plan *p, uint64_t installed, const struct suit_manifest *m,
 	      struct err *e);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /* SPDX-FileCopyrightText: The Fettle authors */
+#define _GNU_SOURCE /* memmem */
 #include <check.h>
 #include <stdlib.h>
 #include <string.h>
@@ -300,6 +301,63 @@ START_TEST(pushed_whole)
 	ck_assert_str_eq(said, "register installing rebooting register succeeded");
 	ck_assert_int_eq(agent.result, RESULT_SUCCEEDED);
 	ck_assert_uint_eq(agent.components[0].sequence, 7);
+}
+END_TEST
+
+/* The image lies in the envelope, under "#main": made by hand, with the payload behind. */
+static void integrate(const char *payload)
+{
+	struct suit_create c = { .sequence = 7,
+				 .n_images = 1,
+				 .version = "2.0",
+				 .vendor_id = plan.vendor_id,
+				 .class_id = plan.class_id };
+	struct buf b = BUF_INIT(AGENT_MANIFEST_MAX);
+	struct digest digest;
+	struct suit_manifest m;
+	struct err e;
+
+	c.images[0] = (struct suit_create_image){ .component = "firmware",
+						  .size = strlen(payload),
+						  .uri = "a://b" };
+	sha256_once(slice_str(payload), &c.images[0].digest);
+	ck_assert_int_eq(suit_create(&c, NULL, &b, &e), 0);
+	ck_assert_int_eq(suit_open(buf_slice(&b), &m, &e), 0);
+	uint8_t *uri = memmem(b.p, b.n, "a://b", 5), *place = b.p + (m.digest.p - b.p);
+	ck_assert_ptr_nonnull(uri);
+	/* what the digest is of: a byte string that ends the envelope */
+	size_t at = 0;
+	do {
+		ck_assert_uint_lt(at, b.n);
+		sha256_once(slice_of(b.p + at, b.n - at), &digest);
+		at++;
+	} while (memcmp(digest.b, place, DIGEST_SIZE) != 0);
+	memcpy(uri, "#main", 5);
+	sha256_once(slice_of(b.p + at - 1, b.n - at + 1), &digest);
+	memcpy(place, digest.b, DIGEST_SIZE);
+	b.p[2]++; /* one more member of the envelope: tag 107, then the map's head */
+	buf_add_u8(&b, 0x65);
+	buf_add_str(&b, "#main");
+	buf_add_u8(&b, (uint8_t)(0x40 | strlen(payload)));
+	buf_add_str(&b, payload);
+	buf_reset(&manifest);
+	ck_assert_int_eq(suit_sign(buf_slice(&b), key, &manifest, &e), 0);
+	buf_free(&b);
+}
+
+/* What came with the manifest is not pushed besides. */
+START_TEST(pushed_inside_its_manifest)
+{
+	run();
+	integrate("tiny firmware");
+	ck_assert_uint_eq(put_manifest(), 204);
+	ck_assert_uint_eq(sink.n, 13);
+	ck_assert_mem_eq(sink.bytes, "tiny firmware", 13);
+	ck_assert_uint_eq(call(METHOD_GET, "/fettle/status", ""), 205);
+	ck_assert_str_eq(word(NULL, "state"), "downloaded");
+	ck_assert_uint_eq(post("/fettle/apply", "update", 3, false), 204);
+	ck_assert_int_eq(run(), TODO_END);
+	ck_assert_int_eq(agent.result, RESULT_SUCCEEDED);
 }
 END_TEST
 
@@ -667,6 +725,7 @@ int main(void)
 
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, pushed_whole);
+	tcase_add_test(t, pushed_inside_its_manifest);
 	tcase_add_test(t, taken_back);
 	tcase_add_test(t, blocks_twice_missing_and_resumed);
 	tcase_add_test(t, resumed_within_a_block);
