@@ -249,6 +249,8 @@ int files_recover(const char *dir, struct device_state *s, struct err *e)
 int files_install(const char *dir, struct device_state *s, const struct agent_offer *o,
 		  struct err *e)
 {
+	struct err again;
+
 	s->n_installing = 0;
 	for (int i = 0; i < o->n_images; i++) {
 		struct component *c = &s->installing[s->n_installing++];
@@ -264,5 +266,10 @@ int files_install(const char *dir, struct device_state *s, const struct agent_of
 	s->rolled_back = false;
 	if (state_save(dir, s, e) != 0)
 		return -1;
-	return files_recover(dir, s, e);
+	if (files_recover(dir, s, e) == 0)
+		return 0;
+	/* it is reported as failed: the next start must not go on with it */
+	s->n_installing = 0;
+	s->confirm = 0;
+	return state_save(dir, s, &again) != 0 ? err_prefix(e, "%s", again.text) : -1;
 }

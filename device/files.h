@@ -25,7 +25,10 @@ struct files {
 int files_open(struct files *f, const char *dir, struct err *e);
 void files_close(struct files *f);
 struct agent_sink files_sink(struct files *f);
-/* Note in s what is to be installed, put the parts in their places, note that it is done. */
+/*
+ * Note in s what is to be installed, put the parts in their places, note that it is done,
+ * or that it is over.
+ */
 int files_install(const char *dir, struct device_state *s, const struct agent_offer *o,
 		  struct err *e);
 /* Finish an installation that a crash cut off. */

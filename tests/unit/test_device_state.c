@@ -294,6 +294,22 @@ START_TEST(an_older_image_in_its_place)
 }
 END_TEST
 
+/* What was reported as failed is not installed by the next start, nor keeps it from starting. */
+START_TEST(a_failed_installation_is_over)
+{
+	struct agent_offer *o = offer_of("new");
+	struct device_state st;
+
+	ck_assert_int_eq(state_load(dir, &st, &e), 0);
+	ck_assert_int_eq(files_install(dir, &st, o, &e), -1);
+	ck_assert_int_eq(state_load(dir, &st, &e), 1);
+	ck_assert_int_eq(files_recover(dir, &st, &e), 0);
+	ck_assert_int_eq(st.n_components, 0);
+	ck_assert_int_eq(st.confirm, 0);
+	free(o);
+}
+END_TEST
+
 START_TEST(wrong_bytes_do_not_stay)
 {
 	static const char text[] = "right bytes";
@@ -333,6 +349,7 @@ int main(void)
 	tcase_add_test(t, an_older_image_in_its_place);
 	tcase_add_test(t, names_that_look_alike);
 	tcase_add_test(t, more_than_there_is_room_for);
+	tcase_add_test(t, a_failed_installation_is_over);
 	tcase_add_test(t, wrong_bytes_do_not_stay);
 	suite_add_tcase(s, t);
 	srunner_run_all(r, CK_NORMAL);
