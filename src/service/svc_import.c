@@ -11,7 +11,9 @@
 #include "tracker/filter.h"
 
 #define LINES_MAX 2000
-#define ERRORS_SHOWN 50
+#define ERRORS_SHOWN 1000 /* four values each: about what a document may hold */
+#define ERRORS_BYTES 65536 /* of a job */
+#define LINE_HEAD 16 /* a number, and what ends it and its line */
 #define STEP_US 2000
 #define SLOTS 4096 /* a power of two, well over LINES_MAX */
 
@@ -193,7 +195,7 @@ static int begin(struct work *w, struct tracker *tk, struct job *j, struct err *
 	w->c.sv = tk->kinds_ctx;
 	w->c.tk = *tk;
 	w->j = j;
-	w->errors = BUF_INIT(ERRORS_SHOWN * sizeof(*e));
+	w->errors = BUF_INIT(ERRORS_BYTES);
 	if (w->in.scope[0] && filter_parse(w->in.scope, tk->a, &f, e) != 0)
 		return err_prefix(e, "scope");
 	w->c.scope = f;
@@ -242,7 +244,7 @@ static void note_error(struct work *w, const struct err *why)
 		text[n] = (uint8_t)why->text[n] < 0x20 ? '?' : why->text[n];
 	text[n] = '\0';
 	w->bad = true;
-	if (w->shown++ < ERRORS_SHOWN)
+	if (w->shown++ < ERRORS_SHOWN && w->errors.n + n + LINE_HEAD <= ERRORS_BYTES)
 		buf_printf(&w->errors, "%d\t%s\n", w->lines.line, text);
 }
 

@@ -581,6 +581,40 @@ START_TEST(import_names_every_bad_line)
 }
 END_TEST
 
+/* As many as one document may hold; of a scope's, as many as there is room for. */
+START_TEST(import_names_a_thousand_bad_lines)
+{
+	char *token = rig_token(&r, "lab", "operator", "tag == lab");
+	struct ask a = { .session = rig_tls(&r),
+			 .method = METHOD_POST,
+			 .token = token,
+			 .path = "/api/v1/devices/import",
+			 .format = MEDIA_CSV };
+	struct buf b = BUF_INIT(BODY_MAX_LEN);
+
+	buf_add_str(&b, "id,model\n");
+	for (int i = 0; i < 1001; i++)
+		buf_add_str(&b, "twice,\n");
+	a.body = buf_slice(&b);
+	ck_assert_uint_eq(rig_ask(&r, &a), 422);
+	ck_assert_uint_eq(doc_count(rig_at(&r, "errors")), 1000);
+	ck_assert_int_eq(rig_int(&r, "errors.999.before"), 2);
+	ck_assert_str_eq(rig_text(&r, "detail"), "1000 bad lines; nothing was enrolled");
+	buf_reset(&b);
+	buf_add_str(&b, "id\n");
+	for (int i = 0; i < 1000; i++)
+		buf_printf(&b, "d%d\n", i);
+	a.body = buf_slice(&b);
+	ck_assert_uint_eq(rig_ask(&r, &a), 202);
+	rig_jobs(&r);
+	ck_assert_uint_eq(rig_get(&r, r.root, "/api/v1/jobs/1"), 200);
+	ck_assert_str_eq(rig_text(&r, "state"), "failed");
+	ck_assert_uint_eq(doc_count(rig_at(&r, "errors")), 1000);
+	buf_free(&b);
+	free(token);
+}
+END_TEST
+
 /* What is wrong with a column is said once, where it is; who is named twice, with both lines. */
 START_TEST(import_names_columns_and_repeats)
 {
@@ -763,6 +797,7 @@ int main(void)
 	tcase_add_test(t, versions_and_conditions);
 	tcase_add_test(t, versions_of_all_kinds);
 	tcase_add_test(t, import_names_every_bad_line);
+	tcase_add_test(t, import_names_a_thousand_bad_lines);
 	tcase_add_test(t, import_names_columns_and_repeats);
 	tcase_add_test(t, import_in_slices);
 	tcase_add_test(t, import_races);
