@@ -25,7 +25,7 @@ static struct slice next_line(struct slice *rest)
 /* One CSV field (RFC 4180) into dst; the rest stays in *s. 1 more fields follow, 0 the last, -1. */
 static int csv_field(struct slice *s, char dst[FIELD_MAX], struct err *e)
 {
-	bool quoted = s->n > 0 && s->p[0] == '"';
+	bool quoted = s->n > 0 && s->p[0] == '"', closed = false;
 	size_t i = quoted, n = 0;
 
 	for (; i < s->n; i++) {
@@ -33,11 +33,14 @@ static int csv_field(struct slice *s, char dst[FIELD_MAX], struct err *e)
 
 		if (!quoted && ch == ',')
 			break;
+		if (closed)
+			return err_set(e, ERR_MALFORMED, "text behind a quote that is closed");
 		if (quoted && ch == '"') {
 			if (i + 1 < s->n && s->p[i + 1] == '"') {
 				i++;
 			} else {
 				quoted = false;
+				closed = true;
 				continue;
 			}
 		}

@@ -638,6 +638,11 @@ START_TEST(import_names_columns_and_repeats)
 	ck_assert_int_eq(rig_int(&r, "errors.0.line"), 5);
 	ck_assert_int_eq(rig_int(&r, "errors.0.before"), 2);
 	ck_assert_str_eq(rig_text(&r, "errors.0.detail"), "device x1 is named twice");
+	/* what stands behind a closed quote belongs to no field */
+	a.body = slice_str("id,model\n\"x\"1,lamp\nx2,\"la\"\"mp\"\n");
+	ck_assert_uint_eq(rig_ask(&r, &a), 422);
+	ck_assert_uint_eq(doc_count(rig_at(&r, "errors")), 1);
+	ck_assert_int_eq(rig_int(&r, "errors.0.line"), 2);
 	/* programs leave a column without a name behind; nothing is in it */
 	a.body = slice_str("id,\nx1,\n");
 	ck_assert_uint_eq(rig_ask(&r, &a), 202);
