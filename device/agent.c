@@ -15,7 +15,8 @@ int agent_init(struct agent *a, const struct agent_plan *plan, const struct agen
 {
 	memset(a, 0, sizeof(*a));
 	if (!device_id_valid(slice_str(id)) || text_copy(a->id, sizeof(a->id), id) != 0)
-		return err_set(e, ERR_INVALID, "a device id is 1-64 of [A-Za-z0-9._:-]");
+		return err_set(e, ERR_INVALID,
+			       "a device id is 1-64 of [A-Za-z0-9._:-], not . or ..");
 	a->plan = plan;
 	a->sink = *sink;
 	a->boot = boot;

@@ -82,7 +82,8 @@ static bool all_of(struct slice s, const char *others)
 
 bool device_id_valid(struct slice s)
 {
-	return all_of(s, "._:-");
+	/* of a path these would be no segment: nobody could ask for it */
+	return all_of(s, "._:-") && !slice_eq_str(s, ".") && !slice_eq_str(s, "..");
 }
 
 bool name_valid(struct slice s)

@@ -31,7 +31,7 @@ int digest_parse(struct digest *d, struct slice hex);	/* 64 hex digits, else -1 
 void uuid_text(char dst[UUID_TEXT], const struct uuid *u);
 int uuid_parse(struct uuid *u, struct slice s);
 
-/* 1-64 of [A-Za-z0-9._:-] (behaviour.md 1). */
+/* 1-64 of [A-Za-z0-9._:-] (behaviour.md 1), and neither "." nor "..". */
 bool device_id_valid(struct slice s);
 /*
  * Names of rollouts, releases, groups, tokens: 1-64 of [A-Za-z0-9._:+-], not

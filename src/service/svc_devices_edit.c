@@ -73,7 +73,8 @@ int device_read_assigned(struct call *c, const struct doc *body, struct device *
 	doc_only(&r, creating ? members_add : members_add + 1);
 	if (creating && doc_need_text(&r, "id", d->id, sizeof(d->id)) &&
 	    !device_id_valid(slice_str(d->id)))
-		return err_set(e, ERR_INVALID, "id: 1-64 of letters, digits and ._:-");
+		return err_set(e, ERR_INVALID,
+			       "id: 1-64 of letters, digits and ._:-, and not . or ..");
 	if (doc_read_end(&r) != 0 || read_words(&r, d) != 0)
 		return -1;
 	uuid_or_none(&r, "vendor_id", &d->vendor_id);

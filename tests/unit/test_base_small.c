@@ -58,6 +58,10 @@ START_TEST(names)
 	ck_assert(device_id_valid(slice_str("-a.B_9:c")));
 	ck_assert(!device_id_valid(slice_str("")));
 	ck_assert(!device_id_valid(slice_str("a/b")));
+	ck_assert(!device_id_valid(slice_str(".")));
+	ck_assert(!device_id_valid(slice_str("..")));
+	ck_assert(device_id_valid(slice_str("...")));
+	ck_assert(device_id_valid(slice_str(".a")));
 	ck_assert(!device_id_valid(slice_str("a+b")));
 	ck_assert(!device_id_valid(slice_of("a\0b", 3)));
 	ck_assert(!device_id_valid(slice_str("\xc3\xa9")));

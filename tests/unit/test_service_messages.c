@@ -272,6 +272,29 @@ START_TEST(paths_that_are_none)
 }
 END_TEST
 
+/* A member that cannot be is refused, and nothing is made of it. */
+static const struct {
+	enum method m;
+	const char *path, *json, *wrong;
+} refused[] = {
+	/* no path could ever name it: it could not even be removed */
+	{ METHOD_POST, "/api/v1/devices", "{\"id\":\"..\"}", "id" },
+	{ METHOD_POST, "/api/v1/devices", "{\"id\":\"x\",\"parent\":\".\"}", "parent" },
+};
+
+START_TEST(members_that_cannot_be)
+{
+	struct ask a = { .session = r.root,
+			 .method = refused[_i].m,
+			 .path = refused[_i].path,
+			 .json = refused[_i].json };
+
+	rig_device(&r, "a", NULL);
+	ck_assert_uint_eq(rig_ask(&r, &a), 422);
+	ck_assert_ptr_nonnull(strstr(rig_text(&r, "detail"), refused[_i].wrong));
+}
+END_TEST
+
 START_TEST(bodies_and_media)
 {
 	struct ask a = { .session = r.root, .method = METHOD_POST, .path = "/api/v1/devices" };
@@ -554,6 +577,7 @@ int main(void)
 	tcase_add_test(pure, patterns_that_cannot_be);
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, paths_that_are_none);
+	tcase_add_loop_test(t, members_that_cannot_be, 0, sizeof(refused) / sizeof(refused[0]));
 	tcase_add_test(t, bodies_and_media);
 	tcase_add_test(t, bodies_of_devices_are_bounded);
 	tcase_add_test(t, pages);
