@@ -43,8 +43,11 @@ static void uuid_or_none(struct doc_reader *r, const char *key, struct uuid *u)
 
 static int read_words(struct doc_reader *r, struct device *d)
 {
+	const struct doc *auth = doc_get(r->d, "auth");
 	char word[16];
 
+	if (auth && auth->type == DOC_NULL)
+		return err_set(r->e, ERR_INVALID, "auth: none or credential");
 	if (doc_opt_text(r, "auth", word, sizeof(word))) {
 		if (strcmp(word, "none") == 0)
 			d->auth = AUTH_NONE;

@@ -280,6 +280,7 @@ static const struct {
 	/* no path could ever name it: it could not even be removed */
 	{ METHOD_POST, "/api/v1/devices", "{\"id\":\"..\"}", "id" },
 	{ METHOD_POST, "/api/v1/devices", "{\"id\":\"x\",\"parent\":\".\"}", "parent" },
+	{ METHOD_PATCH, "/api/v1/devices/a", "{\"auth\":null}", "auth" },
 };
 
 START_TEST(members_that_cannot_be)
