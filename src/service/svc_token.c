@@ -61,9 +61,11 @@ static int read_token(struct call *c, struct token *t, struct err *e)
 	doc_need_text(&r, "name", t->name, TOKEN_NAME_MAX + 1);
 	doc_need_text(&r, "role", role, sizeof(role));
 	doc_opt_int(&r, "days", 1, 3650, &days);
-	doc_opt_text(&r, "scope", t->scope, sizeof(t->scope));
+	bool scoped = doc_opt_text(&r, "scope", t->scope, sizeof(t->scope));
 	if (doc_read_end(&r) != 0)
 		return -1;
+	if (scoped && t->scope[0] == '\0')
+		return err_set(e, ERR_INVALID, "scope: is empty");
 	if (!name_valid(slice_str(t->name)))
 		return err_set(e, ERR_INVALID, "name: 1-%d of letters, digits and ._:+-",
 			       TOKEN_NAME_MAX);

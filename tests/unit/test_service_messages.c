@@ -281,6 +281,9 @@ static const struct {
 	{ METHOD_POST, "/api/v1/devices", "{\"id\":\"..\"}", "id" },
 	{ METHOD_POST, "/api/v1/devices", "{\"id\":\"x\",\"parent\":\".\"}", "parent" },
 	{ METHOD_PATCH, "/api/v1/devices/a", "{\"auth\":null}", "auth" },
+	/* whoever meant a filter did not mean every device */
+	{ METHOD_POST, "/api/v1/tokens", "{\"name\":\"t\",\"role\":\"viewer\",\"scope\":\"\"}",
+	  "scope" },
 };
 
 START_TEST(members_that_cannot_be)
