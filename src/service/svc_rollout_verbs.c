@@ -61,21 +61,30 @@ int svc_rollout_pause(struct call *c, struct err *e)
 	return rollout_reply_job(c, &v.r, &job, e);
 }
 
-/* More failures than were agreed to take the same agreement as the rollout did. */
-static int raise_budget(struct call *c, struct rollout *r, int64_t budget, struct err *e)
+/*
+ * More failures than were agreed to take the same agreement as the rollout did. An approver
+ * allows them where one is asked for; to go on as it was agreed to is the operators'.
+ */
+static int agree(struct call *c, struct verb *v, struct err *e)
 {
-	if (policy_wants_approver(c->tk.policy, r->total) &&
-	    policy_check_approver(c->who.role, c->who.name, r->by, e) != 0)
+	bool asked = policy_wants_approver(c->tk.policy, v->r.total);
+
+	if (c->who.role == ROLE_APPROVER && (v->budget <= v->r.budget || !asked))
+		return err_set(e, ERR_FORBIDDEN,
+			       "an approver allows more failures, where policy "
+			       "asks for one, and does no more");
+	if (v->budget < 0)
+		return 0;
+	if (asked && policy_check_approver(c->who.role, c->who.name, v->r.by, e) != 0)
 		return -1;
-	return rollout_raise_budget(&c->tk, r, budget, e);
+	return rollout_raise_budget(&c->tk, &v->r, v->budget, e);
 }
 
 int svc_rollout_resume(struct call *c, struct err *e)
 {
 	struct verb v;
 
-	if (verb_begin(c, &v, "budget", e) ||
-	    (v.budget >= 0 && raise_budget(c, &v.r, v.budget, e) != 0) ||
+	if (verb_begin(c, &v, "budget", e) || agree(c, &v, e) != 0 ||
 	    rollout_resume(&c->tk, &v.r, e))
 		return -1;
 	return rollout_reply(c, 200, &v.r, e);
@@ -98,8 +107,7 @@ int svc_rollout_retry(struct call *c, struct err *e)
 	struct job job = { 0 };
 	struct verb v;
 
-	if (verb_begin(c, &v, "budget", e) ||
-	    (v.budget >= 0 && raise_budget(c, &v.r, v.budget, e) != 0) ||
+	if (verb_begin(c, &v, "budget", e) || agree(c, &v, e) != 0 ||
 	    rollout_retry(&c->tk, &v.r, &job, e))
 		return -1;
 	return rollout_reply_job(c, &v.r, &job, e);

@@ -130,6 +130,40 @@ START_TEST(bytes_are_tried)
 }
 END_TEST
 
+static unsigned by(const char *token, const char *path, const char *json)
+{
+	return rig_ask(&r, &(struct ask){ .session = rig_tls(&r),
+					  .method = METHOD_POST,
+					  .path = path,
+					  .token = token,
+					  .json = json });
+}
+
+/* More failures than were agreed to: an approver's to allow, and no more than that. */
+START_TEST(an_approver_raises_the_budget)
+{
+	char *eyes = rig_token(&r, "eyes", "approver", NULL);
+	char *hands = rig_token(&r, "hands", "operator", NULL);
+	const char *resume = "/api/v1/rollouts/one/resume", *retry = "/api/v1/rollouts/one/retry";
+
+	rig_device(&r, "a", NULL);
+	rig_release(&r, "lamp-1", 5);
+	rig_rollout(&r, "one", "lamp-1", "all");
+	ck_assert_uint_eq(by(hands, "/api/v1/rollouts/one/pause", "{}"), 200);
+	ck_assert_uint_eq(by(eyes, resume, "{\"budget\":9}"), 403); /* nobody asks for it */
+	ck_assert_uint_eq(set("{\"approve_above\":0}", (struct etag){ .n = 0 }), 200);
+	ck_assert_uint_eq(by(hands, resume, "{\"budget\":9}"), 403);
+	ck_assert_uint_eq(by(eyes, resume, "{}"), 403);
+	ck_assert_uint_eq(by(eyes, retry, "{}"), 403);
+	ck_assert_uint_eq(by(eyes, retry, "{\"budget\":9}"), 409); /* nothing has failed */
+	ck_assert_uint_eq(by(eyes, resume, "{\"budget\":9}"), 200);
+	ck_assert_int_eq(rig_int(&r, "budget"), 9);
+	ck_assert_str_eq(rig_text(&r, "state"), "running");
+	free(eyes);
+	free(hands);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("service policy");
@@ -140,6 +174,7 @@ int main(void)
 	tcase_add_test(t, a_check_keeps_nothing);
 	tcase_add_test(t, a_manifest_is_tried);
 	tcase_add_test(t, bytes_are_tried);
+	tcase_add_test(t, an_approver_raises_the_budget);
 	suite_add_tcase(s, t);
 	SRunner *sr = srunner_create(s);
 	srunner_run_all(sr, CK_ENV);
