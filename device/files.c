@@ -85,6 +85,16 @@ static int rehash(struct files *f, uint64_t *n)
 	return got < 0 ? -1 : 0;
 }
 
+/* All but its last byte, where no size says when it is whole: what follows tells that it ends. */
+static int leave_one(struct files *f)
+{
+	off_t n = lseek(f->fd, 0, SEEK_END);
+
+	if (n < 0 || (n > 0 && ftruncate(f->fd, n - 1) != 0))
+		return -1;
+	return lseek(f->fd, 0, SEEK_SET) < 0 ? -1 : 0;
+}
+
 static int measure_room(struct files *f)
 {
 	struct statvfs v;
@@ -115,7 +125,7 @@ static int files_begin(void *ctx, const struct agent_image *i, uint64_t *offset,
 	    part_path(f->path, sizeof(f->path), f->dir, &i->digest) != 0)
 		return err_set(e, ERR_INVALID, "the state folder's name is too long");
 	f->fd = open(f->path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-	if (f->fd < 0 || rehash(f, offset) != 0)
+	if (f->fd < 0 || (!i->has_size && leave_one(f) != 0) || rehash(f, offset) != 0)
 		return err_set(e, ERR_IO, "%s: %s", f->path, strerror(errno));
 	/* longer than it can be: begin again */
 	if (i->has_size && *offset > i->size) {

@@ -186,6 +186,19 @@ START_TEST(resumes_and_installs)
 }
 END_TEST
 
+/* Whole, and nobody said how long that is: there must be something left to ask for. */
+START_TEST(resumes_what_has_no_size)
+{
+	static const char text[] = "how long is this?";
+	struct agent_offer *o = offer_of(text);
+
+	o->images[0].has_size = false;
+	store(o, text, 0);
+	store(o, text, strlen(text) - 1);
+	free(o);
+}
+END_TEST
+
 START_TEST(finishes_what_a_crash_cut_off)
 {
 	static const char text[] = "new firmware";
@@ -344,6 +357,7 @@ int main(void)
 			    sizeof(bad_states) / sizeof(bad_states[0]));
 	tcase_add_test(t, state_is_bounded);
 	tcase_add_test(t, resumes_and_installs);
+	tcase_add_test(t, resumes_what_has_no_size);
 	tcase_add_test(t, finishes_what_a_crash_cut_off);
 	tcase_add_test(t, one_image_for_two_components);
 	tcase_add_test(t, an_older_image_in_its_place);
