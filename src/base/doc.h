@@ -77,6 +77,8 @@ struct doc_reader {
 void doc_read_init(struct doc_reader *r, const struct doc *map, struct err *e);
 bool doc_opt_text(struct doc_reader *r, const char *key, char *dst, size_t cap);
 bool doc_need_text(struct doc_reader *r, const char *key, char *dst, size_t cap);
+/* Words for people: as much of them as fits, no half of a letter. */
+bool doc_opt_words(struct doc_reader *r, const char *key, char *dst, size_t cap);
 bool doc_opt_int(struct doc_reader *r, const char *key, int64_t min, int64_t max, int64_t *out);
 bool doc_need_int(struct doc_reader *r, const char *key, int64_t min, int64_t max, int64_t *out);
 bool doc_opt_u64(struct doc_reader *r, const char *key, uint64_t *out);

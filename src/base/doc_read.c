@@ -56,6 +56,20 @@ bool doc_opt_text(struct doc_reader *r, const char *key, char *dst, size_t cap)
 	return text_copy_slice(dst, cap, d->v.s) == 0;
 }
 
+bool doc_opt_words(struct doc_reader *r, const char *key, char *dst, size_t cap)
+{
+	const struct doc *d = member(r, key);
+
+	if (!d || d->type != DOC_TEXT || d->v.s.n < cap)
+		return doc_opt_text(r, key, dst, cap);
+	size_t n = cap - 1;
+	while (n > 0 && (d->v.s.p[n] & 0xc0) == 0x80)
+		n--;
+	if (memchr(d->v.s.p, 0, d->v.s.n))
+		return fail(r, key, "must not contain NUL");
+	return text_copy_slice(dst, cap, slice_of(d->v.s.p, n)) == 0;
+}
+
 bool doc_need_text(struct doc_reader *r, const char *key, char *dst, size_t cap)
 {
 	return need(r, key) && doc_opt_text(r, key, dst, cap);

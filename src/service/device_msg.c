@@ -230,7 +230,7 @@ int read_decision(const struct doc *body, struct decision *d, struct err *e)
 	doc_need_int(&r, "update", 1, INT64_MAX, &d->update);
 	doc_need_text(&r, "decision", word, sizeof(word));
 	doc_opt_int(&r, "until", 0, SECONDS_MAX, &d->until_s);
-	doc_opt_text(&r, "reason", d->reason, sizeof(d->reason));
+	doc_opt_words(&r, "reason", d->reason, sizeof(d->reason));
 	if (doc_read_end(&r) != 0)
 		return -1;
 	if (strcmp(word, "accept") == 0)
@@ -258,8 +258,8 @@ int read_report(const struct doc *body, struct report *p, int64_t wall_ms, struc
 	doc_opt_int(&r, "progress", 0, 100, &progress);
 	p->progress = (int)progress;
 	doc_opt_int(&r, "result", INT64_MIN, INT64_MAX, &p->result);
-	doc_opt_text(&r, "failure", failure, sizeof(failure));
-	doc_opt_text(&r, "text", p->text, sizeof(p->text));
+	doc_opt_words(&r, "failure", failure, sizeof(failure));
+	doc_opt_words(&r, "text", p->text, sizeof(p->text));
 	doc_opt_int(&r, "acknowledged", 1, INT64_MAX, &p->acknowledged);
 	/* a reason this server has no word for is still a failure */
 	if (failure[0] && failure_parse(failure, &p->failure) != 0)

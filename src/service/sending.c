@@ -177,8 +177,8 @@ static int read_refusal(struct doc_reader *r, struct call_answer *a)
 {
 	char failure[24] = "";
 
-	doc_opt_text(r, "failure", failure, sizeof(failure));
-	doc_opt_text(r, "text", a->text, sizeof(a->text));
+	doc_opt_words(r, "failure", failure, sizeof(failure));
+	doc_opt_words(r, "text", a->text, sizeof(a->text));
 	/* a reason this server has no word for is still one */
 	if (failure[0] && failure_parse(failure, &a->failure) != 0)
 		a->failure = FAILURE_OTHER;

@@ -163,6 +163,39 @@ START_TEST(what_is_read)
 }
 END_TEST
 
+/* What is said at length is said all the same: as much of it is kept as there is room for. */
+START_TEST(what_is_said_at_length)
+{
+	struct err e = { 0 };
+	struct report p;
+	struct decision c;
+	char json[600], words[2 * REASON_TEXT];
+
+	for (size_t i = 0; i + 2 < sizeof(words); i += 2)
+		memcpy(words + i, "\xc3\xa9", 3);
+	ck_assert_int_eq(text_format(json, sizeof(json),
+				     "{\"boot\":5,\"counter\":6,\"state\":\"failed\",\"failure\":"
+				     "\"the-moon-was-not-where-it-ought-to-be\",\"text\":\"%s\"}",
+				     words),
+			 0);
+	ck_assert_msg(read_report(doc_of(json), &p, 0, &e) == 0, "%s", e.text);
+	ck_assert_int_eq(p.failure, FAILURE_OTHER);
+	ck_assert_uint_eq(strlen(p.text), REASON_TEXT - 2); /* no half of a letter */
+	ck_assert_int_eq(strncmp(p.text, words, REASON_TEXT - 2), 0);
+	ck_assert_int_eq(text_format(json, sizeof(json),
+				     "{\"boot\":5,\"counter\":6,\"update\":1,\"decision\":"
+				     "\"reject\",\"reason\":\"%s\"}",
+				     words),
+			 0);
+	ck_assert_msg(read_decision(doc_of(json), &c, &e) == 0, "%s", e.text);
+	ck_assert_int_eq(c.kind, DECISION_REJECT);
+	ck_assert_int_eq(read_report(doc_of("{\"boot\":5,\"counter\":6,\"state\":\"failed\","
+					    "\"text\":7}"),
+				     &p, 0, &e),
+			 -1);
+}
+END_TEST
+
 /* ---- paths ---- */
 
 static const struct route little[] = {
@@ -577,6 +610,7 @@ int main(void)
 
 	tcase_add_loop_test(pure, messages_of_devices, 0, (int)MESSAGES);
 	tcase_add_test(pure, what_is_read);
+	tcase_add_test(pure, what_is_said_at_length);
 	tcase_add_loop_test(pure, paths_find_routes, 0, (int)(sizeof(paths) / sizeof(paths[0])));
 	tcase_add_test(pure, patterns_that_cannot_be);
 	tcase_add_checked_fixture(t, setup, teardown);
