@@ -21,8 +21,10 @@
 #define PART_LINES 1000 /* so many bad ones are all named */
 
 struct import {
-	struct slice rest, head; /* head: CSV's first line with its end, else empty */
+	struct slice rest,
+		head; /* head: CSV's lines up to the one that names columns, else empty */
 	int line; /* lines already sent */
+	int head_lines;
 	int64_t added;
 };
 
@@ -34,6 +36,19 @@ static struct slice take_line(struct slice *rest)
 
 	*rest = slice_of(rest->p + n, rest->n - n);
 	return line;
+}
+
+/* Empty lines before it count, as the service counts them. */
+static void take_head(struct import *im)
+{
+	struct slice whole = im->rest, line;
+
+	do {
+		line = take_line(&im->rest);
+		im->head_lines += line.n > 0;
+	} while (im->rest.n > 0 && (slice_eq_str(line, "\n") || slice_eq_str(line, "\r\n")));
+	im->head = slice_of(whole.p, whole.n - im->rest.n);
+	im->line = im->head_lines;
 }
 
 /* As many lines as one request may have; returns how many. */
@@ -59,7 +74,7 @@ static int fill_part(struct import *im, struct buf *part)
 static void name_bad_lines(struct ctx *c, const struct import *im, const struct doc *answer)
 {
 	const struct doc *list = doc_get(answer, "errors");
-	int before = im->line - (im->head.n > 0);
+	int before = im->line - im->head_lines;
 
 	for (const struct doc *d = list && list->type == DOC_ARRAY ? list->v.c.first : NULL; d;
 	     d = d->next) {
@@ -176,10 +191,8 @@ int cmd_device_import(struct ctx *c, struct err *e)
 	int result = file_read(c->args[0], IMPORT_MAX, &in, e);
 
 	im.rest = buf_slice(&in);
-	if (result == 0 && csv) {
-		im.head = take_line(&im.rest);
-		im.line = 1;
-	}
+	if (result == 0 && csv)
+		take_head(&im);
 	while (result == 0 && im.rest.n > 0)
 		result = send_part(c, &im, csv ? "text/csv" : "application/x-ndjson", e);
 	buf_free(&in);

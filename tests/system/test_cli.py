@@ -787,6 +787,11 @@ class Operating(harness.Case):
         done = self.daemon.fettle("device", "import", self.write("twice", ("\n".join(
             rows[:1] + ["y" + row for row in rows[1:]]) + "\n").encode()), "--csv", ok=False)
         self.assertRegex(done.stderr, r"(?m)^line 1800: device yx1698 is named twice: in line 1700, too$")
+        # the head line is the first with something in it, for every part
+        rows = ["", "\r", "id,model"] + ["z%d,m" % i for i in range(1001)] + ["bad id,m"]
+        done = self.daemon.fettle("device", "import", self.write("late", ("\n".join(rows) + "\n").encode()), "--csv",
+                                  ok=False)
+        self.assertRegex(done.stderr, r"\Aline 1005: id: .*\nfettle: after 1000 devices were enrolled: 1 bad line")
         done = self.daemon.fettle("device", "import", self.write("head", b"id,colour\na1,red\na2,blue\n"), "--csv",
                                   ok=False)
         self.assertRegex(done.stderr, r'\Aline 1: head line: column 2: a device has no "colour"\n'
