@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /* SPDX-FileCopyrightText: The Fettle authors */
+#define _GNU_SOURCE /* memmem */
 #include <check.h>
 #include <stdlib.h>
 #include <string.h>
@@ -840,6 +841,28 @@ START_TEST(jobs_are_not_left_to_an_heir)
 }
 END_TEST
 
+/* Who may not read devices does not read of them in a job either. */
+START_TEST(an_author_reads_of_no_device)
+{
+	char *t = rig_token(&r, "ci", "author", NULL);
+	struct ask a = { .session = r.root,
+			 .method = METHOD_POST,
+			 .path = API "/devices/import",
+			 .format = MEDIA_NDJSON,
+			 .body = slice_str("{\"id\":\"hush\"}\n") };
+
+	ck_assert_uint_eq(rig_ask(&r, &a), 202);
+	rig_device(&r, "hush", NULL);
+	rig_jobs(&r);
+	ck_assert_uint_eq(rig_get(&r, r.root, API "/jobs/1"), 200);
+	ck_assert_uint_eq(doc_count(rig_at(&r, "errors")), 1);
+	ck_assert_uint_eq(by_token(rig_tls(&r), API "/jobs/1", t), 200);
+	ck_assert_str_eq(rig_text(&r, "state"), "failed");
+	ck_assert_ptr_null(memmem(r.rs.body.p, r.rs.body.n, "hush", 4));
+	free(t);
+}
+END_TEST
+
 /* The rollouts of others are nothing to it, by their windows neither. */
 START_TEST(windows_of_rollouts_are_as_the_rollouts)
 {
@@ -919,6 +942,7 @@ static TCase *cases(void)
 	tcase_add_test(t, a_scope_holds_for_what_its_name_made_before);
 	tcase_add_test(t, answers_are_not_repeated_to_an_heir);
 	tcase_add_test(t, jobs_are_not_left_to_an_heir);
+	tcase_add_test(t, an_author_reads_of_no_device);
 	tcase_add_test(t, windows_of_rollouts_are_as_the_rollouts);
 	tcase_add_test(t, a_token_grants_one_answer);
 	return t;
