@@ -173,12 +173,50 @@ static int keep_device(struct tracker *tk, struct device *d, const struct regist
 			  d->held_back ? ", held back" : "");
 }
 
+static bool says(const struct registration *r, const char *name)
+{
+	for (int i = 0; i < r->n_attributes; i++)
+		if (strcmp(r->attributes[i].name, name) == 0)
+			return true;
+	return false;
+}
+
+/* What it does not say now makes room. */
+static int drop_unsaid(struct tracker *tk, int64_t dev, const struct registration *r, struct err *e)
+{
+	char(*names)[NAME_TEXT] = arena_alloc(tk->a, sizeof(*names) * STORE_ATTRIBUTES_MAX);
+	struct filter_value *v = arena_alloc(tk->a, sizeof(*v) * STORE_ATTRIBUTES_MAX);
+
+	if (!names || !v)
+		return err_set(e, ERR_NO_MEMORY, "no memory for the attributes");
+	int n = store_attr_list(tk->st, dev, true, STORE_ATTRIBUTES_MAX, names, v, e);
+	for (int i = 0; i < n; i++)
+		if (!says(r, names[i]) && store_attr_put(tk->st, dev, true, names[i], NULL, e) < 0)
+			return -1;
+	return n < 0 ? -1 : 0;
+}
+
+static int keep_attribute(struct tracker *tk, int64_t dev, const struct registration *r, int i,
+			  struct err *e)
+{
+	const char *name = r->attributes[i].name;
+	const struct filter_value *v = &r->attributes[i].v;
+	struct err why = { .code = ERR_NONE };
+
+	if (store_attr_put(tk->st, dev, true, name, v, &why) == 0)
+		return 0;
+	if (why.code == ERR_TOO_MANY)
+		return drop_unsaid(tk, dev, r, e) < 0
+			       ? -1
+			       : store_attr_put(tk->st, dev, true, name, v, e);
+	return err_set(e, why.code, "%s", why.text);
+}
+
 static int keep_attributes(struct tracker *tk, int64_t dev, const struct registration *r,
 			   struct err *e)
 {
 	for (int i = 0; i < r->n_attributes; i++)
-		if (store_attr_put(tk->st, dev, true, r->attributes[i].name, &r->attributes[i].v,
-				   e) < 0)
+		if (keep_attribute(tk, dev, r, i, e) < 0)
 			return -1;
 	return 0;
 }

@@ -243,6 +243,33 @@ START_TEST(test_reported_attributes)
 }
 END_TEST
 
+/* Firmware may come to say other things of itself: what it says now is kept, and it gets in. */
+START_TEST(test_ever_other_attributes)
+{
+	struct device d = { .id = "lamp-1", .auth = AUTH_NONE };
+	char names[STORE_ATTRIBUTES_MAX][NAME_TEXT];
+	struct filter_value v[STORE_ATTRIBUTES_MAX];
+	bool created;
+	int n;
+
+	for (int i = 0; i < 5; i++) {
+		struct registration r = said(1 + (uint64_t)i, 1);
+
+		for (int k = 0; k < 16; k++) {
+			text_format(r.attributes[k].name, NAME_TEXT, "v%d-%d", i, k);
+			r.attributes[k].v = (struct filter_value){ .is_number = true, .number = i };
+		}
+		r.n_attributes = 16;
+		ck_assert_msg(put(&d, &r, &created) == 0, "%s", w.err.text);
+		d = world_device(&w, "lamp-1");
+		n = store_attr_list(w.st, d.dev, true, STORE_ATTRIBUTES_MAX, names, v, &w.err);
+		ck_assert_int_eq(n, i < 4 ? 16 * (i + 1) : 16);
+	}
+	for (int k = 0; k < n; k++)
+		ck_assert_int_eq(v[k].number, 4);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("tracker/registry");
@@ -259,6 +286,7 @@ int main(void)
 	tcase_add_test(t, test_sequences_raise_the_floor);
 	tcase_add_test(t, test_an_older_boot_that_comes_late);
 	tcase_add_test(t, test_reported_attributes);
+	tcase_add_test(t, test_ever_other_attributes);
 	suite_add_tcase(s, t);
 	SRunner *r = srunner_create(s);
 	srunner_run_all(r, CK_NORMAL);
