@@ -84,11 +84,19 @@ static int check_column(const struct import_lines *l, const char *name, struct e
 	return 0;
 }
 
+/* JSON cannot be otherwise, and what is kept must be fit for it. */
+static int check_text(struct slice line, struct err *e)
+{
+	return text_is_utf8(line) ? 0 : err_set(e, ERR_MALFORMED, "the line is not UTF-8");
+}
+
 static int csv_head(struct import_lines *l, struct slice line, struct err *e)
 {
 	char field[FIELD_MAX];
 	int rc = 1;
 
+	if (check_text(line, e) != 0)
+		return -1;
 	while (rc == 1) {
 		rc = csv_field(&line, field, e);
 		if (rc < 0)
@@ -155,6 +163,8 @@ static int csv_row(struct import_lines *l, struct slice line, const struct doc *
 	char field[FIELD_MAX];
 	int rc = 1, i = 0;
 
+	if (check_text(line, e) != 0)
+		return -1;
 	for (; rc == 1; i++) {
 		rc = csv_field(&line, field, e);
 		if (rc < 0)

@@ -638,6 +638,16 @@ START_TEST(import_names_columns_and_repeats)
 	ck_assert_int_eq(rig_int(&r, "errors.0.line"), 5);
 	ck_assert_int_eq(rig_int(&r, "errors.0.before"), 2);
 	ck_assert_str_eq(rig_text(&r, "errors.0.detail"), "device x1 is named twice");
+	/* in another character set it could be kept, and nobody could read it in any answer */
+	a.body = slice_str("id,model\nx1,l\xe4mp\nx2,l\xc3\xa4mp\n\"\xff\",x\n");
+	ck_assert_uint_eq(rig_ask(&r, &a), 422);
+	ck_assert_uint_eq(doc_count(rig_at(&r, "errors")), 2);
+	ck_assert_int_eq(rig_int(&r, "errors.0.line"), 2);
+	ck_assert_ptr_nonnull(strstr(rig_text(&r, "errors.0.detail"), "UTF-8"));
+	a.body = slice_str("id,m\xf6"
+			   "del\nx1,lamp\n");
+	ck_assert_uint_eq(rig_ask(&r, &a), 422);
+	ck_assert_ptr_nonnull(strstr(rig_text(&r, "errors.0.detail"), "UTF-8"));
 	/* what stands behind a closed quote belongs to no field */
 	a.body = slice_str("id,model\n\"x\"1,lamp\nx2,\"la\"\"mp\"\n");
 	ck_assert_uint_eq(rig_ask(&r, &a), 422);
