@@ -117,6 +117,8 @@ int reply_media(const struct call *c, enum media *m, struct err *e);
 bool call_is_coap(const struct call *c);
 bool call_is_api(const struct call *c);
 
+/* Texts of errors may hold pieces of what came in: printable ASCII goes out, no more. */
+void problem_text(char *dst, size_t cap, const char *src);
 void problem_fill(const struct call *c, const struct err *why, struct response *rs);
 
 void etag_of_digest(struct etag *t, const struct digest *d);

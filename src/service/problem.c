@@ -7,8 +7,7 @@
 #include "codec/docfmt.h"
 #include "service/internal.h"
 
-/* Texts of errors may hold pieces of what came in: printable ASCII goes out, no more. */
-static void printable(char *dst, size_t cap, const char *src)
+void problem_text(char *dst, size_t cap, const char *src)
 {
 	size_t n = 0;
 
@@ -33,7 +32,7 @@ static const char *detail_for(const struct call *c, const struct err *why, char 
 {
 	if (why->code >= ERR_IO && c->who.role <= ROLE_DEVICE)
 		return "it could not be done now";
-	printable(room, cap, why->text);
+	problem_text(room, cap, why->text);
 	return room;
 }
 
@@ -89,7 +88,7 @@ static void note(const struct call *c, const struct err *why, uint16_t status)
 {
 	char text[sizeof(why->text)];
 
-	printable(text, sizeof(text), why->text);
+	problem_text(text, sizeof(text), why->text);
 	if (status >= 500)
 		log_error("request=%s who=%s status=%u cause=\"%s\"",
 			  c->route ? c->route->pattern : "-", log_safe(c->who.name), status, text);

@@ -59,12 +59,14 @@ struct check {
 static void blame(struct check *k, int line, int before, const struct err *why)
 {
 	struct arena *a = k->c->tk.a;
+	char text[sizeof(why->text)];
 
 	if (k->bad++ >= ERRORS_SHOWN)
 		return;
+	problem_text(text, sizeof(text), why->text);
 	struct doc *d = doc_map(a, k->errors, NULL);
 	doc_add_int(a, d, "line", line);
-	doc_add_text(a, d, "detail", why->text);
+	doc_add_text(a, d, "detail", text);
 	/* a number of its own: who sends a file in parts counts on from theirs */
 	if (before > 0)
 		doc_add_int(a, d, "before", before);
@@ -237,14 +239,11 @@ static int enrol(struct work *w, const struct doc *body, struct err *why, struct
 static void note_error(struct work *w, const struct err *why)
 {
 	char text[sizeof(why->text)];
-	size_t n = 0;
 
 	/* the text may quote the line: nothing in it may end it here */
-	for (; n + 1 < sizeof(text) && why->text[n]; n++)
-		text[n] = (uint8_t)why->text[n] < 0x20 ? '?' : why->text[n];
-	text[n] = '\0';
+	problem_text(text, sizeof(text), why->text);
 	w->bad = true;
-	if (w->shown++ < ERRORS_SHOWN && w->errors.n + n + LINE_HEAD <= ERRORS_BYTES)
+	if (w->shown++ < ERRORS_SHOWN && w->errors.n + strlen(text) + LINE_HEAD <= ERRORS_BYTES)
 		buf_printf(&w->errors, "%d\t%s\n", w->lines.line, text);
 }
 

@@ -638,6 +638,16 @@ START_TEST(import_names_columns_and_repeats)
 	ck_assert_int_eq(rig_int(&r, "errors.0.line"), 5);
 	ck_assert_int_eq(rig_int(&r, "errors.0.before"), 2);
 	ck_assert_str_eq(rig_text(&r, "errors.0.detail"), "device x1 is named twice");
+	/* a name that is cut to be shown leaves no half of a letter in the answer */
+	a.format = MEDIA_NDJSON;
+	a.body = slice_str(
+		"{\"id\":\"x\",\"a\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9"
+		"\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9"
+		"\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9"
+		"\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\":1}\n");
+	ck_assert_uint_eq(rig_ask(&r, &a), 422);
+	ck_assert(text_is_utf8(r.rs.body));
+	a.format = MEDIA_CSV;
 	/* in another character set it could be kept, and nobody could read it in any answer */
 	a.body = slice_str("id,model\nx1,l\xe4mp\nx2,l\xc3\xa4mp\n\"\xff\",x\n");
 	ck_assert_uint_eq(rig_ask(&r, &a), 422);
