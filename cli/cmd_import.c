@@ -193,7 +193,7 @@ int cmd_device_import(struct ctx *c, struct err *e)
 	im.rest = buf_slice(&in);
 	if (result == 0 && csv)
 		take_head(&im);
-	while (result == 0 && im.rest.n > 0)
+	for (bool first = im.head.n > 0; result == 0 && (first || im.rest.n > 0); first = false)
 		result = send_part(c, &im, csv ? "text/csv" : "application/x-ndjson", e);
 	buf_free(&in);
 	if (result < 0)

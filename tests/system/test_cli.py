@@ -792,6 +792,11 @@ class Operating(harness.Case):
         done = self.daemon.fettle("device", "import", self.write("late", ("\n".join(rows) + "\n").encode()), "--csv",
                                   ok=False)
         self.assertRegex(done.stderr, r"\Aline 1005: id: .*\nfettle: after 1000 devices were enrolled: 1 bad line")
+        # a head line alone is looked at, too: lines that end as nobody ends them any more are all in it
+        done = self.daemon.fettle("device", "import", self.write("old", b"id\rold-1\r"), "--csv", ok=False)
+        self.assertEqual(done.returncode, REFUSED)
+        self.assertRegex(done.stderr, r"\Aline 1: head line: column 1: ")
+        self.assertEqual(self.daemon.json("device", "import", self.write("none", b"id\n"), "--csv"), {"added": 0})
         done = self.daemon.fettle("device", "import", self.write("head", b"id,colour\na1,red\na2,blue\n"), "--csv",
                                   ok=False)
         self.assertRegex(done.stderr, r'\Aline 1: head line: column 2: a device has no "colour"\n'
