@@ -182,7 +182,8 @@ int hole_id(const struct call *c, unsigned i, int64_t *out, struct err *e);
 int hole_digest(const struct call *c, unsigned i, struct digest *out, struct err *e);
 /* Absent: 0. */
 int query_id(const struct call *c, const char *name, int64_t *out, struct err *e);
-bool query_flag(const struct call *c, const char *name);
+/* 1 *out says which, 0 not given (false), -1: neither yes nor no */
+int query_flag(const struct call *c, const char *name, bool *out, struct err *e);
 /* What a *_get returned: 0 found, -1 (ERR_NOT_FOUND when it was absent). */
 int found_or(int rc, struct err *e, const char *what);
 /* After a refused insert: the store names its columns, people the thing. -1 always. */

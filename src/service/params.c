@@ -41,12 +41,15 @@ int query_id(const struct call *c, const char *name, int64_t *out, struct err *e
 	return 0;
 }
 
-bool query_flag(const struct call *c, const char *name)
+int query_flag(const struct call *c, const char *name, bool *out, struct err *e)
 {
-	char text[8];
+	char text[8] = "0";
+	int rc = query_get(c->rq->query, name, text, sizeof(text));
 
-	return query_get(c->rq->query, name, text, sizeof(text)) == 1 &&
-	       (strcmp(text, "1") == 0 || strcmp(text, "true") == 0 || text[0] == '\0');
+	*out = rc == 1 && (strcmp(text, "1") == 0 || strcmp(text, "true") == 0 || text[0] == '\0');
+	if (rc == 0 || *out || strcmp(text, "0") == 0 || strcmp(text, "false") == 0)
+		return rc;
+	return err_set(e, ERR_INVALID, "%s: 1 or 0", name);
 }
 
 int found_or(int rc, struct err *e, const char *what)

@@ -108,9 +108,14 @@ static void put_offer(struct call *c, struct doc *d, const struct offer *of)
 /* Small manifests ride along; having sent one counts as fetched. */
 static int put_manifest(struct call *c, struct doc *d, const struct offer *of, struct err *e)
 {
+	struct err ignored;
 	struct slice bytes;
+	bool asked;
 
-	if (of->manifest.size > MANIFEST_SMALL && !query_flag(c, "manifest"))
+	/* an offer is not lost over how this is said */
+	if (query_flag(c, "manifest", &asked, &ignored) < 0)
+		asked = false;
+	if (of->manifest.size > MANIFEST_SMALL && !asked)
 		return 0;
 	if (found_or(store_manifest_bytes(c->tk.st, &of->manifest.digest, c->tk.a, &bytes, e), e,
 		     "manifest"))

@@ -312,10 +312,11 @@ int svc_rollout_clone(struct call *c, struct err *e)
 int svc_rollout_add(struct call *c, struct err *e)
 {
 	struct rollout_spec *s = arena_alloc(c->tk.a, sizeof(*s));
+	bool plan;
 
 	if (!s)
 		return err_set(e, ERR_NO_MEMORY, "no memory for the rollout");
-	if (read_spec(c, s, e) != 0)
+	if (query_flag(c, "dry_run", &plan, e) < 0 || read_spec(c, s, e) != 0)
 		return -1;
-	return query_flag(c, "dry_run") ? dry_run(c, s, e) : make(c, s, e);
+	return plan ? dry_run(c, s, e) : make(c, s, e);
 }

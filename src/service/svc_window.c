@@ -253,27 +253,19 @@ static int read_filter(struct call *c, struct window *like, struct err *e)
 	return has_level && read_ref(c, level, ref, like, e) != 0 ? -1 : has_level;
 }
 
-/* blackout=1, blackout=0: those alone; 1, 0, -1 both */
-static int wanted_kind(const struct call *c)
-{
-	char text[8];
-
-	return query_get(c->rq->query, "blackout", text, sizeof(text)) == 1
-		       ? query_flag(c, "blackout")
-		       : -1;
-}
-
 int svc_window_list(struct call *c, struct err *e)
 {
 	struct window *rows = arena_alloc(c->tk.a, sizeof(*rows) * PAGE_ROWS);
 	struct window like = { .ref = 0 };
-	int kind = wanted_kind(c), want;
 	struct page p;
+	bool blackouts; /* those alone, or none of them; both when it is not said */
+	int want;
 
 	if (!rows || page_begin(&p, c, e) != 0)
 		return rows ? -1 : err_set(e, ERR_NO_MEMORY, "no memory for the page");
 	int some = read_filter(c, &like, e);
-	if (some < 0)
+	int said = some < 0 ? -1 : query_flag(c, "blackout", &blackouts, e);
+	if (said < 0)
 		return -1;
 	while ((want = page_want(&p)) > 0) {
 		int n = some ? store_window_by_level(c->tk.st, &like, p.after, want, rows, e)
@@ -281,7 +273,7 @@ int svc_window_list(struct call *c, struct err *e)
 
 		for (int i = 0; i < n; i++) {
 			int seen = visible(c, &rows[i], e);
-			if (seen < 0 || (seen > 0 && (kind < 0 || kind == rows[i].blackout) &&
+			if (seen < 0 || (seen > 0 && (said == 0 || blackouts == rows[i].blackout) &&
 					 put_window(c, page_item(&p), &rows[i], e) != 0))
 				return -1;
 		}

@@ -332,6 +332,32 @@ START_TEST(members_that_cannot_be)
 }
 END_TEST
 
+/* Who asks for a plan alone in other words does not get a rollout. */
+START_TEST(a_plan_is_a_plan)
+{
+	struct ask a = { .session = r.root,
+			 .method = METHOD_POST,
+			 .path = "/api/v1/rollouts",
+			 .query = "dry_run=yes",
+			 .json = "{\"name\":\"x\",\"release\":\"lamp-1\",\"target\":\"all\"}" };
+
+	rig_release(&r, "lamp-1", 5);
+	ck_assert_uint_eq(rig_ask(&r, &a), 422);
+	ck_assert_ptr_nonnull(strstr(rig_text(&r, "detail"), "dry_run"));
+	a.query = "dry_run=1";
+	ck_assert_uint_eq(rig_ask(&r, &a), 200);
+	a.query = "dry_run=true";
+	ck_assert_uint_eq(rig_ask(&r, &a), 200);
+	a.query = "dry_run=0";
+	ck_assert_uint_eq(rig_ask(&r, &a), 202);
+	ck_assert_uint_eq(rig_ask(&r, &(struct ask){ .session = r.root,
+						     .method = METHOD_GET,
+						     .path = "/api/v1/windows",
+						     .query = "blackout=yes" }),
+			  422);
+}
+END_TEST
+
 START_TEST(bodies_and_media)
 {
 	struct ask a = { .session = r.root, .method = METHOD_POST, .path = "/api/v1/devices" };
@@ -616,6 +642,7 @@ int main(void)
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, paths_that_are_none);
 	tcase_add_loop_test(t, members_that_cannot_be, 0, sizeof(refused) / sizeof(refused[0]));
+	tcase_add_test(t, a_plan_is_a_plan);
 	tcase_add_test(t, bodies_and_media);
 	tcase_add_test(t, bodies_of_devices_are_bounded);
 	tcase_add_test(t, pages);
