@@ -32,6 +32,7 @@ enum route_flags {
 	ROUTE_DOC_OPT = 32,	/* may have one */
 	ROUTE_UNSCOPED = 64,	/* no device: a scoped asker is refused */
 	ROUTE_DEVICE = 128,	/* hole 0 names a device in the asker's scope: c->device */
+	ROUTE_EMPTY = 512,	/* a document without members */
 	ROUTE_SECRET = 256,	/* the answer shows a secret once: kept without it for repeats */
 };
 

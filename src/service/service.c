@@ -167,6 +167,17 @@ int call_decode(struct call *c, enum media m, struct err *e)
 	return docfmt_decode(m, c->rq->body, c->tk.a, &c->body, e);
 }
 
+/* What takes no member must not do, or leave, what one says. */
+static int check_empty(struct call *c, struct err *e)
+{
+	static const char *const none[] = { NULL };
+	struct doc_reader r;
+
+	doc_read_init(&r, c->body, e);
+	doc_only(&r, none);
+	return doc_read_end(&r);
+}
+
 static int decode_body(struct call *c, struct err *e)
 {
 	const struct request *rq = c->rq;
@@ -184,7 +195,9 @@ static int decode_body(struct call *c, struct err *e)
 		m = call_is_coap(c) ? MEDIA_CBOR : MEDIA_JSON;
 	if (m != MEDIA_JSON && m != MEDIA_CBOR)
 		return err_set(e, ERR_MEDIA, "the body must be JSON or CBOR");
-	return call_decode(c, m, e);
+	if (call_decode(c, m, e) != 0)
+		return -1;
+	return c->route->flags & ROUTE_EMPTY ? check_empty(c, e) : 0;
 }
 
 /* A device outside the asker's scope is as if it were not there. */

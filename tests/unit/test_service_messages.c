@@ -358,6 +358,30 @@ START_TEST(a_plan_is_a_plan)
 }
 END_TEST
 
+/* A verb that takes no member does not do the opposite of what one says. */
+START_TEST(verbs_without_members)
+{
+	static const char *const verbs[] = {
+		"/api/v1/devices/a/approve",	   "/api/v1/devices/a/diag",
+		"/api/v1/releases/lamp-1/approve", "/api/v1/tokens/1/revoke",
+		"/api/v1/anchors/1/revoke",	   "/api/v1/jobs/1/cancel"
+	};
+	char *t = rig_token(&r, "t", "viewer", NULL);
+
+	rig_device(&r, "a", NULL);
+	rig_release(&r, "lamp-1", 5);
+	rig_rollout(&r, "one", "lamp-1", "all");
+	for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++) {
+		ck_assert_uint_eq(rig_post(&r, r.root, verbs[i], "{\"no\":true}"), 422);
+		ck_assert_ptr_nonnull(strstr(rig_text(&r, "detail"), "no"));
+		ck_assert_uint_eq(rig_post(&r, r.root, verbs[i], "[]"), 422);
+	}
+	ck_assert_uint_eq(rig_post(&r, r.root, verbs[0], "{}"), 200);
+	ck_assert_uint_eq(rig_post(&r, r.root, verbs[1], NULL), 200);
+	free(t);
+}
+END_TEST
+
 START_TEST(bodies_and_media)
 {
 	struct ask a = { .session = r.root, .method = METHOD_POST, .path = "/api/v1/devices" };
@@ -643,6 +667,7 @@ int main(void)
 	tcase_add_test(t, paths_that_are_none);
 	tcase_add_loop_test(t, members_that_cannot_be, 0, sizeof(refused) / sizeof(refused[0]));
 	tcase_add_test(t, a_plan_is_a_plan);
+	tcase_add_test(t, verbs_without_members);
 	tcase_add_test(t, bodies_and_media);
 	tcase_add_test(t, bodies_of_devices_are_bounded);
 	tcase_add_test(t, pages);
