@@ -15,6 +15,14 @@ ALTER TABLE devices ADD COLUMN held_back INTEGER NOT NULL DEFAULT 0 CHECK (held_
 -- Its next answer asks for diagnostics.
 ALTER TABLE devices ADD COLUMN ask_diag INTEGER NOT NULL DEFAULT 0 CHECK (ask_diag IN (0, 1));
 
+-- PSK identities of devices that were removed, while tickets of theirs may be shown.
+CREATE TABLE ended_identities (
+	identity TEXT PRIMARY KEY,
+	at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX ended_identities_at ON ended_identities (at);
+
 -- When what it says of its service was said, in tracker time.
 ALTER TABLE device_live ADD COLUMN status_at INTEGER NOT NULL DEFAULT 0;
 -- last_seen in tracker time: it is for people, what is judged is judged by this one.

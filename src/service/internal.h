@@ -31,6 +31,8 @@ struct sessions {
 	size_t cap, n, max;	/* cap: a power of two, or 0 */
 };
 
+#define TICKET_MS (2 * 3600 * INT64_C(1000)) /* what OpenSSL gives a session, and so its ticket */
+
 struct session *sessions_find(const struct sessions *t, uint64_t handle);
 /* NULL: full, there already, no memory. */
 struct session *sessions_add(struct sessions *t, uint64_t handle);

@@ -8,8 +8,6 @@
 #include "service/internal.h"
 
 #define SLOTS_FIRST 64
-#define PAGE 8
-#define TICKET_MS (2 * 3600 * INT64_C(1000)) /* what OpenSSL gives a session, and so its ticket */
 
 /* Handles are the front's and may be chosen to collide: mix them well (splitmix64's finish). */
 static size_t slot_of(const struct sessions *t, uint64_t handle)
@@ -200,32 +198,6 @@ bool credential_usable(const struct credential *cr, int64_t wall)
 	return cr->revoked == 0 && (cr->not_after == 0 || wall < cr->not_after);
 }
 
-/*
- * A session that is resumed may have begun with any key its identity had while its ticket
- * lives, and the ticket does not say which: once one ended, a key must be shown again. 1, 0, -1
- */
-static int key_ended_lately(struct store *st, const struct credential *now_valid, int64_t wall,
-			    struct err *e)
-{
-	struct credential page[PAGE];
-	int64_t after = 0;
-	int n;
-
-	do {
-		n = store_credential_list(st, now_valid->dev, after, PAGE, page, e);
-		for (int i = 0; i < n; i++) {
-			const struct credential *cr = &page[i];
-			int64_t end = cr->revoked ? cr->revoked : cr->not_after;
-			after = cr->id;
-			if (cr->kind == CREDENTIAL_PSK && end != 0 && end <= wall &&
-			    wall - end < TICKET_MS &&
-			    strcmp(cr->identity, now_valid->identity) == 0)
-				return 1;
-		}
-	} while (n == PAGE);
-	return n < 0 ? -1 : 0;
-}
-
 /* A PSK identity names a credential, that names a device: both must be usable now. */
 static bool admit_psk(struct service *sv, enum lane lane, struct session *s, const struct now *now)
 {
@@ -239,8 +211,14 @@ static bool admit_psk(struct service *sv, enum lane lane, struct session *s, con
 		rc = store_device_by_dev(sv->o.store, cr.dev, &d, &e);
 	else if (rc == 1)
 		rc = 0;
+	/*
+	 * A session that is resumed may have begun with any key its identity had while its ticket
+	 * lives, be it another device's, and the ticket does not say which: once one ended, a key
+	 * must be shown again.
+	 */
 	if (rc == 1 && s->evidence.resumed) {
-		int ended = key_ended_lately(sv->o.store, &cr, now->wall, &e);
+		int ended = store_identity_ended(sv->o.store, cr.identity, now->wall - TICKET_MS,
+						 now->wall, &e);
 		rc = ended < 0 ? -1 : !ended;
 	}
 	if (rc < 0)

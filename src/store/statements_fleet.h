@@ -163,6 +163,18 @@ X(CREDENTIAL_REVOKE, MAIN,
 X(CREDENTIAL_USABLE, MAIN,
   "SELECT count(*) FROM credentials WHERE dev = $1 AND revoked = 0 "
   "AND (not_after = 0 OR not_after > $2)")
+X(IDENTITY_END, MAIN,
+  "INSERT INTO ended_identities (identity, at) SELECT identity, $1 FROM credentials "
+  "WHERE dev = $2 AND kind = 'psk' AND identity <> '' "
+  "ON CONFLICT (identity) DO UPDATE SET at = excluded.at")
+X(IDENTITY_ENDED, MAIN,
+  "SELECT 1 FROM ended_identities WHERE identity = $1 AND at > $2 UNION ALL "
+  "SELECT 1 FROM credentials WHERE kind = 'psk' AND identity = $3 AND identity <> '' "
+  "AND ((revoked > $4 AND revoked <= $5) "
+  "OR (revoked = 0 AND not_after > $6 AND not_after <= $7)) LIMIT 1")
+X(IDENTITY_SWEEP, MAIN,
+  "DELETE FROM ended_identities WHERE identity IN "
+  "(SELECT identity FROM ended_identities WHERE at <= $1 ORDER BY at LIMIT $2)")
 
 /* Anchors, tokens, operators, policies */
 X(ANCHOR_ADD, MAIN,

@@ -141,3 +141,37 @@ int store_credential_usable(struct store *st, int64_t dev, int64_t now_wall, str
 		n = (int)sql_get_int(&q);
 	return sql_end(&q) == 0 ? n : -1;
 }
+
+#define SWEPT 16
+
+int store_identities_end(struct store *st, int64_t dev, int64_t at, int64_t old, struct err *e)
+{
+	struct sql q;
+
+	sql_begin(&q, st, STMT_IDENTITY_SWEEP, e);
+	sql_int(&q, old);
+	sql_int(&q, SWEPT);
+	if (sql_run(&q) != 0)
+		return -1;
+	sql_begin(&q, st, STMT_IDENTITY_END, e);
+	sql_int(&q, at);
+	sql_int(&q, dev);
+	return sql_run(&q);
+}
+
+int store_identity_ended(struct store *st, const char *identity, int64_t since, int64_t now_wall,
+			 struct err *e)
+{
+	struct sql q;
+
+	sql_begin(&q, st, STMT_IDENTITY_ENDED, e);
+	sql_text(&q, identity);
+	sql_int(&q, since);
+	sql_text(&q, identity);
+	sql_int(&q, since);
+	sql_int(&q, now_wall);
+	sql_int(&q, since);
+	sql_int(&q, now_wall);
+	int found = sql_row(&q);
+	return sql_end(&q) == 0 ? found : -1;
+}

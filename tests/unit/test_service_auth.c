@@ -206,6 +206,42 @@ START_TEST(a_revoked_key_resumes_nothing)
 }
 END_TEST
 
+/* Nor is one of another device's, that had this identity before: the ticket does not say whose. */
+START_TEST(an_heir_is_resumed_by_nobody_else)
+{
+	struct evidence ev = {
+		.kind = EVIDENCE_PSK, .transport = TRANSPORT_COAPS, .identity = "a", .resumed = true
+	};
+	static const char mine[] = "{\"kind\":\"psk\",\"identity\":\"a\","
+				   "\"key\":\"00112233445566778899aabbccddeeff\"}";
+
+	/* removed, and enrolled again */
+	rig_device(&r, "a", KEY_A);
+	ck_assert_int_eq(service_admit(r.sv, LANE_NETWORK, 901, &ev, &r.now), 1);
+	ck_assert_uint_eq(with(r.root, METHOD_DELETE, API "/devices/a", NULL), 204);
+	r.now.wall += 1000;
+	rig_device(&r, "a", KEY_B);
+	ck_assert_int_eq(service_admit(r.sv, LANE_NETWORK, 902, &ev, &r.now), 0);
+	ck_assert_uint_ne(rig_psk(&r, "a"), 0);
+	r.now.wall += 3 * 3600 * 1000;
+	ck_assert_int_eq(service_admit(r.sv, LANE_NETWORK, 903, &ev, &r.now), 1);
+	/* revoked, and given to another */
+	rig_device(&r, "b", KEY_A);
+	ck_assert_uint_eq(rig_get(&r, r.root, API "/devices/a/credentials"), 200);
+	char path[64];
+	ck_assert_int_eq(text_format(path, sizeof(path), API "/devices/a/credentials/%d",
+				     (int)rig_int(&r, "items.0.id")),
+			 0);
+	ck_assert_uint_eq(with(r.root, METHOD_DELETE, path, NULL), 204);
+	r.now.wall += 1000;
+	ck_assert_uint_eq(with(r.root, METHOD_POST, API "/devices/b/credentials", mine), 201);
+	ck_assert_int_eq(service_admit(r.sv, LANE_NETWORK, 904, &ev, &r.now), 0);
+	ck_assert_uint_ne(rig_psk(&r, "a"), 0);
+	r.now.wall += 3 * 3600 * 1000;
+	ck_assert_int_eq(service_admit(r.sv, LANE_NETWORK, 905, &ev, &r.now), 1);
+}
+END_TEST
+
 START_TEST(removed_devices_are_gone)
 {
 	rig_device(&r, "a", KEY_A);
@@ -919,6 +955,7 @@ static TCase *cases(void)
 	tcase_add_test(t, an_expired_key_is_none);
 	tcase_add_test(t, revocation_acts_on_open_sessions);
 	tcase_add_test(t, a_revoked_key_resumes_nothing);
+	tcase_add_test(t, an_heir_is_resumed_by_nobody_else);
 	tcase_add_test(t, removed_devices_are_gone);
 	tcase_add_test(t, tokens_of_devices);
 	tcase_add_test(t, refusals_look_the_same);
