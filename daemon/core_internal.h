@@ -114,10 +114,11 @@ struct core {
 	unsigned n_unsent;
 	int64_t schedule_track; /* next pass, tracker time; 0 nothing due */
 	int64_t persist_at, sweep_at, retry_at; /* monotonic ms */
+	int64_t jobs_track; /* a job waits until then, tracker time; 0 none */
 	int64_t jobs_at; /* until then jobs leave the disk to others: monotonic ms */
 	int64_t batch_at; /* the last batch ended */
 	struct core_checkpointer checkpointer;
-	bool jobs; /* one may have work */
+	bool jobs; /* one may have work now */
 	bool trouble; /* writes failed lately: said once, and once when over */
 	char *openapi;
 	int status; /* exit status once stopping */

@@ -101,9 +101,14 @@ int64_t core_rest_ms(int64_t took_us)
 	return over > CORE_REST_LEAST_US ? over / 1000 : 0;
 }
 
+static bool jobs_wanted(const struct core *c)
+{
+	return c->jobs || (c->jobs_track != 0 && c->jobs_track <= c->now.track);
+}
+
 static bool jobs_due(const struct core *c)
 {
-	return c->jobs && clock_mono_ms() >= c->jobs_at && !core_jobs_wait(c);
+	return jobs_wanted(c) && clock_mono_ms() >= c->jobs_at && !core_jobs_wait(c);
 }
 
 /* At least one wait for events lies between two slices: a front's next batch gets in there. */
@@ -116,15 +121,17 @@ static void jobs_rest(struct core *c, int64_t took_us)
 
 static int run_job(struct core *c, struct err *e)
 {
-	int64_t began = clock_mono_us();
+	int64_t began = clock_mono_us(), next = 0;
 	int rc;
 
 	prepare_call(c);
-	rc = service_jobs(c->service, &c->now, &c->arena, &c->fx, CORE_SLICE_US, e);
+	rc = service_jobs(c->service, &c->now, &c->arena, &c->fx, CORE_SLICE_US, &next, e);
 	jobs_rest(c, clock_mono_us() - began);
 	/* before followed(): an effect may announce another one */
-	if (rc >= 0)
+	if (rc >= 0) {
 		c->jobs = rc > 0;
+		c->jobs_track = next;
+	}
 	return followed(c, rc);
 }
 
@@ -276,8 +283,10 @@ int64_t core_work_wait_ms(const struct core *c)
 
 	if (c->sweep_at - now < wait)
 		wait = c->sweep_at - now;
-	if (c->jobs && now >= c->retry_at && !core_jobs_wait(c) && c->jobs_at - now < wait)
+	if (jobs_wanted(c) && now >= c->retry_at && !core_jobs_wait(c) && c->jobs_at - now < wait)
 		wait = c->jobs_at - now;
+	if (!c->jobs && c->jobs_track > c->now.track && c->jobs_track - c->now.track < wait)
+		wait = c->jobs_track - c->now.track;
 	if (c->schedule_track != 0 && c->schedule_track - c->now.track < wait)
 		wait = c->schedule_track - c->now.track;
 	if (wait < 1)

@@ -363,7 +363,7 @@ static const struct job_kind kinds[] = {
 };
 
 int service_jobs(struct service *sv, const struct now *now, struct arena *a, struct effects *fx,
-		 int64_t budget_us, struct err *e)
+		 int64_t budget_us, int64_t *next_track, struct err *e)
 {
 	struct tracker tk = service_tracker(sv, now, a, fx);
 	int64_t began = clock_mono_us();
@@ -380,5 +380,8 @@ int service_jobs(struct service *sv, const struct now *now, struct arena *a, str
 		rc = jobs_slice(&tk, budget_us - (clock_mono_us() - began), e);
 	if (rc == 0 && seen_due(&sv->seen, now->track))
 		rc = 1;
+	/* one that failed for the moment is tried again then */
+	if (rc == 0)
+		rc = store_job_first_due(sv->o.store, next_track, e);
 	return service_finish(sv, rc, fx, e);
 }

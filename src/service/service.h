@@ -106,13 +106,14 @@ void service_upload_close(struct service *sv, enum lane lane, const struct reque
 
 /*
  * Time and long work, between batches: each opens and commits a batch of its own, and leaves
- * effects only when that is durable. Same returns as scheduler_pass and jobs_slice.
+ * effects only when that is durable. Same returns as scheduler_pass and jobs_slice; next_track is
+ * when to come again, in tracker time, should nobody wake it before: 0 never.
  */
 int service_schedule(struct service *sv, const struct now *now, struct arena *a, struct effects *fx,
 		     int limit, int64_t budget_us, int64_t *next_track, struct err *e);
-/* It also puts into rows, every few minutes, who polled. */
+/* It also puts into rows, every few minutes, who polled. next_track: set when it returns 0. */
 int service_jobs(struct service *sv, const struct now *now, struct arena *a, struct effects *fx,
-		 int64_t budget_us, struct err *e);
+		 int64_t budget_us, int64_t *next_track, struct err *e);
 
 /*
  * Calls to devices (architecture.md 1: effects, carried out by the front). What an EFFECT_SEND

@@ -239,6 +239,7 @@ X(JOB_NEXT, MAIN,
   "SELECT " JOB_COLUMNS " FROM jobs WHERE state = 'running' AND due <= $1 "
   "ORDER BY CASE WHEN kind = 'anchor-revoke' OR kind = 'release-withdraw' THEN 0 ELSE 1 END, "
   "id LIMIT 1")
+X(JOB_FIRST_DUE, MAIN, "SELECT coalesce(min(due), 0) FROM jobs WHERE state = 'running'")
 X(JOB_CURSOR, MAIN,
   "SELECT cursor FROM jobs WHERE state = 'running' AND kind = $1 AND ref = $2 "
   "ORDER BY id DESC LIMIT 1")

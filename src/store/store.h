@@ -358,6 +358,8 @@ int store_job_get(struct store *st, int64_t id, struct job *out, struct err *e);
 int store_job_put(struct store *st, const struct job *j, struct err *e);
 /* Running, and due at or before track: trust first, then the oldest; 1/0/-1 */
 int store_job_next(struct store *st, int64_t track, struct job *out, struct err *e);
+/* When the first of those running is due, 0 none runs. 0/-1 */
+int store_job_first_due(struct store *st, int64_t *track, struct err *e);
 /* How far the running job of that kind has come with ref. 1/0/-1 */
 int store_job_cursor(struct store *st, const char *kind, int64_t ref, int64_t *cursor,
 		     struct err *e);

@@ -90,6 +90,19 @@ int store_job_next(struct store *st, int64_t track, struct job *out, struct err 
 	return STORE_ONE(&q, out, job_read);
 }
 
+static void due_read(struct sql *q, int64_t *out)
+{
+	*out = sql_get_int(q);
+}
+
+int store_job_first_due(struct store *st, int64_t *track, struct err *e)
+{
+	struct sql q;
+
+	sql_begin(&q, st, STMT_JOB_FIRST_DUE, e);
+	return STORE_ONE(&q, track, due_read) < 0 ? -1 : 0;
+}
+
 static void cursor_read(struct sql *q, int64_t *out)
 {
 	*out = sql_get_int(q);

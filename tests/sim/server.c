@@ -319,7 +319,8 @@ int server_job(struct server *sr, struct err *e)
 {
 	arena_reset(&sr->a);
 	effects_clear(sr->fx);
-	int more = service_jobs(sr->sv, &sr->now, &sr->a, sr->fx, LONG_US, e);
+	int64_t next;
+	int more = service_jobs(sr->sv, &sr->now, &sr->a, sr->fx, LONG_US, &next, e);
 	sr->jobs = more > 0;
 	return more;
 }

@@ -329,12 +329,13 @@ void rig_release(struct rig *r, const char *name, uint64_t sequence)
 void rig_jobs(struct rig *r)
 {
 	struct err e = { 0 };
+	int64_t next;
 	int rc = 1;
 
 	while (rc == 1) {
 		arena_reset(&r->arena);
 		effects_clear(r->fx);
-		rc = service_jobs(r->sv, &r->now, &r->arena, r->fx, 10000, &e);
+		rc = service_jobs(r->sv, &r->now, &r->arena, r->fx, 10000, &next, &e);
 		ck_assert_msg(rc >= 0, "%s", e.text);
 	}
 }

@@ -582,6 +582,50 @@ START_TEST(a_clock_is_trusted_on_an_operators_word)
 }
 END_TEST
 
+/* As one that failed for the moment: the core looks at it then, though nobody wakes it. */
+static void leave_a_job_for_later(int64_t ms)
+{
+	struct store_options o = { .dir = dir, .cache_bytes = 1 << 20 };
+	struct job j = { .kind = "of-another-version", .state = JOB_RUNNING, .tries = 1 };
+	struct store *st;
+	int64_t track = 0;
+	int status;
+
+	kill(core_pid, SIGKILL);
+	ck_assert_int_eq(waitpid(core_pid, &status, 0), core_pid);
+	close(parent_fd);
+	ck_assert_int_eq(store_open(&o, &st, NULL), 0);
+	ck_assert_int_eq(store_meta_get_int(st, "track", &track, NULL), 1);
+	j.due = track + ms;
+	ck_assert_int_eq(store_job_add(st, &j, NULL), 0);
+	store_close(st);
+	start_core();
+}
+
+static bool job_failed(struct channel *c)
+{
+	struct request rq = ask(METHOD_GET, "/api/v1/jobs/1");
+	struct response rs;
+
+	ck_assert_uint_eq(ask_once(c, NULL, &rq, &rs), 200);
+	return memmem(rs.body.p, rs.body.n, "\"failed\"", 8) != NULL;
+}
+
+START_TEST(a_job_is_tried_again_when_due)
+{
+	struct channel *c;
+
+	leave_a_job_for_later(2000);
+	c = greeted_lane(LANE_CONTROL);
+	admit_local(c);
+	/* well before the next sweep finds it */
+	for (int i = 0; i < 300 && !job_failed(c); i++)
+		ck_assert_int_eq(usleep(100000), 0);
+	ck_assert(job_failed(c));
+	channel_free(c);
+}
+END_TEST
+
 START_TEST(pings_are_answered_meanwhile)
 {
 	struct pollfd p = { .fd = parent_fd, .events = POLLIN };
@@ -677,6 +721,7 @@ int main(void)
 	tcase_add_test(t, what_was_answered_survives);
 	tcase_add_test(t, an_upload_goes_on_after_a_restart);
 	tcase_add_test(t, a_clock_is_trusted_on_an_operators_word);
+	tcase_add_test(t, a_job_is_tried_again_when_due);
 	tcase_add_test(t, pings_are_answered_meanwhile);
 	suite_add_tcase(s, t);
 	SRunner *r = srunner_create(s);

@@ -215,9 +215,11 @@ END_TEST
 
 static void jobs_slice_of_now(void)
 {
+	int64_t next;
+
 	arena_reset(&r.arena);
 	effects_clear(r.fx);
-	ck_assert_int_ge(service_jobs(r.sv, &r.now, &r.arena, r.fx, 10000, NULL), 0);
+	ck_assert_int_ge(service_jobs(r.sv, &r.now, &r.arena, r.fx, 10000, &next, NULL), 0);
 }
 
 /* What a poll does not write is in its row minutes later, also of who never registered. */
@@ -678,7 +680,7 @@ START_TEST(import_in_slices)
 			 .path = "/api/v1/devices/import",
 			 .format = MEDIA_CSV };
 	struct err e = { 0 };
-	int64_t devices;
+	int64_t devices, next;
 	int slices = 0;
 
 	buf_add_str(&b, "id,tags\n");
@@ -687,7 +689,7 @@ START_TEST(import_in_slices)
 	a.body = buf_slice(&b);
 	ck_assert(!b.failed);
 	ck_assert_uint_eq(rig_ask(&r, &a), 202);
-	while (service_jobs(r.sv, &r.now, &r.arena, r.fx, 1, &e) > 0) {
+	while (service_jobs(r.sv, &r.now, &r.arena, r.fx, 1, &next, &e) > 0) {
 		arena_reset(&r.arena);
 		if (slices++ == 3)
 			rig_restart(&r);
@@ -704,6 +706,42 @@ START_TEST(import_in_slices)
 END_TEST
 
 /* What became untrue since it was checked is named by the job; the rest is enrolled. */
+/* A slice with time for all of it ends before its memory does. */
+START_TEST(import_in_little_memory)
+{
+	struct buf b = BUF_INIT(BODY_MAX_LEN);
+	struct ask a = { .session = r.root,
+			 .method = METHOD_POST,
+			 .path = "/api/v1/devices/import",
+			 .format = MEDIA_CSV };
+	struct err e = { 0 };
+	int slices = 1, rc;
+	int64_t next = 0;
+	struct job j;
+
+	buf_add_str(&b, "id,tags\n");
+	for (int i = 0; i < 1900; i++)
+		buf_printf(&b, "d%d,a b\n", i);
+	a.body = buf_slice(&b);
+	ck_assert_uint_eq(rig_ask(&r, &a), 202);
+	arena_reset(&r.arena);
+	r.arena.max = 512u << 10;
+	while ((rc = service_jobs(r.sv, &r.now, &r.arena, r.fx, 60000000, &next, &e)) > 0) {
+		ck_assert_int_eq(store_job_get(r.bed.st, 1, &j, &e), 1);
+		ck_assert_int_eq(j.tries, 0);
+		arena_reset(&r.arena);
+		slices++;
+	}
+	ck_assert_int_eq(rc, 0);
+	ck_assert_int_eq(next, 0);
+	ck_assert_int_eq(store_job_get(r.bed.st, 1, &j, &e), 1);
+	ck_assert_int_eq(j.state, JOB_DONE);
+	ck_assert_int_eq(j.done, 1900);
+	ck_assert_int_gt(slices, 2);
+	buf_free(&b);
+}
+END_TEST
+
 START_TEST(import_races)
 {
 	struct ask a = { .session = r.root,
@@ -825,6 +863,7 @@ int main(void)
 	tcase_add_test(t, import_names_a_thousand_bad_lines);
 	tcase_add_test(t, import_names_columns_and_repeats);
 	tcase_add_test(t, import_in_slices);
+	tcase_add_test(t, import_in_little_memory);
 	tcase_add_test(t, import_races);
 	tcase_add_test(t, import_within_a_scope);
 	tcase_add_test(t, import_tries_without_a_trace);

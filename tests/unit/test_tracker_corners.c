@@ -422,6 +422,8 @@ START_TEST(test_a_job_that_is_stuck)
 	ck_assert_int_eq(store_meta_get_int(w.st, "stuck", &n, &w.err), 0);
 	/* not at once again */
 	ck_assert_int_eq(WORLD_TURN(&w, jobs_slice(&w.tk, 0, &w.err)), 0);
+	ck_assert_int_eq(store_job_first_due(w.st, &n, &w.err), 0);
+	ck_assert_int_eq(n, w.tk.now.track + 1000);
 	for (int i = 0; i < 100 && stuck.state == JOB_RUNNING; i++) {
 		world_wait(&w, 60);
 		world_jobs(&w);
