@@ -186,6 +186,7 @@ libfettle_la_SOURCES = \
 	src/tracker/internal.h \
 	src/tracker/jobs.c \
 	src/tracker/offer.c \
+	src/tracker/offer_grants.c \
 	src/tracker/outage.c \
 	src/tracker/outage.h \
 	src/tracker/pace.c \

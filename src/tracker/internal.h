@@ -57,6 +57,8 @@ int rollout_planned(struct tracker *tk, struct rollout *r, struct err *e);
  * nothing away from others. rollout 0: none is needed. 0/-1
  */
 int rollout_begun(struct tracker *tk, int64_t rollout, bool *out, struct err *e);
+/* Who goes ahead of it by itself is neither told nor given anything. Of none (id 0): false. */
+bool rollout_unstarted(const struct rollout *r);
 int rollout_refused(const struct rollout *r, const char *what, struct err *e);	/* -1 */
 /* Called with the counters' move of one update: pauses, finishes and opens phases. */
 int rollout_moved(struct tracker *tk, const struct update *u, const struct counts *c,

@@ -122,6 +122,8 @@ static int repeat(struct ask *q, struct update *u, struct offer *out, struct err
 		return call_back(q, u, &g, &why, e);
 	if (before_installing(u->state) && !gates_fit(q->d, &g.release))
 		return put_back(q, u, e);
+	if (rollout_unstarted(&g.rollout))
+		return nothing(q, "rollout", "it was not started");
 	int kept = keep_slot(q, u, &g, e);
 	if (kept <= 0)
 		return kept;
@@ -431,64 +433,4 @@ int offer_kind_changed(struct tracker *tk, const struct device *d, struct err *e
 			return -1;
 	}
 	return n < 0 ? -1 : 0;
-}
-
-/* ---- what an offer entitles to ---- */
-
-static int running(struct tracker *tk, int64_t dev, struct update *u, struct err *e)
-{
-	int found = store_update_open(tk->st, dev, u, e);
-
-	if (found > 0 && !update_state_in_flight(u->state))
-		return 0;
-	return found;
-}
-
-int offer_manifest_fetched(struct tracker *tk, int64_t dev, struct err *e)
-{
-	struct update u;
-	int found = running(tk, dev, &u, e);
-
-	if (found <= 0 || u.manifest_fetched)
-		return found < 0 ? -1 : 0;
-	return store_update_progress(tk->st, u.id, u.progress, true, e);
-}
-
-/* The release it may fetch of now: whoever is writing its flash is not called back. 1, 0, -1 */
-static int entitled(struct tracker *tk, int64_t dev, struct release *r, struct err *e)
-{
-	struct update u;
-	int found = running(tk, dev, &u, e);
-
-	if (found > 0)
-		found = store_release_get(tk->st, u.release, r, e);
-	if (found > 0 && u.state < UPDATE_INSTALLING && !release_holds(tk, r, NULL))
-		return 0;
-	return found;
-}
-
-int offer_grants_object(struct tracker *tk, int64_t dev, const struct digest *object, struct err *e)
-{
-	struct manifest_image images[IMAGES_MAX];
-	struct release r;
-
-	int found = entitled(tk, dev, &r, e);
-	if (found <= 0)
-		return found;
-	if (digest_eq(&r.manifest, object))
-		return 1;
-	int n = store_manifest_images(tk->st, &r.manifest, images, IMAGES_MAX, e);
-	for (int i = 0; i < n; i++)
-		if (digest_eq(&images[i].digest, object))
-			return 1;
-	return n < 0 ? -1 : 0;
-}
-
-int offer_route(struct tracker *tk, int64_t dev, const char *path, struct digest *object,
-		struct err *e)
-{
-	struct release r;
-	int found = entitled(tk, dev, &r, e);
-
-	return found <= 0 ? found : store_route_of_release(tk->st, r.id, path, object, e);
 }

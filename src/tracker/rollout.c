@@ -31,6 +31,11 @@ int rollout_begun(struct tracker *tk, int64_t rollout, bool *out, struct err *e)
 	return 0;
 }
 
+bool rollout_unstarted(const struct rollout *r)
+{
+	return r->id != 0 && r->started == 0;
+}
+
 static int add_rows(struct tracker *tk, const struct rollout_spec *s, struct rollout *r,
 		    struct err *e)
 {

@@ -122,12 +122,18 @@ static int held_back(struct tracker *tk, const struct update *u, char cause[REAS
 {
 	struct device d;
 	struct device_live live;
+	struct rollout r = { .id = 0 };
 	char value[REASON_TEXT];
 	int64_t wait_ms;
 
 	int found = u->state == UPDATE_DOWNLOADED ? store_device_by_dev(tk->st, u->dev, &d, e) : 0;
 	if (found <= 0 || !call_pushes(&d, u->state))
 		return found < 0 ? -1 : 0;
+	if (u->rollout > 0 && store_rollout_get(tk->st, u->rollout, &r, e) < 0)
+		return -1;
+	cause_format(cause, REASON_TEXT, "held back: rollout: it was not started");
+	if (rollout_unstarted(&r))
+		return 1;
 	int open = gate_window_wait(tk, &d, u, &wait_ms, value, e);
 	if (open < 0 || registry_live(tk, u->dev, &live, e) < 0)
 		return -1;

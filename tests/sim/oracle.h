@@ -322,6 +322,8 @@ const char *oracle_outage_forbids(struct oracle *o, const struct o_update *u);
 void oracle_check_slot(struct oracle *o, const struct o_update *u, int64_t not_before_s);
 /* May it be installed at this moment, for all that is said of time? */
 const char *oracle_shut(const struct oracle *o, const struct o_update *u);
+/* Nobody has started its rollout: it goes on by itself alone. */
+bool oracle_unstarted(const struct oracle *o, const struct o_update *u);
 bool oracle_held_back(const struct oracle *o, const struct o_update *u);
 /* It was told, by an answer or a call, that another one will be away. */
 void oracle_told(struct oracle *o, int dev, int64_t update);

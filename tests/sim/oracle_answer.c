@@ -112,6 +112,8 @@ static void check_offer(struct oracle *o, const struct heard *h)
 		oracle_fail(o, "update %" PRId64 " was told again, and has expired", id);
 	if (u->state < UPDATE_INSTALLING && r->class_ != o->now->device[u->dev].class_)
 		oracle_fail(o, "update %" PRId64 " was told again, it is for another kind", id);
+	if (oracle_unstarted(o, u))
+		oracle_fail(o, "update %" PRId64 " was told, its rollout was not started", id);
 	if (o->offers > 0)
 		oracle_check_slot(o, u, number(h->doc, "not_before"));
 	flying_of(o, o->said.dev, &n);
@@ -136,6 +138,9 @@ static void check_manifest(struct oracle *o, const struct heard *h)
 		if (u->state < UPDATE_INSTALLING &&
 		    (r->withdrawn || o->now->anchor[r->anchor].revoked || oracle_expired(o, r)))
 			oracle_fail(o, "device %d got a manifest that was taken back", o->said.dev);
+		if (oracle_unstarted(o, u))
+			oracle_fail(o, "device %d got a manifest of what was not started",
+				    o->said.dev);
 	}
 	if (!good)
 		oracle_fail(o, "device %d got a manifest that it was not offered", o->said.dev);

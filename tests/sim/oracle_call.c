@@ -97,6 +97,11 @@ static const char *may_apply(struct oracle *o, const struct o_device *d, const s
 	return oracle_shut(o, u);
 }
 
+bool oracle_unstarted(const struct oracle *o, const struct o_update *u)
+{
+	return o->now->rollout[u->rollout].phase[0].opened == 0;
+}
+
 /* It has all of it, and its server, which would have to say so, does not let it begin. */
 bool oracle_held_back(const struct oracle *o, const struct o_update *u)
 {
@@ -106,7 +111,8 @@ bool oracle_held_back(const struct oracle *o, const struct o_update *u)
 
 	if (d->mode != MODE_SERVER && !(d->mode == MODE_NEGOTIATED && d->push))
 		return false;
-	return oracle_shut(o, u) || (!idle && (o->rules.class_[u->urgency].idle_only || critical));
+	return oracle_unstarted(o, u) || oracle_shut(o, u) ||
+	       (!idle && (o->rules.class_[u->urgency].idle_only || critical));
 }
 
 static const char *may_push(struct oracle *o, int dev, const struct effect *fx)
@@ -130,6 +136,8 @@ static const char *may_push(struct oracle *o, int dev, const struct effect *fx)
 		return "its release was taken back";
 	if (r->class_ != d->class_)
 		return "it is for another kind of device";
+	if (oracle_unstarted(o, u))
+		return "nobody has started its rollout";
 	if (d->mode == MODE_NEGOTIATED && u->state < UPDATE_ACCEPTED)
 		return "it did not say yes";
 	return may[fx->send.kind](o, d, u, fx);

@@ -353,7 +353,8 @@ static const char *by_time(struct oracle *o, struct o_update *u, enum update_sta
 	if (o->track - u->entered < patience_s(o, from) * 1000)
 		return "the time for it is not over";
 	/* its silence says nothing where nobody asked, nor much where it said that it is busy */
-	if (held && oracle_shut(o, u) && to != UPDATE_PLANNED && !oracle_aborted(o, u))
+	if (held && (oracle_unstarted(o, u) || oracle_shut(o, u)) && to != UPDATE_PLANNED &&
+	    !oracle_aborted(o, u))
 		return "it was its server that waited";
 	if (held && to == UPDATE_PLANNED && same_attempt(o, u)) {
 		o->rule[RULE_HELD]++;

@@ -504,6 +504,43 @@ START_TEST(who_waits_for_us_is_not_silent)
 }
 END_TEST
 
+/* What nobody started, or said yes to, is not pushed, told or handed out, whatever a device says. */
+START_TEST(who_goes_ahead_of_the_start_is_not_helped)
+{
+	struct device cam = enrol("cam", MODE_SERVER, "push"),
+		      lamp = enrol("lamp", MODE_CLIENT, "");
+	struct rollout_spec s = { .name = "r", .target = "all", .release = rel.id, .budget = 2 };
+	struct rollout r;
+	struct job job;
+	struct update u;
+
+	WORLD_OK(&w, rollout_create(&w.tk, &s, &r, &job, &w.err));
+	world_jobs(&w);
+	int64_t id = open_update(&lamp).id;
+	ck_assert_int_eq(world_report(&w, "cam", 1, 1, open_update(&cam).id,
+				      _i ? "accepted" : "downloaded"),
+			 0);
+	ck_assert_int_eq(world_report(&w, "lamp", 1, 1, id, "accepted"), 0);
+	ck_assert_int_eq(open_update(&lamp).state, UPDATE_ACCEPTED);
+	ck_assert_int_eq(world_ask(&w, "lamp"), 0);
+	ck_assert_str_eq(w.err.text, "rollout: it was not started");
+	ck_assert_int_eq(offer_grants_object(&w.tk, lamp.dev, &rel.manifest, &w.err), 0);
+	ck_assert_int_eq(pass(), 0);
+	world_wait(&w, w.policy.install_timeout_s + 1);
+	ck_assert_int_eq(pass(), 0);
+	u = open_update(&cam);
+	ck_assert_int_eq(u.state, _i ? UPDATE_ACCEPTED : UPDATE_PLANNED);
+	ck_assert_int_eq(u.attempt, 1);
+	r = world_rollout_now(&w, r.id);
+	WORLD_OK(&w, rollout_start(&w.tk, &r, &w.err));
+	world_jobs(&w);
+	ck_assert_int_eq(world_ask(&w, "lamp"), id);
+	ck_assert_int_eq(offer_grants_object(&w.tk, lamp.dev, &rel.manifest, &w.err), 1);
+	world_wait(&w, 4 * 3600);
+	ck_assert_int_eq(pass(), 1);
+}
+END_TEST
+
 START_TEST(low_urgency_is_pushed_to_the_idle_only)
 {
 	struct device d = enrol("cam", MODE_SERVER, "push");
@@ -1636,6 +1673,7 @@ int main(void)
 	tcase_add_test(t, a_failure_is_retried_after_its_back_off);
 	tcase_add_test(t, critical_service_is_not_disturbed);
 	tcase_add_loop_test(t, who_waits_for_us_is_not_silent, 0, 2);
+	tcase_add_loop_test(t, who_goes_ahead_of_the_start_is_not_helped, 0, 2);
 	tcase_add_test(t, low_urgency_is_pushed_to_the_idle_only);
 	tcase_add_test(t, a_device_that_has_lost_it_gets_the_manifest_again);
 	tcase_add_test(t, losing_it_for_ever_is_a_failure);
