@@ -371,7 +371,8 @@ int gate_window_wait(struct tracker *tk, const struct device *d, const struct up
 	struct look g = { .tk = tk, .d = d, .live = &live, .u = u, .looking = true };
 
 	*wait_ms = 0;
-	if (gates_load(&g, e) < 0)
+	/* what went ahead of its offer has no deadline of its own yet */
+	if (gates_load(&g, e) < 0 || update_phase_opened(tk, u, &g.phase_opened, e) < 0)
 		return -1;
 	int open = gate_blackout(&g, value, e);
 	if (open > 0)

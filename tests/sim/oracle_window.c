@@ -136,6 +136,9 @@ static int64_t over_at(const struct oracle *o, const struct o_update *u)
 {
 	const struct o_class *c = &o->rules.class_[u->urgency];
 
+	/* it is counted from a beginning */
+	if (oracle_unstarted(o, u))
+		return INT64_MAX;
 	return c->until_deadline && c->deadline_s > 0 ? oracle_deadline(o, u) : INT64_MAX;
 }
 

@@ -259,6 +259,30 @@ START_TEST(test_offer_ahead_of_the_deadline)
 }
 END_TEST
 
+/* What began by its device's own word has a deadline, too: its phase's. */
+START_TEST(test_deadline_of_what_was_not_offered)
+{
+	struct strategy *s = &w.policy.strategy[URGENCY_NORMAL];
+	struct device d = world_device(&w, "lamp-1");
+	char why[REASON_TEXT];
+	struct update u;
+	int64_t wait;
+
+	s->deadline_s = 7200;
+	s->window_until_deadline = true;
+	add(WINDOW_DEVICE, lamp.dev, "Sat 20:00-21:00 UTC", false);
+	ck_assert_int_eq(store_update_open(w.st, d.dev, &u, &w.err), 1);
+	ck_assert_int_eq(world_report(&w, "lamp-1", 1, 2, u.id, "downloaded"), 0);
+	ck_assert_int_eq(store_update_open(w.st, d.dev, &u, &w.err), 1);
+	ck_assert_int_eq(u.state, UPDATE_DOWNLOADED);
+	ck_assert_int_eq(gate_window_wait(&w.tk, &d, &u, &wait, why, &w.err), 0);
+	ck_assert_str_eq(why,
+			 "holds until the deadline, at 2027-01-15T10:00:00Z, 600 s are needed");
+	world_wait(&w, 7200);
+	ck_assert_int_eq(gate_window_wait(&w.tk, &d, &u, &wait, why, &w.err), 1);
+}
+END_TEST
+
 /* Whatever the deadline says: not into a black-out. */
 START_TEST(test_deadline_within_a_blackout)
 {
@@ -569,6 +593,7 @@ int main(void)
 	tcase_add_test(t, test_deadline_where_nothing_opens);
 	tcase_add_test(t, test_offer_ahead_of_its_slot);
 	tcase_add_loop_test(t, test_offer_ahead_of_the_deadline, 0, 2);
+	tcase_add_test(t, test_deadline_of_what_was_not_offered);
 	tcase_add_test(t, test_deadline_within_a_blackout);
 	tcase_add_test(t, test_past_its_deadline_before_a_blackout);
 	tcase_add_test(t, test_slot_when_the_clock_is_set_back);
