@@ -92,14 +92,19 @@ static int put_back(struct ask *q, struct update *u, struct err *e)
 	return nothing(q, "compatibility", OTHER_KIND);
 }
 
-/* It fetches by itself, too slowly for its slot: the next. 1, 0 none is in sight, -1 */
+/*
+ * It fetches by itself, too slowly for its slot: the next. Nor is a slot told by a clock that
+ * is not trusted. 1, 0 none is in sight, -1
+ */
 static int keep_slot(struct ask *q, struct update *u, struct look *g, struct err *e)
 {
 	const struct now *now = &q->tk->now;
+	bool any = u->not_before != 0 || u->not_after != 0;
+	bool lasts = u->not_after == 0 || now->wall <= u->not_after;
 	char value[REASON_TEXT];
 
-	if (!before_installing(u->state) || call_pushes(q->d, u->state) || u->not_after == 0 ||
-	    !now->wall_trusted || now->wall <= u->not_after)
+	if (!before_installing(u->state) || call_pushes(q->d, u->state) || !any ||
+	    (now->wall_trusted && lasts))
 		return 1;
 	int open = gate_window_next(g, value, e);
 	if (open <= 0)

@@ -422,6 +422,26 @@ START_TEST(test_the_next_slot)
 }
 END_TEST
 
+/* Told by a wrong clock a slot would end too late, or never. */
+START_TEST(test_no_slot_by_a_wrong_clock)
+{
+	struct offer o;
+	int64_t again;
+
+	w.policy.strategy[URGENCY_NORMAL].window_download = false;
+	add(WINDOW_DEVICE, lamp.dev, "daily 08:00-09:00 UTC", false);
+	ck_assert_int_eq(ask(&o, &again), 1);
+	w.tk.now.wall_trusted = false;
+	w.tk.now.wall += _i == 0 ? -86400000 : 86400000;
+	refused("window: clock: ");
+	ck_assert_int_eq(world_update(&w, o.update.id).state, UPDATE_OFFERED);
+	w.tk.now.wall -= _i == 0 ? -86400000 : 86400000;
+	w.tk.now.wall_trusted = true;
+	ck_assert_int_eq(ask(&o, &again), 1);
+	ck_assert_int_eq(o.not_after_s, 3000);
+}
+END_TEST
+
 START_TEST(test_no_slot_is_left)
 {
 	struct offer o;
@@ -600,6 +620,7 @@ int main(void)
 	tcase_add_test(t, test_after_its_slot);
 	tcase_add_loop_test(t, test_the_next_slot, 0, 2);
 	tcase_add_test(t, test_no_slot_is_left);
+	tcase_add_loop_test(t, test_no_slot_by_a_wrong_clock, 0, 2);
 	tcase_add_test(t, test_slot_at_the_deadline);
 	tcase_add_test(t, test_yes_ahead_of_its_slot);
 	tcase_add_test(t, test_forced);
