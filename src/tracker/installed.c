@@ -86,20 +86,25 @@ static int judge_update(struct tracker *tk, const struct update *u, const struct
 	return 0;
 }
 
+bool installed_counts(const struct update *u, uint64_t boot)
+{
+	bool untried = u->state == UPDATE_PLANNED && u->attempt == 1 && u->offer_boot == 0;
+
+	return untried || boot != u->offer_boot;
+}
+
 /* Which event the device's words after a boot are for this update; false: none. */
-static bool event_of(const struct update *u, bool rebooted, enum installed what,
+static bool event_of(const struct update *u, uint64_t boot, enum installed what,
 		     enum update_event *ev)
 {
 	bool installing = u->state == UPDATE_INSTALLING || u->state == UPDATE_REBOOTING ||
 			  u->state == UPDATE_CONFIRMING;
-	/* it had it already; after an attempt only another boot's word counts */
-	bool had = u->state == UPDATE_PLANNED && u->attempt == 1;
 
-	if (what == INSTALLED_NEW && (rebooted || had)) {
+	if (what == INSTALLED_NEW && installed_counts(u, boot)) {
 		*ev = EVENT_CONFIRMED;
 		return true;
 	}
-	if (what == INSTALLED_OLD && rebooted && installing) {
+	if (what == INSTALLED_OLD && installing && boot != u->offer_boot) {
 		*ev = EVENT_ROLLED_BACK;
 		return true;
 	}
@@ -134,7 +139,7 @@ static int conclude(struct tracker *tk, struct update *u, uint64_t boot, const s
 
 	if (judge_update(tk, u, c, n, &what, e) < 0)
 		return -1;
-	if (!event_of(u, boot != u->offer_boot, what, &ev))
+	if (!event_of(u, boot, what, &ev))
 		return 0;
 	say_what_runs(words, cause, c, n);
 	return update_apply(tk, u, ev, ev == EVENT_CONFIRMED ? FAILURE_NONE : FAILURE_BOOT, words,

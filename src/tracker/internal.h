@@ -190,6 +190,8 @@ bool seen_since(const struct tracker *tk, int i, struct seen_since *out);
 
 /* ---- installed.c ---- */
 enum installed { INSTALLED_UNKNOWN, INSTALLED_NEW, INSTALLED_OLD };
+/* May it be u's success that the new version runs in this boot? Not in the one it was tried in. */
+bool installed_counts(const struct update *u, uint64_t boot);
 /* What the reported components say of a release: all of its images' components new, or some not. */
 enum installed installed_judge(const struct component *c, int n, const struct release *r,
 			       const struct manifest_image *images, int n_images);

@@ -167,8 +167,7 @@ static int end_hopeless(struct ask *q, struct update *u, const struct look *g, s
 	if (misses(q->d, g))
 		return update_apply(q->tk, u, EVENT_CANCEL, FAILURE_NONE, OTHER_KIND, e) < 0 ? -1
 											     : 1;
-	/* after an attempt only another boot's word counts */
-	if (u->state != UPDATE_PLANNED || (u->attempt > 1 && u->offer_boot == q->live.boot))
+	if (u->state != UPDATE_PLANNED || !installed_counts(u, q->live.boot))
 		return 0;
 	int n = store_components_list(q->tk->st, u->dev, c, e);
 	if (n <= 0 || installed_judge(c, n, &g->release, g->images, g->n_images) != INSTALLED_NEW)

@@ -108,7 +108,7 @@ static const char *proof_of_success(const struct oracle *o, const struct o_updat
 		return "it had ended for good";
 	if (from == UPDATE_CANCELLED && !u->flew)
 		return "it was never offered";
-	if (from == UPDATE_PLANNED && u->attempt == 1 && tells)
+	if (from == UPDATE_PLANNED && u->attempt == 1 && !u->flew && tells)
 		return NULL;
 	if (u->word_boot != 0 && s->boot == u->word_boot)
 		return "the device has not booted since";

@@ -255,6 +255,24 @@ START_TEST(test_no_success_in_the_boot_of_an_attempt)
 }
 END_TEST
 
+/* What was offered and came back into the queue was tried in this boot, though it is the first. */
+START_TEST(test_no_success_in_the_boot_it_came_back_in)
+{
+	world_rollout(&w, &rel, "one", "all", 1);
+	int64_t u = world_ask(&w, "lamp-1");
+
+	ck_assert_int_eq(world_report(&w, "lamp-1", 1, 2, u, "downloaded"), 0);
+	struct update row = world_update(&w, u);
+	WORLD_OK(&w, update_apply(&w.tk, &row, EVENT_RETURN, FAILURE_NONE, "held back", &w.err));
+	ck_assert_int_eq(world_register(&w, "lamp-1", 1, 3, "2.0", 5), 0);
+	assert_state(u, UPDATE_PLANNED);
+	world_ask(&w, "lamp-1");
+	assert_state(u, UPDATE_OFFERED);
+	ck_assert_int_eq(world_register(&w, "lamp-1", 2, 1, "2.0", 5), 0);
+	assert_state(u, UPDATE_SUCCEEDED);
+}
+END_TEST
+
 /* An attempt that fails in an aborted rollout has no next one. */
 START_TEST(test_no_attempt_after_an_abort)
 {
@@ -548,6 +566,7 @@ int main(void)
 	tcase_add_loop_test(t, test_tried_again_when_it_comes, 0, 2);
 	tcase_add_test(t, test_no_back_off);
 	tcase_add_test(t, test_no_success_in_the_boot_of_an_attempt);
+	tcase_add_test(t, test_no_success_in_the_boot_it_came_back_in);
 	tcase_add_test(t, test_no_attempt_after_an_abort);
 	tcase_add_loop_test(t, test_nothing_is_put_off_after_an_abort, 0, 2);
 	tcase_add_test(t, test_no_offer_without_a_slot_after_preempting);
