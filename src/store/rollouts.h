@@ -62,12 +62,19 @@ int store_update_list(struct store *st, int64_t rollout, int64_t dev, int64_t af
 int store_update_by_state(struct store *st, int64_t rollout, enum update_state s, int64_t after,
 			  int limit, struct update *out, struct err *e);
 /*
- * Of the planned ones of a rollout beyond *cursor, which moves, at most span: how many have a
- * planned phase in from .. upto and were seen (struct seen_since). -1; *done: none are left.
+ * Was it heard of not long ago? Of a device its contact interval, model and class id are asked;
+ * seen is tracker time, 0 never. It must not use the store.
  */
-struct seen_since;
+struct living {
+	bool (*is)(const void *arg, const struct device *d, int64_t seen);
+	const void *arg;
+};
+/*
+ * Of the planned ones of a rollout beyond *cursor, which moves, at most span are looked at: 1 one
+ * has a planned phase in from .. upto and lives, 0 none, -1. *done: none are left.
+ */
 int store_update_living(struct store *st, int64_t rollout, int64_t from, int64_t upto,
-			const struct seen_since *s, int64_t *cursor, int span, bool *done,
+			const struct living *l, int64_t *cursor, int span, bool *done,
 			struct err *e);
 /* Due at or before track; earliest first. */
 int store_update_due(struct store *st, int64_t track, int limit, struct update *out, struct err *e);
@@ -138,20 +145,12 @@ int store_rollout_link_fill(struct store *st, int64_t rollout, int64_t after, in
 /* Devices directly below parent (the first 2,000) whose update of this rollout is planned. */
 int store_link_waiting(struct store *st, int64_t rollout, const char *parent, int limit,
 		       int64_t *devs, struct err *e);
-/* Unseen: not heard of for three contact intervals, and least_ms, before track (tracker time). */
-struct seen_since {
-	int64_t track, least_ms;
-	int64_t interval_s; /* of a device that has none of its own */
-	char model[NAME_TEXT]; /* of the class asked about, which class_id may be as well; "" all */
-	struct uuid class_id;
-};
 /*
- * Some device below id, at most 16 steps, whose update of this rollout runs, or waits and it was
- * seen: its id in out. Who has not begun counts with a planned phase in from .. upto alone. Among
+ * Some device below id, at most 16 steps, whose update of this rollout runs, or waits and it
+ * lives: its id in out. Who has not begun counts with a planned phase in from .. upto alone. Among
  * the first 2,000 there, the nearer ones first. 1/0/-1
  */
 int store_below_living(struct store *st, int64_t rollout, const char *id, int64_t from,
-		       int64_t upto, const struct seen_since *s, char out[NAME_TEXT],
-		       struct err *e);
+		       int64_t upto, const struct living *l, char out[NAME_TEXT], struct err *e);
 
 #endif

@@ -21,9 +21,9 @@ int store_window_forget(struct store *st, enum window_level level, int64_t ref, 
 int store_goods_changed(struct store *st, struct err *e);
 /* changed rows of a statement meant for one: 0, or -1 with ERR_NOT_FOUND "no such <what>". */
 int store_expect_one(int changed, const char *what, struct err *e);
-/* interval, model twice, class id: in this order in statements */
-struct seen_since;
-void store_seen_bind(struct sql *q, const struct seen_since *s);
+/* The last columns of a row: contact interval, model, class id, when it was seen. */
+struct living;
+bool store_living_read(struct sql *q, const struct living *l);
 /* 0 when fewer than max, -1 with ERR_TOO_MANY; statement counts rows of (dev). */
 int store_bounded(struct store *st, enum statement count, int64_t dev, int max, const char *what,
 		  struct err *e);

@@ -56,12 +56,10 @@ X(UPDATE_BY_STATE, MAIN,
   "SELECT " UPDATE_COLUMNS " FROM updates WHERE rollout = $1 AND state = $2 AND id > $3 "
   "ORDER BY id LIMIT $4")
 X(UPDATE_LIVING, MAIN,
-  "SELECT count(*), coalesce(max(u.id), 0), "
-  "coalesce(sum(u.planned_phase BETWEEN $1 AND $2 AND coalesce(l.track_seen, 0) > max(0, $3 - "
-  "max($4, 3000 * CASE WHEN d.contact_interval_s > 0 THEN d.contact_interval_s ELSE $5 END)) "
-  "AND ($6 = '' OR d.model = $7 OR d.class_id = $8)), 0) "
-  "FROM (SELECT id, dev, planned_phase FROM updates WHERE rollout = $9 AND state = 'planned' "
-  "AND id > $10 ORDER BY id LIMIT $11) u JOIN devices d ON d.dev = u.dev "
+  "SELECT u.id, u.planned_phase BETWEEN $1 AND $2, d.contact_interval_s, d.model, d.class_id, "
+  "coalesce(l.track_seen, 0) "
+  "FROM (SELECT id, dev, planned_phase FROM updates WHERE rollout = $3 AND state = 'planned' "
+  "AND id > $4 ORDER BY id LIMIT $5) u CROSS JOIN devices d ON d.dev = u.dev "
   "LEFT JOIN device_live l ON l.dev = u.dev")
 X(UPDATE_DUE, MAIN,
   "SELECT " UPDATE_COLUMNS " FROM updates WHERE track_due > 0 AND track_due <= $1 "
@@ -203,8 +201,8 @@ X(ROLLOUT_LINK_FILL, MAIN,
   "WHERE d.dev > $1 AND d.dev <= $2 AND d.parent <> '' AND +u.rollout = $3 "
   "ON CONFLICT (rollout, parent) DO UPDATE SET open = open + 1")
 /*
- * Below a device, by any number of steps up to the depth, somebody of this rollout that runs, or
- * may begin and was seen not long ago: so many of them are looked at, the nearer ones first.
+ * Below a device, by any number of steps up to the depth, those of this rollout that run, or may
+ * begin: so many devices are looked at, the nearer ones first.
  */
 X(BELOW_LIVING, MAIN,
   "WITH RECURSIVE below (dev, id, contact, model, class_id, depth) AS ("
@@ -213,12 +211,11 @@ X(BELOW_LIVING, MAIN,
   "UNION ALL SELECT d.dev, d.id, d.contact_interval_s, d.model, d.class_id, b.depth + 1 "
   "FROM below b "
   "JOIN devices d ON d.parent = b.id AND d.parent <> '' WHERE b.depth < $2 LIMIT $3) "
-  "SELECT b.id FROM below b CROSS JOIN updates u ON u.dev = b.dev AND u.open = 1 "
+  "SELECT b.id, u.state <> 'planned', b.contact, b.model, b.class_id, coalesce(l.track_seen, 0) "
+  "FROM below b CROSS JOIN updates u ON u.dev = b.dev AND u.open = 1 "
   "LEFT JOIN device_live l ON l.dev = b.dev "
-  "WHERE +u.rollout = $4 AND (u.state <> 'planned' OR ((u.attempt > 1 OR u.deferrals > 0 "
-  "OR u.planned_phase BETWEEN $5 AND $6) AND coalesce(l.track_seen, 0) > max(0, $7 - "
-  "max($8, 3000 * CASE WHEN b.contact > 0 THEN b.contact ELSE $9 END)) "
-  "AND ($10 = '' OR b.model = $11 OR b.class_id = $12))) LIMIT $13")
+  "WHERE +u.rollout = $4 AND (u.state <> 'planned' OR u.attempt > 1 OR u.deferrals > 0 "
+  "OR u.planned_phase BETWEEN $5 AND $6)")
 /* those below one parent that wait in a rollout: some of them are woken */
 X(LINK_WAITING, MAIN,
   "SELECT u.dev FROM (SELECT dev FROM devices WHERE parent = $1 AND parent <> '' LIMIT $2) d "

@@ -129,19 +129,10 @@ int store_link_waiting(struct store *st, int64_t rollout, const char *parent, in
 	return STORE_LIST(&q, limit, devs, number_read);
 }
 
-struct id_text {
-	char text[NAME_TEXT];
-};
-
-static void id_read(struct sql *q, struct id_text *id)
-{
-	sql_get_text(q, id->text, sizeof(id->text));
-}
-
 int store_below_living(struct store *st, int64_t rollout, const char *id, int64_t from,
-		       int64_t upto, const struct seen_since *s, char out[NAME_TEXT], struct err *e)
+		       int64_t upto, const struct living *l, char out[NAME_TEXT], struct err *e)
 {
-	struct id_text one = { "" };
+	bool found = false;
 	struct sql q;
 
 	sql_begin(&q, st, STMT_BELOW_LIVING, e);
@@ -151,11 +142,9 @@ int store_below_living(struct store *st, int64_t rollout, const char *id, int64_
 	sql_int(&q, rollout);
 	sql_int(&q, from);
 	sql_int(&q, upto);
-	sql_int(&q, s->track);
-	sql_int(&q, s->least_ms);
-	store_seen_bind(&q, s);
-	sql_int(&q, 1);
-	int found = STORE_ONE(&q, &one, id_read);
-	memcpy(out, one.text, NAME_TEXT);
-	return found;
+	while (!found && sql_row(&q) == 1) {
+		sql_get_text(&q, out, NAME_TEXT);
+		found = sql_get_int(&q) || store_living_read(&q, l);
+	}
+	return sql_end(&q) == 0 ? found : -1;
 }

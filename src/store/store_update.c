@@ -354,38 +354,34 @@ int store_update_by_state(struct store *st, int64_t rollout, enum update_state s
 	return STORE_LIST(&q, limit, out, update_read);
 }
 
-void store_seen_bind(struct sql *q, const struct seen_since *s)
+bool store_living_read(struct sql *q, const struct living *l)
 {
-	sql_int(q, s->interval_s);
-	sql_text(q, s->model);
-	sql_text(q, s->model);
-	sql_blob(q, s->class_id.b, s->class_id.set ? UUID_SIZE : 0);
+	struct device d = { .contact_interval_s = sql_get_int(q) };
+
+	sql_get_text(q, d.model, sizeof(d.model));
+	sql_get_uuid(q, &d.class_id);
+	return l->is(l->arg, &d, sql_get_int(q));
 }
 
 int store_update_living(struct store *st, int64_t rollout, int64_t from, int64_t upto,
-			const struct seen_since *s, int64_t *cursor, int span, bool *done,
+			const struct living *l, int64_t *cursor, int span, bool *done,
 			struct err *e)
 {
-	int64_t looked = 0, last = 0, living = 0;
+	int looked = 0, living = 0;
 	struct sql q;
 
 	sql_begin(&q, st, STMT_UPDATE_LIVING, e);
 	sql_int(&q, from);
 	sql_int(&q, upto);
-	sql_int(&q, s->track);
-	sql_int(&q, s->least_ms);
-	store_seen_bind(&q, s);
 	sql_int(&q, rollout);
 	sql_int(&q, *cursor);
 	sql_int(&q, span);
-	if (sql_row(&q) == 1) {
-		looked = sql_get_int(&q);
-		last = sql_get_int(&q);
-		living = sql_get_int(&q);
+	for (; !living && sql_row(&q) == 1; looked++) {
+		*cursor = sql_get_int(&q);
+		living = sql_get_int(&q) && store_living_read(&q, l);
 	}
-	*cursor = last > *cursor ? last : *cursor;
-	*done = looked < span;
-	return sql_end(&q) == 0 ? (int)living : -1;
+	*done = !living && looked < span;
+	return sql_end(&q) == 0 ? living : -1;
 }
 
 int store_update_due(struct store *st, int64_t track, int limit, struct update *out, struct err *e)

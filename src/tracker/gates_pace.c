@@ -15,30 +15,14 @@
 /* last-seen times are flushed every few minutes: a shorter silence says nothing */
 #define SILENCE_LEAST_MS (INT64_C(15) * 60 * 1000)
 
-bool seen_since(const struct tracker *tk, int i, struct seen_since *out)
+bool order_awaits(const void *tracker, const struct device *d, int64_t seen)
 {
-	const struct policy *p = tk->policy;
+	const struct tracker *tk = tracker;
+	int64_t patience = 3000 * policy_contact_s(tk->policy, d);
 
-	*out = (struct seen_since){ .track = tk->now.track,
-				    .least_ms = SILENCE_LEAST_MS,
-				    .interval_s = p->contact_interval_s };
-	for (int k = 0; k < p->n_classes && i > 0; k++) {
-		if (p->classes[k].contact_interval_s <= p->contact_interval_s || --i > 0)
-			continue;
-		out->interval_s = p->classes[k].contact_interval_s;
-		cause_copy(out->model, sizeof(out->model), p->classes[k].class_name);
-		(void)uuid_parse(&out->class_id, slice_str(out->model));
-		return true;
-	}
-	return i == 0 && !out->model[0];
-}
-
-static bool unseen(const struct tracker *tk, const struct device *d, const struct device_live *live)
-{
-	int64_t s = policy_contact_s(tk->policy, d);
-	int64_t patience = 3000 * s > SILENCE_LEAST_MS ? 3000 * s : SILENCE_LEAST_MS;
-
-	return live->track_seen == 0 || live->track_seen + patience < tk->now.track;
+	if (patience < SILENCE_LEAST_MS)
+		patience = SILENCE_LEAST_MS;
+	return seen > 0 && seen + patience >= tk->now.track;
 }
 
 /* What the limits are judged by. */
@@ -186,30 +170,21 @@ static int behind(struct look *g, char value[REASON_TEXT], struct err *e)
 	return ring;
 }
 
-static int some_living(struct look *g, int64_t from, int64_t upto, char id[NAME_TEXT],
-		       struct err *e)
-{
-	struct seen_since s;
-	int rc = 0;
-
-	for (int i = 0; rc == 0 && seen_since(g->tk, i, &s); i++)
-		rc = store_below_living(g->tk->st, g->u->rollout, g->d->id, from, upto, &s, id, e);
-	return rc;
-}
-
 /*
  * Everything below it first, but for those nobody has heard of for long, or whose phase is a
  * later one. Below one that is done, or is none of the rollout's, there may be others.
  */
 static int leaf_first(struct look *g, char value[REASON_TEXT], struct err *e)
 {
+	const struct living l = { order_awaits, g->tk };
+	struct store *st = g->tk->st;
 	int64_t open, from, upto;
 	char id[NAME_TEXT];
 
-	if (store_rollout_link_get(g->tk->st, g->u->rollout, g->d->id, &open, e) < 0 ||
+	if (store_rollout_link_get(st, g->u->rollout, g->d->id, &open, e) < 0 ||
 	    phase_may_join(g->tk, &g->rollout, &from, &upto, e) < 0)
 		return -1;
-	int living = some_living(g, from, upto, id, e);
+	int living = store_below_living(st, g->u->rollout, g->d->id, from, upto, &l, id, e);
 	if (living <= 0) {
 		cause_format(value, REASON_TEXT, "leaf-first: nobody below it is waited for%s",
 			     open > 0 ? ", not all were seen" : "");
@@ -241,7 +216,7 @@ static int holds(struct look *g, const struct device *above, struct err *e)
 		return 0;
 	if (registry_live(g->tk, above->dev, &live, e) < 0)
 		return -1;
-	return unseen(g->tk, above, &live) ? 0 : 1;
+	return order_awaits(g->tk, above, live.track_seen);
 }
 
 static int core_first(struct look *g, char value[REASON_TEXT], struct err *e)

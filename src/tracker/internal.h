@@ -182,11 +182,8 @@ int gate_order(struct look *g, char value[REASON_TEXT], struct err *e);
  */
 int slot_take(struct tracker *tk, const struct device *d, struct update *u,
 	      char why[REASON_TEXT], struct err *e);
-/*
- * Who was not heard of since then is passed over (behaviour.md 7: three contact intervals). For i
- * from 0 on until false: of all, then of those of each class that comes more rarely.
- */
-bool seen_since(const struct tracker *tk, int i, struct seen_since *out);
+/* struct living of a tracker: who was not heard of for three contact intervals is passed over. */
+bool order_awaits(const void *tracker, const struct device *d, int64_t seen);
 
 /* ---- installed.c ---- */
 enum installed { INSTALLED_UNKNOWN, INSTALLED_NEW, INSTALLED_OLD };

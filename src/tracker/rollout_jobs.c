@@ -240,9 +240,7 @@ enum step rollout_retry_step(struct tracker *tk, struct job *j, struct err *e)
 /* Is there anybody left who may still join the open phase, and was seen? */
 enum step rollout_silent_step(struct tracker *tk, struct job *j, struct err *e)
 {
-	struct seen_since since;
-	int64_t cursor = j->cursor;
-	int living = 0;
+	const struct living l = { order_awaits, tk };
 	struct phase p[PHASES_MAX];
 	int64_t from = 0, upto = 0;
 	struct rollout r;
@@ -257,11 +255,8 @@ enum step rollout_silent_step(struct tracker *tk, struct job *j, struct err *e)
 	if (r.phase < 1 || r.phase > n)
 		return STEP_DONE;
 	phase_takes(&p[r.phase - 1], &from, &upto);
-	for (int i = 0; living == 0 && seen_since(tk, i, &since); i++) {
-		j->cursor = cursor;
-		living = store_update_living(tk->st, r.id, from, upto, &since, &j->cursor,
-					     STEP_SPAN, &done, e);
-	}
+	int living =
+		store_update_living(tk->st, r.id, from, upto, &l, &j->cursor, STEP_SPAN, &done, e);
 	if (living != 0 || !done)
 		return living < 0 ? STEP_ERROR : living > 0 ? STEP_DONE : STEP_MORE;
 	return phase_silent(tk, &r, e) < 0 ? STEP_ERROR : STEP_DONE;

@@ -410,6 +410,27 @@ START_TEST(test_intervals_of_a_class)
 }
 END_TEST
 
+/* Of two classes that name it the first is its, which may come more often than others. */
+START_TEST(test_the_interval_of_its_class)
+{
+	const struct rollout_limits l = { .order = _i == 0 ? ORDER_CORE_FIRST : ORDER_LEAF_FIRST };
+	struct policy_class *c = w.policy.classes;
+
+	w.policy.n_classes = 2;
+	uuid_text(c[0].class_name, &w.class_id);
+	uuid_text(c[1].class_name, &w.class_id);
+	c[0].contact_interval_s = 600;
+	c[1].contact_interval_s = 86400;
+	world_enrol(&w, "root", "1.0", 1);
+	below("gw", "root");
+	begin(&l);
+	world_wait(&w, 1800);
+	waits(_i == 0 ? "gw" : "root", "order: ");
+	world_wait(&w, 1);
+	offered(_i == 0 ? "gw" : "root");
+}
+END_TEST
+
 /* Nobody waits for one that has to wait for it: a later phase's comes after the open one's. */
 START_TEST(test_order_within_a_phase)
 {
@@ -465,6 +486,7 @@ int main(void)
 	tcase_add_test(t, test_core_first_without_the_silent);
 	tcase_add_loop_test(t, test_order_within_a_phase, 0, 2);
 	tcase_add_loop_test(t, test_intervals_of_a_class, 0, 2);
+	tcase_add_loop_test(t, test_the_interval_of_its_class, 0, 2);
 	suite_add_tcase(s, t);
 	SRunner *r = srunner_create(s);
 	srunner_run_all(r, CK_NORMAL);
