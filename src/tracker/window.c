@@ -138,7 +138,9 @@ static int64_t in_step(const struct icalrecurrencetype *r, struct icaltimetype s
 		at += (first - day) * MS_DAY;
 	}
 	step *= 7 * 24;
-	return from > at ? at + (from - at) / step * step : at;
+	/* on that first day itself it may be earlier in the day than start */
+	at -= step;
+	return at + (from - at) / step * step;
 }
 
 static icalrecur_iterator *iterator(const struct window *w, int64_t *from)
