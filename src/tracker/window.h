@@ -15,11 +15,11 @@
  * The long form is an RRULE (RFC 5545), the local time its counting starts at, an IANA zone and
  * a duration. Taken of RRULE: FREQ of HOURLY, DAILY, WEEKLY, MONTHLY or YEARLY; INTERVAL 1-366;
  * UNTIL, or COUNT up to 1,000 with its last within eight years (kept as the UNTIL it comes to);
- * BYMONTH, BYMONTHDAY, BYYEARDAY, BYDAY, BYHOUR, BYMINUTE, WKST, and BYSETPOS with MONTHLY. Not
- * taken: SECONDLY and MINUTELY, BYSECOND, BYWEEKNO, RSCALE, SKIP; with HOURLY any BY part but
- * BYMINUTE. A rule
- * must come to something within eight years, or it is refused. Occurrences at most 96 a day,
- * and at most 512 of them within one duration. Duration: a minute to 366 days.
+ * BYMONTH, BYMONTHDAY, BYYEARDAY, BYDAY, BYHOUR, BYMINUTE, WKST, and BYSETPOS with MONTHLY and one
+ * time of the day. Not taken: SECONDLY and MINUTELY, BYSECOND, BYWEEKNO, RSCALE, SKIP; with
+ * HOURLY any BY part but BYMINUTE. A rule must come to something within eight years, or it is
+ * refused. Occurrences at most 96 a day, and at most 512 of them within one duration. Duration:
+ * a minute to 366 days.
  *
  * The short form, in words separated by blanks, letters of either case:
  *	short  = days SP times SP zone

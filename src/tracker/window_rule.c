@@ -11,8 +11,8 @@
 /*
  * RRULE, read strictly and written again in one form: what libical is given is what
  * this file understood, with lists in ascending order (the library goes through hours
- * and minutes as they stand). BYWEEKNO, and BYSETPOS but with MONTHLY, are not taken, as
- * libical 3.0 does not count them right.
+ * and minutes as they stand). BYWEEKNO, and BYSETPOS but with MONTHLY and one time of the day,
+ * are not taken, as libical 3.0 does not count them right.
  */
 
 #define COUNT_MAX 1000
@@ -286,6 +286,9 @@ static int check_parts(const struct rule *r, struct err *e)
 			       "rrule: numbers in BYDAY go with MONTHLY and YEARLY alone");
 	if (r->by[SET_POS].n > 0 && !expands(r))
 		return err_set(e, ERR_INVALID, "rrule: BYSETPOS needs another BY part");
+	if (r->by[SET_POS].n > 0 && (r->by[HOUR].n > 1 || r->by[MINUTE].n > 1))
+		return err_set(e, ERR_INVALID,
+			       "rrule: BYSETPOS does not go with several times a day");
 	if (r->count > 0 && r->until[0])
 		return err_set(e, ERR_INVALID, "rrule: COUNT and UNTIL exclude one another");
 	return 0;

@@ -521,6 +521,8 @@ START_TEST(test_rule_refused)
 		{ "FREQ=WEEKLY;BYMONTHDAY=3", "BYMONTHDAY does not go with FREQ=WEEKLY" },
 		{ "FREQ=HOURLY;BYDAY=MO", "BYDAY does not go with FREQ=HOURLY" },
 		{ "FREQ=MONTHLY;BYSETPOS=1", "BYSETPOS needs another" },
+		{ "FREQ=MONTHLY;BYDAY=MO;BYHOUR=1,14;BYSETPOS=1", "BYSETPOS does not go with" },
+		{ "FREQ=MONTHLY;BYDAY=MO;BYMINUTE=0,30;BYSETPOS=1", "BYSETPOS does not go with" },
 		{ "BYDAY=MO", "FREQ is missing" },
 		{ "FREQ=DAILY;BYMONTH=2;BYMONTHDAY=30", "comes to nothing" },
 		{ "FREQ=YEARLY;BYMONTH=2;BYMONTHDAY=30", "comes to nothing" },
