@@ -195,6 +195,7 @@ struct plan {
 	int64_t needs_ms; /* what must be left of it: the download, too, where that is governed */
 	int64_t lead_ms; /* how long ahead of its slot it may be offered */
 	int64_t deadline_ms;
+	int64_t contact_ms; /* it comes that often whatever it is told */
 };
 
 /* What is asked: may it be offered, may it be installed now, and when at the earliest? */
@@ -205,7 +206,8 @@ static struct plan plan_of(const struct look *g, enum about about)
 	const struct strategy *s = &g->tk->policy->strategy[g->u->urgency];
 	struct plan p = { .now = g->tk->now.wall,
 			  .install_ms = g->tk->policy->install_expected_s * 1000,
-			  .deadline_ms = deadline_ms(g) };
+			  .deadline_ms = deadline_ms(g),
+			  .contact_ms = s->contact_interval_s * 1000 };
 	int64_t download = download_ms(g), lead = 2 * download + HOUR_MS;
 
 	p.needs_ms = p.install_ms;
@@ -229,7 +231,11 @@ static int closed(struct look *g, const struct plan *p, const struct opening *o,
 		  char value[REASON_TEXT])
 {
 	char when[TEXT_TIME_SIZE];
-	int64_t room = o->by_deadline ? p->lead_ms : o->s.until - o->s.from - p->needs_ms;
+	int64_t room = o->s.until - o->s.from - p->needs_ms;
+
+	/* what is late already begins within a contact, and not all at once */
+	if (o->by_deadline)
+		room = p->lead_ms > 0 ? p->lead_ms : p->contact_ms;
 
 	until_text(when, o->s.from);
 	cause_format(value, REASON_TEXT, "%s at %s, %" PRId64 " s are needed",

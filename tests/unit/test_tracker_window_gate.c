@@ -233,7 +233,38 @@ START_TEST(test_deadline_where_nothing_opens)
 	refused("window: holds until the deadline, at 2027-01-15T10:00:00Z");
 	world_wait(&w, 7199);
 	ck_assert_int_eq(ask(&o, &again), 0);
-	ck_assert_int_eq(again, 1);
+	ck_assert_int_ge(again, 1);
+	ck_assert_int_le(again, 1 + s->contact_interval_s);
+}
+END_TEST
+
+/* What a deadline opens, too, they do not all come for at once, nor later than they would. */
+START_TEST(test_a_deadline_for_many)
+{
+	struct strategy *s = &w.policy.strategy[URGENCY_NORMAL];
+	struct release r = world_release(&w, 3, "3.0");
+	int64_t first = INT64_MAX, last = 0, again;
+	struct err why;
+	struct offer o;
+
+	s->deadline_s = 7200;
+	s->window_until_deadline = true;
+	add(WINDOW_CLASS, 0, "Sat 20:00-21:00 UTC", false);
+	for (char id[] = "many-0"; id[5] < '8'; id[5]++)
+		world_enrol(&w, id, "1.0", 1);
+	world_rollout(&w, &r, "spring", "all", 20);
+	world_wait(&w, 7140);
+	for (char id[] = "many-0"; id[5] < '8'; id[5]++) {
+		struct device d = world_device(&w, id);
+
+		ck_assert_int_eq(WORLD_OK(&w, offer_get(&w.tk, &d, true, &o, &again, &why, &w.err)),
+				 0);
+		first = again < first ? again : first;
+		last = again > last ? again : last;
+	}
+	ck_assert_int_ge(first, 60);
+	ck_assert_int_gt(last, first + s->contact_interval_s / 4);
+	ck_assert_int_le(last, 60 + s->contact_interval_s);
 }
 END_TEST
 
@@ -611,6 +642,7 @@ int main(void)
 	tcase_add_test(t, test_no_windows_need_no_clock);
 	tcase_add_test(t, test_deadline);
 	tcase_add_test(t, test_deadline_where_nothing_opens);
+	tcase_add_test(t, test_a_deadline_for_many);
 	tcase_add_test(t, test_offer_ahead_of_its_slot);
 	tcase_add_loop_test(t, test_offer_ahead_of_the_deadline, 0, 2);
 	tcase_add_test(t, test_deadline_of_what_was_not_offered);
