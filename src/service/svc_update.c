@@ -142,7 +142,7 @@ void doc_put_job(struct call *c, struct doc *d, const struct job *j)
  */
 static int own_job(const struct call *c, const struct job *j, struct err *e)
 {
-	struct job_input in;
+	char scope[FILTER_TEXT];
 	struct rollout r;
 	int found = 0;
 
@@ -151,8 +151,8 @@ static int own_job(const struct call *c, const struct job *j, struct err *e)
 	if (strcmp(j->by, c->who.name) != 0)
 		return 0;
 	if (strcmp(j->kind, "device-import") == 0) {
-		found = store_job_input_get(c->tk.st, j->id, c->tk.a, &in, e);
-		return found <= 0 ? found : strcmp(in.scope, c->who.scope) == 0;
+		found = store_job_input_scope(c->tk.st, j->id, scope, e);
+		return found <= 0 ? found : strcmp(scope, c->who.scope) == 0;
 	}
 	if (strncmp(j->kind, "rollout-", 8) == 0)
 		found = store_rollout_get(c->tk.st, j->ref, &r, e);

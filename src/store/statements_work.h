@@ -244,6 +244,7 @@ X(JOB_LIST, MAIN, "SELECT " JOB_COLUMNS " FROM jobs WHERE id > $1 ORDER BY id LI
 X(JOB_INPUT_ADD, MAIN,
   "INSERT INTO job_inputs (job, media, scope, body, errors) VALUES ($1, $2, $3, $4, x'')")
 X(JOB_INPUT_GET, MAIN, "SELECT media, scope, body, errors FROM job_inputs WHERE job = $1")
+X(JOB_INPUT_SCOPE, MAIN, "SELECT scope FROM job_inputs WHERE job = $1")
 X(JOB_INPUT_ERRORS, MAIN, "UPDATE job_inputs SET errors = $1 WHERE job = $2")
 X(JOB_INPUT_DONE, MAIN, "UPDATE job_inputs SET body = x'' WHERE job = $1")
 X(IDEMPOTENCY_GET, MAIN,

@@ -373,6 +373,8 @@ struct job_input {
 int store_job_input_add(struct store *st, int64_t job, const struct job_input *in, struct err *e);
 int store_job_input_get(struct store *st, int64_t job, struct arena *a, struct job_input *out,
 			struct err *e); /* 1/0/-1 */
+int store_job_input_scope(struct store *st, int64_t job, char scope[FILTER_TEXT],
+			  struct err *e); /* that alone: 1/0/-1 */
 int store_job_input_errors(struct store *st, int64_t job, struct slice errors, struct err *e);
 int store_job_input_done(struct store *st, int64_t job, struct err *e); /* its body goes */
 /* A stored answer to an operator's POST: 1 found (status, body in arena), 0 new, -1. */

@@ -41,6 +41,18 @@ int store_job_input_get(struct store *st, int64_t job, struct arena *a, struct j
 	return sql_end(&q) == 0 ? found : -1;
 }
 
+int store_job_input_scope(struct store *st, int64_t job, char scope[FILTER_TEXT], struct err *e)
+{
+	struct sql q;
+
+	sql_begin(&q, st, STMT_JOB_INPUT_SCOPE, e);
+	sql_int(&q, job);
+	int found = sql_row(&q);
+	if (found == 1)
+		sql_get_text(&q, scope, FILTER_TEXT);
+	return sql_end(&q) == 0 ? found : -1;
+}
+
 int store_job_input_errors(struct store *st, int64_t job, struct slice errors, struct err *e)
 {
 	struct sql q;

@@ -877,6 +877,38 @@ START_TEST(jobs_are_not_left_to_an_heir)
 }
 END_TEST
 
+/* A list of jobs is not shorter for what they worked through, or found wrong. */
+START_TEST(jobs_of_a_scope_are_listed)
+{
+	enum { JOBS = 40 };
+	char *t = rig_token(&r, "lab", "operator", "id == in");
+	struct ask a = { .session = rig_tls(&r), .token = t, .format = MEDIA_NDJSON };
+	uint8_t *errors = calloc(1, 60000);
+
+	ck_assert_ptr_nonnull(errors);
+	a.path = API "/devices/import";
+	a.method = METHOD_POST;
+	a.body = slice_str("{\"id\":\"out\"}\n");
+	for (int i = 1; i <= JOBS; i++) {
+		ck_assert_uint_eq(rig_ask(&r, &a), 202);
+		rig_jobs(&r);
+		ck_assert_int_eq(store_batch_begin(r.bed.st, NULL), 0);
+		ck_assert_int_eq(store_job_input_errors(r.bed.st, i, slice_of(errors, 60000), NULL),
+				 0);
+		ck_assert_int_eq(store_batch_commit(r.bed.st, NULL), 0);
+	}
+	a.method = METHOD_GET;
+	a.format = MEDIA_NONE;
+	a.body = slice_of(NULL, 0);
+	a.path = API "/jobs";
+	a.query = "limit=40";
+	ck_assert_uint_eq(rig_ask(&r, &a), 200);
+	ck_assert_uint_eq(doc_count(rig_at(&r, "items")), JOBS);
+	free(errors);
+	free(t);
+}
+END_TEST
+
 /* Who may not read devices does not read of them in a job either. */
 START_TEST(an_author_reads_of_no_device)
 {
@@ -979,6 +1011,7 @@ static TCase *cases(void)
 	tcase_add_test(t, a_scope_holds_for_what_its_name_made_before);
 	tcase_add_test(t, answers_are_not_repeated_to_an_heir);
 	tcase_add_test(t, jobs_are_not_left_to_an_heir);
+	tcase_add_test(t, jobs_of_a_scope_are_listed);
 	tcase_add_test(t, an_author_reads_of_no_device);
 	tcase_add_test(t, windows_of_rollouts_are_as_the_rollouts);
 	tcase_add_test(t, a_token_grants_one_answer);
