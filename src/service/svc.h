@@ -140,7 +140,8 @@ int rollout_read_spec(const struct doc *body, struct rollout_spec *s, struct err
 void rollout_put_limits(struct arena *a, struct doc *d, const struct rollout_limits *l);
 /* Made by the asker, within the scope it has; for who has none every one is. */
 bool rollout_is_own(const struct call *c, const struct rollout *r);
-/* The rollout the path names, by number or name, if the asker may see it. */
+/* By number or name, if the asker may see it; or the one the path names. */
+int rollout_of_text(struct call *c, const char *text, struct rollout *r, struct err *e);
 int rollout_of_call(struct call *c, struct rollout *r, struct err *e);
 /* As the row is now. */
 int rollout_reply(struct call *c, uint16_t status, const struct rollout *r, struct err *e);

@@ -25,14 +25,11 @@ bool rollout_is_own(const struct call *c, const struct rollout *r)
 	return n >= k && strcmp(r->target + n - k, bound) == 0;
 }
 
-static int load(struct call *c, struct rollout *r, struct err *e)
+int rollout_of_text(struct call *c, const char *text, struct rollout *r, struct err *e)
 {
-	char text[NAME_TEXT];
 	int64_t id;
 	int rc = 0;
 
-	if (hole_text(c, 0, text, sizeof(text), e) != 0)
-		return -1;
 	if (text_i64(slice_str(text), &id) == 0 && id > 0)
 		rc = store_rollout_get(c->tk.st, id, r, e);
 	if (rc == 0)
@@ -40,6 +37,13 @@ static int load(struct call *c, struct rollout *r, struct err *e)
 	if (rc == 1)
 		rc = rollout_is_own(c, r);
 	return found_or(rc, e, "rollout");
+}
+
+int rollout_of_call(struct call *c, struct rollout *r, struct err *e)
+{
+	char text[NAME_TEXT];
+
+	return hole_text(c, 0, text, sizeof(text), e) == 0 ? rollout_of_text(c, text, r, e) : -1;
 }
 
 static void put_counters(struct arena *a, struct doc *d, const struct rollout *r)
@@ -259,14 +263,10 @@ int svc_rollout_show(struct call *c, struct err *e)
 	struct rollout r;
 	bool fresh;
 
-	if (load(c, &r, e) != 0 || etag_check_version(c, "rollout", r.id, r.etag, &fresh, e) != 0)
+	if (rollout_of_call(c, &r, e) != 0 ||
+	    etag_check_version(c, "rollout", r.id, r.etag, &fresh, e) != 0)
 		return -1;
 	return rollout_reply(c, 200, &r, e);
-}
-
-int rollout_of_call(struct call *c, struct rollout *r, struct err *e)
-{
-	return load(c, r, e);
 }
 
 /*
@@ -279,7 +279,7 @@ static int clone_spec(struct call *c, struct rollout_spec *s, struct err *e)
 	struct rollout from;
 	struct doc_reader r;
 
-	if (load(c, &from, e) != 0 || rollout_clone_spec(&c->tk, &from, s, e) != 0)
+	if (rollout_of_call(c, &from, e) != 0 || rollout_clone_spec(&c->tk, &from, s, e) != 0)
 		return -1;
 	doc_read_init(&r, c->body, e);
 	doc_only(&r, members);

@@ -40,23 +40,11 @@ static int ref_class(struct call *c, const char *ref, struct window *w, struct e
 	return 0;
 }
 
-static int rollout_of_text(struct call *c, const char *text, struct rollout *r, struct err *e)
-{
-	int64_t id;
-	int rc = 0;
-
-	if (text_i64(slice_str(text), &id) == 0 && id > 0)
-		rc = store_rollout_get(c->tk.st, id, r, e);
-	if (rc == 0)
-		rc = store_rollout_by_name(c->tk.st, text, r, e);
-	return found_or(rc, e, "rollout");
-}
-
 static int ref_rollout(struct call *c, const char *ref, struct window *w, struct err *e)
 {
 	struct rollout r;
 
-	if (rollout_of_text(c, ref, &r, e) != 0 || found_or(rollout_is_own(c, &r), e, "rollout"))
+	if (rollout_of_text(c, ref, &r, e) != 0)
 		return -1;
 	w->ref = r.id;
 	return 0;

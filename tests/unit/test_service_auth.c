@@ -952,6 +952,11 @@ START_TEST(windows_of_rollouts_are_as_the_rollouts)
 	a.path = API "/windows";
 	a.query = "level=rollout&ref=hush";
 	ck_assert_uint_eq(rig_ask(&r, &a), 404);
+	a.path = API "/windows/next";
+	a.query = "device=in&rollout=hush";
+	ck_assert_uint_eq(rig_ask(&r, &a), 404);
+	a.query = "device=in";
+	ck_assert_uint_eq(rig_ask(&r, &a), 200);
 	free(t);
 }
 END_TEST
