@@ -170,8 +170,7 @@ X(IDENTITY_END, MAIN,
 X(IDENTITY_ENDED, MAIN,
   "SELECT 1 FROM ended_identities WHERE identity = $1 AND at > $2 UNION ALL "
   "SELECT 1 FROM credentials WHERE kind = 'psk' AND identity = $3 AND identity <> '' "
-  "AND ((revoked > $4 AND revoked <= $5) "
-  "OR (revoked = 0 AND not_after > $6 AND not_after <= $7)) LIMIT 1")
+  "AND (revoked > $4 OR (revoked = 0 AND not_after > $5 AND not_after <= $6)) LIMIT 1")
 X(IDENTITY_SWEEP, MAIN,
   "DELETE FROM ended_identities WHERE identity IN "
   "(SELECT identity FROM ended_identities WHERE at <= $1 ORDER BY at LIMIT $2)")

@@ -188,7 +188,7 @@ int store_credential_revoke(struct store *st, int64_t dev, int64_t id, int64_t a
  * forgotten, some of it each time.
  */
 int store_identities_end(struct store *st, int64_t dev, int64_t at, int64_t old, struct err *e);
-/* 1 a PSK of this identity, whose ever it was, ended in (since, now_wall]; 0; -1 */
+/* 1 a PSK of this identity, whose ever it was, was ended after since, or has run out; 0; -1 */
 int store_identity_ended(struct store *st, const char *identity, int64_t since, int64_t now_wall,
 			 struct err *e);
 int store_credential_usable(struct store *st, int64_t dev, int64_t now_wall,

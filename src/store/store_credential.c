@@ -169,7 +169,6 @@ int store_identity_ended(struct store *st, const char *identity, int64_t since, 
 	sql_int(&q, since);
 	sql_text(&q, identity);
 	sql_int(&q, since);
-	sql_int(&q, now_wall);
 	sql_int(&q, since);
 	sql_int(&q, now_wall);
 	int found = sql_row(&q);
