@@ -274,9 +274,7 @@ int files_install(const char *dir, struct device_state *s, const struct agent_of
 	}
 	s->confirm = o->update;
 	s->rolled_back = false;
-	if (state_save(dir, s, e) != 0)
-		return -1;
-	if (files_recover(dir, s, e) == 0)
+	if (state_save(dir, s, e) == 0 && files_recover(dir, s, e) == 0)
 		return 0;
 	/* it is reported as failed: the next start must not go on with it */
 	s->n_installing = 0;

@@ -323,6 +323,26 @@ START_TEST(a_failed_installation_is_over)
 }
 END_TEST
 
+/* Nor what could not even be noted: what is saved later does not say that it is under way. */
+START_TEST(what_could_not_be_noted_is_over)
+{
+	struct agent_offer *o = offer_of("new");
+	struct device_state st;
+	char path[128];
+
+	ck_assert_int_eq(state_load(dir, &st, &e), 0);
+	ck_assert_int_eq(text_format(path, sizeof(path), "%s/state.json.new", dir), 0);
+	ck_assert_int_eq(mkdir(path, 0700), 0); /* in the way of the new state */
+	ck_assert_int_eq(files_install(dir, &st, o, &e), -1);
+	ck_assert_int_eq(rmdir(path), 0);
+	ck_assert_int_eq(state_save(dir, &st, &e), 0);
+	ck_assert_int_eq(state_load(dir, &st, &e), 1);
+	ck_assert_int_eq(st.n_installing, 0);
+	ck_assert_int_eq(st.confirm, 0);
+	free(o);
+}
+END_TEST
+
 START_TEST(wrong_bytes_do_not_stay)
 {
 	static const char text[] = "right bytes";
@@ -364,6 +384,7 @@ int main(void)
 	tcase_add_test(t, names_that_look_alike);
 	tcase_add_test(t, more_than_there_is_room_for);
 	tcase_add_test(t, a_failed_installation_is_over);
+	tcase_add_test(t, what_could_not_be_noted_is_over);
 	tcase_add_test(t, wrong_bytes_do_not_stay);
 	suite_add_tcase(s, t);
 	srunner_run_all(r, CK_NORMAL);
