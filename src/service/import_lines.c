@@ -44,7 +44,7 @@ static int csv_field(struct slice *s, char dst[FIELD_MAX], struct err *e)
 				continue;
 			}
 		}
-		if (n + 1 >= FIELD_MAX || ch == 0)
+		if (n + 1 >= FIELD_MAX)
 			return err_set(e, ERR_INVALID, "a field of more than %d bytes",
 				       FIELD_MAX - 1);
 		dst[n++] = (char)ch;
@@ -87,7 +87,9 @@ static int check_column(const struct import_lines *l, const char *name, struct e
 /* JSON cannot be otherwise, and what is kept must be fit for it. */
 static int check_text(struct slice line, struct err *e)
 {
-	return text_is_utf8(line) ? 0 : err_set(e, ERR_MALFORMED, "the line is not UTF-8");
+	if (text_is_utf8(line) && !memchr(line.p, 0, line.n))
+		return 0;
+	return err_set(e, ERR_MALFORMED, "the line is not text in UTF-8");
 }
 
 static int csv_head(struct import_lines *l, struct slice line, struct err *e)

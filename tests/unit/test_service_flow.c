@@ -656,6 +656,13 @@ START_TEST(import_names_columns_and_repeats)
 	ck_assert_uint_eq(doc_count(rig_at(&r, "errors")), 2);
 	ck_assert_int_eq(rig_int(&r, "errors.0.line"), 2);
 	ck_assert_ptr_nonnull(strstr(rig_text(&r, "errors.0.detail"), "UTF-8"));
+	/* nor is it one where every other byte is NUL, whatever the fields' lengths are */
+	a.body = slice_of("i\0d\0\n\0x\0", 8);
+	ck_assert_uint_eq(rig_ask(&r, &a), 422);
+	ck_assert_ptr_nonnull(strstr(rig_text(&r, "errors.0.detail"), "UTF-8"));
+	a.body = slice_of("id,model\nx1,la\0mp\n", 18);
+	ck_assert_uint_eq(rig_ask(&r, &a), 422);
+	ck_assert_ptr_nonnull(strstr(rig_text(&r, "errors.0.detail"), "UTF-8"));
 	a.body = slice_str("id,m\xf6"
 			   "del\nx1,lamp\n");
 	ck_assert_uint_eq(rig_ask(&r, &a), 422);
