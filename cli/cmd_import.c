@@ -21,8 +21,8 @@
 #define PART_LINES 1000 /* so many bad ones are all named */
 
 struct import {
-	struct slice rest,
-		head; /* head: CSV's lines up to the one that names columns, else empty */
+	struct slice rest;
+	struct slice head; /* CSV's lines up to the one that names columns, else empty */
 	int line; /* lines already sent */
 	int head_lines;
 	int64_t added;
@@ -191,6 +191,9 @@ int cmd_device_import(struct ctx *c, struct err *e)
 	int result = file_read(c->args[0], IMPORT_MAX, &in, e);
 
 	im.rest = buf_slice(&in);
+	/* the mark some programs put before UTF-8 is no line */
+	if (slice_starts(im.rest, "\xef\xbb\xbf"))
+		im.rest = slice_of(im.rest.p + 3, im.rest.n - 3);
 	if (result == 0 && csv)
 		take_head(&im);
 	for (bool first = im.head.n > 0; result == 0 && (first || im.rest.n > 0); first = false)

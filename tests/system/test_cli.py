@@ -792,6 +792,11 @@ class Operating(harness.Case):
         done = self.daemon.fettle("device", "import", self.write("late", ("\n".join(rows) + "\n").encode()), "--csv",
                                   ok=False)
         self.assertRegex(done.stderr, r"\Aline 1005: id: .*\nfettle: after 1000 devices were enrolled: 1 bad line")
+        # nor is the mark some programs put before UTF-8 a line
+        rows = ["\ufeff", "id,model"] + ["m%d,m" % i for i in range(1001)] + ["bad id,m"]
+        done = self.daemon.fettle("device", "import", self.write("mark", ("\n".join(rows) + "\n").encode()), "--csv",
+                                  ok=False)
+        self.assertRegex(done.stderr, r"\Aline 1004: id: .*\nfettle: after 1000 devices were enrolled: 1 bad line")
         # a head line alone is looked at, too: lines that end as nobody ends them any more are all in it
         done = self.daemon.fettle("device", "import", self.write("old", b"id\rold-1\r"), "--csv", ok=False)
         self.assertEqual(done.returncode, REFUSED)
