@@ -318,18 +318,27 @@ int service_schedule(struct service *sv, const struct now *now, struct arena *a,
 	return rc;
 }
 
+/* What is old by the wall clock is old when that can be believed. */
+static int sweep_old(struct store *st, const struct now *now, struct err *e)
+{
+	if (!now->wall_trusted)
+		return 0;
+	int repeats = store_idempotency_sweep(st, now->wall - REPEATS_MS, SWEEP_ROWS, e);
+	int ended =
+		repeats < 0 ? -1 : store_identities_sweep(st, now->wall - TICKET_MS, SWEEP_ROWS, e);
+	return ended < 0 ? -1 : repeats + ended;
+}
+
 int service_sweep(struct service *sv, const struct now *now, struct err *e)
 {
 	struct store *st = sv->o.store;
-	int old = 0;
 
 	if (store_batch_begin(st, e) != 0)
 		return -1;
 	int n = store_group_sweep(st, SWEEP_ROWS, e);
-	if (n >= 0 && now->wall_trusted)
-		old = store_idempotency_sweep(st, now->wall - REPEATS_MS, SWEEP_ROWS, e);
+	int old = n < 0 ? -1 : sweep_old(st, now, e);
 	int over = old < 0 ? -1 : store_outage_sweep(st, &sv->sweep_outage, SWEEP_ROWS, e);
-	if (n < 0 || over < 0) {
+	if (over < 0) {
 		store_batch_abandon(st);
 		return -1;
 	}

@@ -315,8 +315,7 @@ int svc_devices_remove(struct call *c, struct err *e)
 	bool fresh;
 
 	if (check_version(c, &fresh, e) || cancel_updates(c, e) ||
-	    store_identities_end(c->tk.st, c->device.dev, c->tk.now.wall,
-				 c->tk.now.wall - TICKET_MS, e) ||
+	    store_identities_end(c->tk.st, c->device.dev, c->tk.now.wall, e) ||
 	    store_device_remove(c->tk.st, c->device.dev, e) ||
 	    audit_note(&c->tk, "device.remove", c->device.id, e, "dev=%" PRId64, c->device.dev))
 		return -1;

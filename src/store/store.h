@@ -183,11 +183,10 @@ int store_credential_get(struct store *st, int64_t dev, int64_t id, struct crede
 int store_credential_list(struct store *st, int64_t dev, int64_t after, int limit,
 			  struct credential *out, struct err *e);
 int store_credential_revoke(struct store *st, int64_t dev, int64_t id, int64_t at, struct err *e);
-/*
- * Its device is removed: its PSK identities end at this wall time. What ended before old is
- * forgotten, some of it each time.
- */
-int store_identities_end(struct store *st, int64_t dev, int64_t at, int64_t old, struct err *e);
+/* Its device is removed: its PSK identities end at this wall time. */
+int store_identities_end(struct store *st, int64_t dev, int64_t at, struct err *e);
+/* Forgets some of what ended then or before; how many, or -1 */
+int store_identities_sweep(struct store *st, int64_t until, int limit, struct err *e);
 /* 1 a PSK of this identity, whose ever it was, was ended after since, or has run out; 0; -1 */
 int store_identity_ended(struct store *st, const char *identity, int64_t since, int64_t now_wall,
 			 struct err *e);

@@ -142,21 +142,24 @@ int store_credential_usable(struct store *st, int64_t dev, int64_t now_wall, str
 	return sql_end(&q) == 0 ? n : -1;
 }
 
-#define SWEPT 16
-
-int store_identities_end(struct store *st, int64_t dev, int64_t at, int64_t old, struct err *e)
+int store_identities_end(struct store *st, int64_t dev, int64_t at, struct err *e)
 {
 	struct sql q;
 
-	sql_begin(&q, st, STMT_IDENTITY_SWEEP, e);
-	sql_int(&q, old);
-	sql_int(&q, SWEPT);
-	if (sql_run(&q) != 0)
-		return -1;
 	sql_begin(&q, st, STMT_IDENTITY_END, e);
 	sql_int(&q, at);
 	sql_int(&q, dev);
 	return sql_run(&q);
+}
+
+int store_identities_sweep(struct store *st, int64_t until, int limit, struct err *e)
+{
+	struct sql q;
+
+	sql_begin(&q, st, STMT_IDENTITY_SWEEP, e);
+	sql_int(&q, until);
+	sql_int(&q, limit);
+	return sql_changed(&q);
 }
 
 int store_identity_ended(struct store *st, const char *identity, int64_t since, int64_t now_wall,

@@ -485,6 +485,17 @@ START_TEST(what_has_served_is_swept)
 	r.now.wall += INT64_C(8) * 86400000;
 	ck_assert_int_eq(service_sweep(r.sv, &r.now, &e), 1);
 	ck_assert_int_eq(service_sweep(r.sv, &r.now, &e), 0);
+	/* what a removed device was known by, when no ticket of it is good any more */
+	rig_device(&r, "key", "000102030405060708090a0b0c0d0e0f");
+	a.path = "/api/v1/devices/key";
+	ck_assert_uint_eq(rig_ask(&r, &a), 204);
+	ck_assert_int_eq(service_sweep(r.sv, &r.now, &e), 0);
+	r.now.wall += 3 * 3600 * 1000;
+	r.now.wall_trusted = false;
+	ck_assert_int_eq(service_sweep(r.sv, &r.now, &e), 0);
+	r.now.wall_trusted = true;
+	ck_assert_int_eq(service_sweep(r.sv, &r.now, &e), 1);
+	ck_assert_int_eq(service_sweep(r.sv, &r.now, &e), 0);
 }
 END_TEST
 
