@@ -13,8 +13,9 @@
  */
 bool rollout_is_own(const struct call *c, const struct rollout *r)
 {
-	char bound[FILTER_TEXT];
+	char bound[FILTER_TEXT], inner[FILTER_TEXT];
 	size_t n = strlen(r->target), k;
+	struct filter *f;
 
 	if (!c->scope)
 		return true;
@@ -22,7 +23,11 @@ bool rollout_is_own(const struct call *c, const struct rollout *r)
 	    text_format(bound, sizeof(bound), ") and (%s)", c->who.scope) != 0)
 		return false;
 	k = strlen(bound);
-	return n >= k && strcmp(r->target + n - k, bound) == 0;
+	if (n < k + 1 || r->target[0] != '(' || strcmp(r->target + n - k, bound) != 0)
+		return false;
+	/* "(a) or (b) and (scope)" somebody wrote who had none */
+	return text_copy_slice(inner, sizeof(inner), slice_of(r->target + 1, n - k - 1)) == 0 &&
+	       filter_parse(inner, c->tk.a, &f, NULL) == 0;
 }
 
 int rollout_of_text(struct call *c, const char *text, struct rollout *r, struct err *e)

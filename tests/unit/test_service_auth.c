@@ -782,6 +782,10 @@ START_TEST(a_scope_holds_for_what_its_name_made_before)
 	rig_release(&r, "lamp-1", 5);
 	a.json = "{\"name\":\"wide\",\"release\":\"lamp-1\",\"target\":\"all\"}";
 	ck_assert_uint_eq(rig_ask(&r, &a), 202);
+	/* what ends as a scope would have it end, and is wider */
+	a.json = "{\"name\":\"wider\",\"release\":\"lamp-1\","
+		 "\"target\":\"(id == in) or (id == out) and (id == in)\"}";
+	ck_assert_uint_eq(rig_ask(&r, &a), 202);
 	rig_jobs(&r);
 	free(t);
 	ck_assert_uint_eq(rig_get(&r, r.root, API "/tokens"), 200);
@@ -798,6 +802,8 @@ START_TEST(a_scope_holds_for_what_its_name_made_before)
 	ck_assert_uint_eq(rig_ask(&r, &a), 404);
 	a.path = API "/rollouts/wide/start";
 	a.json = NULL;
+	ck_assert_uint_eq(rig_ask(&r, &a), 404);
+	a.path = API "/rollouts/wider/start";
 	ck_assert_uint_eq(rig_ask(&r, &a), 404);
 	/* its own are its own */
 	a.path = API "/rollouts";
