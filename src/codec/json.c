@@ -3,6 +3,7 @@
 #include "codec/json.h"
 
 #include <jansson.h>
+#include <string.h>
 
 #include "base/text.h"
 #include "codec/docfmt_cbor.h"
@@ -10,14 +11,12 @@
 /* jansson recurses as deep as its input says, so look first. */
 static int check_depth(struct slice s, struct err *e)
 {
-	unsigned depth = 0, line = 1;
+	unsigned depth = 0;
 	bool in_text = false;
 
 	for (size_t i = 0; i < s.n; i++) {
 		uint8_t ch = s.p[i];
 
-		if (ch == '\n')
-			line++;
 		if (in_text && ch == '\\')
 			i++;
 		else if (ch == '"')
@@ -27,8 +26,8 @@ static int check_depth(struct slice s, struct err *e)
 		else if (!in_text && (ch == '}' || ch == ']') && depth > 0)
 			depth--;
 		if (depth > DOCFMT_DEPTH_MAX)
-			return err_set(e, ERR_TOO_LARGE, "JSON nested deeper than %d in line %u",
-				       DOCFMT_DEPTH_MAX, line);
+			return err_set(e, ERR_TOO_LARGE, "JSON nested deeper than %d at byte %zu",
+				       DOCFMT_DEPTH_MAX, i);
 	}
 	return 0;
 }
@@ -150,6 +149,8 @@ int json_decode(struct slice bytes, struct arena *a, const struct doc **out, str
 	struct decoder d = { .a = a, .e = e };
 	json_error_t je;
 	json_t *root;
+	/* what has one line may be a line of something larger */
+	bool lines = bytes.n > 0 && memchr(bytes.p, '\n', bytes.n);
 
 	*out = NULL;
 	if (check_depth(bytes, e))
@@ -161,7 +162,8 @@ int json_decode(struct slice bytes, struct arena *a, const struct doc **out, str
 	if (!root && (json_error_code(&je) == json_error_out_of_memory || je.text[0] == '\0'))
 		return err_set(e, ERR_NO_MEMORY, "no memory for the document");
 	if (!root)
-		return err_set(e, ERR_MALFORMED, "JSON: %.120s in line %d", je.text, je.line);
+		return err_set(e, ERR_MALFORMED, "JSON: %.120s %s %d", je.text,
+			       lines ? "in line" : "at byte", lines ? je.line : je.position);
 	*out = decode_value(&d, NULL, (struct slice){ 0 }, root);
 	json_decref(root);
 	return *out ? 0 : -1;

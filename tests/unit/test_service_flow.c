@@ -660,6 +660,12 @@ START_TEST(import_names_columns_and_repeats)
 		"\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\":1}\n");
 	ck_assert_uint_eq(rig_ask(&r, &a), 422);
 	ck_assert(text_is_utf8(r.rs.body));
+	/* where in its line, not in which line of that one */
+	a.body = slice_str("{\"id\":\"x1\"}\n{\"id\":}\n");
+	ck_assert_uint_eq(rig_ask(&r, &a), 422);
+	ck_assert_int_eq(rig_int(&r, "errors.0.line"), 2);
+	ck_assert_ptr_null(strstr(rig_text(&r, "errors.0.detail"), "line"));
+	ck_assert_ptr_nonnull(strstr(rig_text(&r, "errors.0.detail"), "at byte 7"));
 	a.format = MEDIA_CSV;
 	/* in another character set it could be kept, and nobody could read it in any answer */
 	a.body = slice_str("id,model\nx1,l\xe4mp\nx2,l\xc3\xa4mp\n\"\xff\",x\n");
