@@ -41,13 +41,31 @@ static void uuid_or_none(struct doc_reader *r, const char *key, struct uuid *u)
 		doc_opt_uuid(r, key, u);
 }
 
+static void seconds_or_none(struct doc_reader *r, const char *key, int64_t *s)
+{
+	const struct doc *d = r->failed ? NULL : doc_get(r->d, key);
+
+	if (d && d->type == DOC_NULL)
+		*s = 0;
+	else
+		doc_opt_int(r, key, 0, SECONDS_MAX, s);
+}
+
+/* What every device has cannot be taken away: null is not as if nothing were said. */
+static int check_kept(const struct doc_reader *r, const char *key, const char *words)
+{
+	const struct doc *d = doc_get(r->d, key);
+
+	return d && d->type == DOC_NULL ? err_set(r->e, ERR_INVALID, "%s: %s", key, words) : 0;
+}
+
 static int read_words(struct doc_reader *r, struct device *d)
 {
-	const struct doc *auth = doc_get(r->d, "auth");
 	char word[16];
 
-	if (auth && auth->type == DOC_NULL)
-		return err_set(r->e, ERR_INVALID, "auth: none or credential");
+	if (check_kept(r, "auth", "none or credential") ||
+	    check_kept(r, "disabled", "true or false"))
+		return -1;
 	if (doc_opt_text(r, "auth", word, sizeof(word))) {
 		if (strcmp(word, "none") == 0)
 			d->auth = AUTH_NONE;
@@ -86,7 +104,7 @@ int device_read_assigned(struct call *c, const struct doc *body, struct device *
 	text_or_none(&r, "model", d->model, sizeof(d->model));
 	text_or_none(&r, "parent", d->parent, sizeof(d->parent));
 	text_or_none(&r, "endpoint_host", d->endpoint_host, sizeof(d->endpoint_host));
-	doc_opt_int(&r, "contact_interval", 0, SECONDS_MAX, &d->contact_interval_s);
+	seconds_or_none(&r, "contact_interval", &d->contact_interval_s);
 	doc_opt_bool(&r, "disabled", &d->disabled);
 	if (doc_read_end(&r) != 0)
 		return -1;

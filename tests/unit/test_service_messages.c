@@ -314,6 +314,7 @@ static const struct {
 	{ METHOD_POST, "/api/v1/devices", "{\"id\":\"..\"}", "id" },
 	{ METHOD_POST, "/api/v1/devices", "{\"id\":\"x\",\"parent\":\".\"}", "parent" },
 	{ METHOD_PATCH, "/api/v1/devices/a", "{\"auth\":null}", "auth" },
+	{ METHOD_PATCH, "/api/v1/devices/a", "{\"disabled\":null}", "disabled" },
 	/* whoever meant a filter did not mean every device */
 	{ METHOD_POST, "/api/v1/tokens", "{\"name\":\"t\",\"role\":\"viewer\",\"scope\":\"\"}",
 	  "scope" },
@@ -329,6 +330,23 @@ START_TEST(members_that_cannot_be)
 	rig_device(&r, "a", NULL);
 	ck_assert_uint_eq(rig_ask(&r, &a), 422);
 	ck_assert_ptr_nonnull(strstr(rig_text(&r, "detail"), refused[_i].wrong));
+}
+END_TEST
+
+/* An interval that is taken away is the default again. */
+START_TEST(an_interval_is_taken_away)
+{
+	struct ask a = { .session = r.root,
+			 .method = METHOD_PATCH,
+			 .path = "/api/v1/devices/a",
+			 .json = "{\"contact_interval\":600}" };
+
+	rig_device(&r, "a", NULL);
+	ck_assert_uint_eq(rig_ask(&r, &a), 200);
+	ck_assert_int_eq(rig_int(&r, "contact_interval"), 600);
+	a.json = "{\"contact_interval\":null}";
+	ck_assert_uint_eq(rig_ask(&r, &a), 200);
+	ck_assert_int_eq(rig_int(&r, "contact_interval"), 0);
 }
 END_TEST
 
@@ -666,6 +684,7 @@ int main(void)
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, paths_that_are_none);
 	tcase_add_loop_test(t, members_that_cannot_be, 0, sizeof(refused) / sizeof(refused[0]));
+	tcase_add_test(t, an_interval_is_taken_away);
 	tcase_add_test(t, a_plan_is_a_plan);
 	tcase_add_test(t, verbs_without_members);
 	tcase_add_test(t, bodies_and_media);
