@@ -729,7 +729,6 @@ START_TEST(import_in_slices)
 }
 END_TEST
 
-/* What became untrue since it was checked is named by the job; the rest is enrolled. */
 /* A slice with time for all of it ends before its memory does. */
 START_TEST(import_in_little_memory)
 {
@@ -766,6 +765,7 @@ START_TEST(import_in_little_memory)
 }
 END_TEST
 
+/* What became untrue since it was checked is named by the job; the rest is enrolled. */
 START_TEST(import_races)
 {
 	struct ask a = { .session = r.root,

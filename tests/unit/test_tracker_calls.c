@@ -504,7 +504,7 @@ START_TEST(who_waits_for_us_is_not_silent)
 }
 END_TEST
 
-/* What nobody started, or said yes to, is not pushed, told or handed out, whatever a device says. */
+/* What nobody started, or approved, is not pushed, told or handed out, whatever a device says. */
 START_TEST(who_goes_ahead_of_the_start_is_not_helped)
 {
 	struct device cam = enrol("cam", MODE_SERVER, "push"),
