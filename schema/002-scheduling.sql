@@ -42,6 +42,7 @@ CREATE TABLE calls (
 	manifest INTEGER NOT NULL CHECK (manifest IN (0, 1)),	-- it has the manifest,
 	image INTEGER NOT NULL,			-- and the images before this one,
 	held INTEGER NOT NULL,			-- and so many bytes of it, -1: not known
+	applied INTEGER NOT NULL CHECK (applied IN (0, 1)),	-- told to begin, and silent since
 	tries INTEGER NOT NULL,			-- of this call without success
 	runs INTEGER NOT NULL CHECK (runs IN (0, 1)),	-- pushed, and a timeout runs
 	reason TEXT NOT NULL			-- what became of the last one

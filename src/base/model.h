@@ -342,6 +342,7 @@ struct device_call {				/* one a device; none when there is nothing */
 	bool manifest;			/* the device has it, */
 	uint8_t image;			/* and the images before this one, */
 	int64_t held;			/* and so many bytes of it, -1 not known */
+	bool applied;			/* told to begin, and silent since: it may be dead of it */
 	uint8_t tries;			/* of this call without success */
 	bool runs;			/* what is pushed has begun: its timeout runs */
 	char reason[REASON_TEXT];	/* what became of the last one */

@@ -6,10 +6,10 @@
 X(CALL_GET, MAIN, "SELECT " CALL_COLUMNS " FROM calls WHERE dev = $1")
 X(CALL_PUT, MAIN,
   "INSERT INTO calls (" CALL_COLUMNS ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, "
-  "$12, $13, $14) ON CONFLICT (dev) DO UPDATE SET sent = excluded.sent, due = excluded.due, "
+  "$12, $13, $14, $15) ON CONFLICT (dev) DO UPDATE SET sent = excluded.sent, due = excluded.due, "
   "serial = excluded.serial, kind = excluded.kind, want = excluded.want, upd = excluded.upd, "
   "attempt = excluded.attempt, manifest = excluded.manifest, image = excluded.image, "
-  "held = excluded.held, tries = excluded.tries, runs = excluded.runs, "
+  "held = excluded.held, applied = excluded.applied, tries = excluded.tries, runs = excluded.runs, "
   "reason = excluded.reason")
 X(CALL_REMOVE, MAIN, "DELETE FROM calls WHERE dev = $1")
 X(CALL_DUE, MAIN,

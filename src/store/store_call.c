@@ -17,6 +17,7 @@ static void call_read(struct sql *q, struct device_call *c)
 	c->manifest = sql_get_bool(q);
 	c->image = (uint8_t)sql_get_int(q);
 	c->held = sql_get_int(q);
+	c->applied = sql_get_bool(q);
 	c->tries = (uint8_t)sql_get_int(q);
 	c->runs = sql_get_bool(q);
 	sql_get_text(q, c->reason, sizeof(c->reason));
@@ -47,6 +48,7 @@ int store_call_put(struct store *st, const struct device_call *c, struct err *e)
 	sql_int(&q, c->manifest);
 	sql_int(&q, c->image);
 	sql_int(&q, c->held);
+	sql_int(&q, c->applied);
 	sql_int(&q, c->tries);
 	sql_int(&q, c->runs);
 	sql_text(&q, c->reason);

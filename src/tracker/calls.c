@@ -128,12 +128,23 @@ int call_taken_back(struct tracker *tk, const struct update *u, struct err *e)
 	return want(tk, &c, CALL_DROP, e);
 }
 
+int call_applied(struct tracker *tk, const struct update *u, struct err *e)
+{
+	struct device_call c;
+	int found = store_call_get(tk->st, u->dev, &c, e);
+
+	if (found <= 0)
+		return found;
+	return c.update == u->id && c.attempt == u->attempt && c.applied;
+}
+
 void call_forget(struct device_call *c)
 {
 	c->attempt = 0;
 	c->manifest = false;
 	c->image = 0;
 	c->held = -1;
+	c->applied = false;
 }
 
 int call_begun(struct tracker *tk, int64_t dev, struct err *e)
@@ -208,6 +219,7 @@ int call_order(struct turn *t, struct send *s, const struct digest *object, stru
 		return -1;
 	c->sent = true;
 	c->kind = (uint8_t)s->kind;
+	c->applied = s->kind == SEND_APPLY || (c->applied && s->kind != SEND_MANIFEST);
 	/* the time, or above all that were before, even where the row is a new one */
 	c->serial = c->serial < now ? now : c->serial + 1;
 	c->due = now + (large ? LOST_LARGE_MS : LOST_MS);

@@ -20,6 +20,8 @@ bool call_possible(const struct device *d, const struct device_live *l);
 bool call_pushes(const struct device *d, enum update_state s);
 
 /* It is to be called for what, bits of CALL_*, as soon as may be. */
+/* Was it told to begin with u, and has not answered? 1, 0, -1 */
+int call_applied(struct tracker *tk, const struct update *u, struct err *e);
 int call_want(struct tracker *tk, const struct device *d, unsigned what, struct err *e);
 /* Whoever observes or is called looks again. */
 int call_notify(struct tracker *tk, const struct device *d, struct err *e);

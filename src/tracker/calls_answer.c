@@ -292,6 +292,8 @@ int call_push_answered(struct turn *t, const struct call_answer *a, enum push_ou
 
 	if (hear(&h, e) < 0)
 		return -1;
+	if (c->kind == SEND_APPLY && a->status != 0)
+		c->applied = false;
 	if ((o == PUSH_ASK || o == PUSH_RESTART) && c->tries >= PUSH_TRIES_MAX)
 		o = PUSH_FAILED;
 	switch (o) {

@@ -313,6 +313,10 @@ static int preempt(struct ask *q, struct offer *out, struct err *e)
 	    !q->tk->policy->strategy[URGENCY_CRITICAL].preempt ||
 	    !before_installing(running->state))
 		return 0;
+	/* by its own word another may be further */
+	for (int i = 1; i < q->n; i++)
+		if (update_state_in_flight(q->queue[i].state))
+			return 0;
 	for (int i = 1; i < q->n && rc == 0; i++)
 		if (q->queue[i].urgency == URGENCY_CRITICAL && q->queue[i].state == UPDATE_PLANNED)
 			rc = preempt_by(q, &q->queue[i], out, e);

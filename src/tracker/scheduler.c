@@ -129,6 +129,10 @@ static int held_back(struct tracker *tk, const struct update *u, char cause[REAS
 	int found = u->state == UPDATE_DOWNLOADED ? store_device_by_dev(tk->st, u->dev, &d, e) : 0;
 	if (found <= 0 || !call_pushes(&d, u->state))
 		return found < 0 ? -1 : 0;
+	/* what may be dead of it is charged: a short window is no way around the budget */
+	int applied = call_applied(tk, u, e);
+	if (applied != 0)
+		return applied < 0 ? -1 : 0;
 	if (u->rollout > 0 && store_rollout_get(tk->st, u->rollout, &r, e) < 0)
 		return -1;
 	cause_format(cause, REASON_TEXT, "held back: rollout: it was not started");

@@ -111,6 +111,9 @@ bool oracle_held_back(const struct oracle *o, const struct o_update *u)
 
 	if (d->mode != MODE_SERVER && !(d->mode == MODE_NEGOTIATED && d->push))
 		return false;
+	/* it may be dead of it */
+	if (about(d, u) && d->call.applied)
+		return false;
 	return oracle_unstarted(o, u) || oracle_shut(o, u) ||
 	       (!idle && (o->rules.class_[u->urgency].idle_only || critical));
 }
@@ -222,6 +225,7 @@ void oracle_call(struct oracle *o, const struct effect *fx)
 		*c = (struct o_call){ .of = u->id, .attempt = u->attempt, .held = -1 };
 	o->changed = true;
 	c->out = true;
+	c->applied |= fx->send.kind == SEND_APPLY;
 	c->kind = fx->send.kind;
 	c->serial = fx->send.serial;
 	c->since = o->track;
@@ -280,6 +284,8 @@ static void keep_push(struct oracle *o, struct o_device *d, const struct said *s
 
 	if (u && u->attempt != c->attempt)
 		u = NULL;
+	if (s->call == SEND_APPLY && s->status != 0)
+		c->applied = false;
 	if (s->call == SEND_MANIFEST) {
 		c->manifest = good(s->status);
 		if (u && oracle_flies(u->state) && (good(s->status) || s->came > 0))

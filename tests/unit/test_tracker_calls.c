@@ -504,6 +504,31 @@ START_TEST(who_waits_for_us_is_not_silent)
 }
 END_TEST
 
+/* Told to begin and silent since: a window that closed meanwhile does not hide that. */
+START_TEST(who_may_be_dead_of_it_is_not_held_back)
+{
+	struct device d = enrol("cam", MODE_SERVER, "push");
+	struct rollout r = world_rollout(&w, &rel, "r", "id == cam", 1);
+	int64_t id = open_update(&d).id;
+
+	pass();
+	answer_status("idle");
+	answer(204);
+	answer_held(1 << 20);
+	expect(SEND_APPLY);
+	blackout_of_class("Fri 08:01-12:00 UTC");
+	ck_assert(!answer(_i == 0 ? 0 : 503));
+	world_wait(&w, 600);
+	/* it is asked how it is meanwhile, and does not say */
+	if (pass() > 0)
+		answer(0);
+	world_wait(&w, w.policy.install_timeout_s - 599);
+	pass();
+	ck_assert_int_eq(world_update(&w, id).state, _i == 0 ? UPDATE_TIMED_OUT : UPDATE_PLANNED);
+	ck_assert_int_eq(world_rollout_now(&w, r.id).failed, _i == 0);
+}
+END_TEST
+
 /* What nobody started, or approved, is not pushed, told or handed out, whatever a device says. */
 START_TEST(who_goes_ahead_of_the_start_is_not_helped)
 {
@@ -966,6 +991,26 @@ START_TEST(nothing_preempts_a_push_by_a_poll)
 	expect(SEND_MANIFEST);
 	ck_assert(digest_eq(&sent.object, &fix.manifest));
 	ck_assert_int_eq(world_update(&w, u.id).state, UPDATE_SUPERSEDED);
+}
+END_TEST
+
+/* Two run by the device's own word: what may make room is not all that runs. */
+START_TEST(nothing_preempts_what_runs_beside_another)
+{
+	struct device d = enrol("cam", MODE_SERVER, "push");
+	struct release other = world_release(&w, 50, "5.0"), fix = world_release(&w, 60, "6.0");
+
+	world_rollout(&w, &rel, "r", "id == cam", 1);
+	int64_t first = open_update(&d).id;
+	world_rollout(&w, &other, "other", "id == cam", 1);
+	ck_assert_int_eq(world_report(&w, "cam", 1, 2, first + _i, "rebooting"), 0);
+	ck_assert_int_eq(world_report(&w, "cam", 1, 3, first + 1 - _i, "accepted"), 0);
+	WORLD_OK(&w, release_set_urgency(&w.tk, &fix, URGENCY_CRITICAL, &w.err));
+	struct rollout r = world_rollout(&w, &fix, "fix", "id == cam", 1);
+	for (int i = 0; i < 4 && pass() > 0; i++)
+		answer_status("idle");
+	ck_assert_int_eq(world_rollout_now(&w, r.id).in_flight, 0);
+	ck_assert_int_eq(world_update(&w, first + 1 - _i).state, UPDATE_ACCEPTED);
 }
 END_TEST
 
@@ -1673,6 +1718,7 @@ int main(void)
 	tcase_add_test(t, a_failure_is_retried_after_its_back_off);
 	tcase_add_test(t, critical_service_is_not_disturbed);
 	tcase_add_loop_test(t, who_waits_for_us_is_not_silent, 0, 2);
+	tcase_add_loop_test(t, who_may_be_dead_of_it_is_not_held_back, 0, 2);
 	tcase_add_loop_test(t, who_goes_ahead_of_the_start_is_not_helped, 0, 2);
 	tcase_add_test(t, low_urgency_is_pushed_to_the_idle_only);
 	tcase_add_test(t, a_device_that_has_lost_it_gets_the_manifest_again);
@@ -1691,6 +1737,7 @@ int main(void)
 	tcase_add_test(t, negotiated_mode_is_called_to_look_and_pushed_after_its_yes);
 	tcase_add_test(t, nothing_preempts_a_push_unasked);
 	tcase_add_test(t, nothing_preempts_a_push_by_a_poll);
+	tcase_add_loop_test(t, nothing_preempts_what_runs_beside_another, 0, 2);
 	tcase_add_test(t, what_was_called_back_is_sent_anew);
 	tcase_add_test(t, an_old_answer_accepts_no_new_offer);
 	tcase_add_test(t, who_takes_off_by_itself_is_asked_again);
