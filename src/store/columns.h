@@ -52,8 +52,8 @@
 	"id, kind, ref, cursor, done, total, state, made_by, result, created, finished, " \
 	"tries, due"
 #define CALL_COLUMNS \
-	"dev, sent, due, serial, kind, want, upd, attempt, manifest, image, held, applied, tries, " \
-	"runs, reason"
+	"dev, sent, due, serial, kind, want, upd, attempt, manifest, image, held, applied, " \
+	"tries, runs, reason"
 #define OUTAGE_COLUMNS "o.dev, o.upd, o.seconds, o.walked, o.until, o.told, o.acknowledged"
 #define WINDOW_COLUMNS \
 	"w.id, w.level, w.ref, w.class_id, w.model, w.reported, w.blackout, w.rrule, w.starts, " \
