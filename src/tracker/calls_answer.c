@@ -294,6 +294,9 @@ int call_push_answered(struct turn *t, const struct call_answer *a, enum push_ou
 		return -1;
 	if (c->kind == SEND_APPLY && a->status != 0)
 		c->applied = false;
+	/* nor does anybody say how it is who died of it */
+	if (c->kind == SEND_STATUS && (o == PUSH_OK || o == PUSH_NOTHING))
+		c->applied = false;
 	if ((o == PUSH_ASK || o == PUSH_RESTART) && c->tries >= PUSH_TRIES_MAX)
 		o = PUSH_FAILED;
 	switch (o) {

@@ -157,6 +157,7 @@ static int view(struct pushing *s, struct push_view *v, struct err *e)
 		.image = t->c->image,
 		.n_images = s->n,
 		.held = t->c->held >= 0,
+		.applied = t->c->applied,
 	};
 	if (s->u->state != UPDATE_DOWNLOADED)
 		return 0;

@@ -14,6 +14,12 @@ static bool stale(const struct push_view *v)
 	return !v->fresh;
 }
 
+/* It may be dead of what it was told: whether it is, its window need not be open to ask. */
+static bool unsure(const struct push_view *v)
+{
+	return v->applied && stale(v);
+}
+
 static bool lacks_manifest(const struct push_view *v)
 {
 	return !v->manifest;
@@ -63,6 +69,7 @@ static const struct step_row {
 	{ COMING, lacks_images, PUSH_HELD },
 	{ COMING & ~THERE, pulls, PUSH_WAIT },
 	{ COMING & ~THERE, always, PUSH_DONE },
+	{ THERE, unsure, PUSH_STATUS },
 	{ THERE, shut, PUSH_WAIT },
 	{ THERE, stale, PUSH_STATUS },
 	{ THERE, idle, PUSH_APPLY },

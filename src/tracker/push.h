@@ -31,6 +31,7 @@ struct push_view {
 	bool manifest;			/* it has the manifest, */
 	int image, n_images;		/* and so many of so many images, */
 	bool held;			/* and how much of the next is known */
+	bool applied;			/* it was told to begin, and is silent since */
 	bool window;			/* it may be installed now, for all its windows say, */
 	bool idle;			/* and its service lets it be interrupted */
 };

@@ -195,7 +195,7 @@ struct o_call {
 	int64_t of;			/* this update, */
 	int attempt;			/* and of this attempt it has */
 	bool manifest, image;
-	bool applied;			/* told to begin, and not heard since */
+	bool applied;			/* told to begin, and did not answer since */
 	bool anew;			/* it may be sent all of it once more */
 	int64_t held;			/* of the image, -1: not known now */
 };

@@ -305,6 +305,7 @@ static void keep_service(struct oracle *o, struct o_device *d, const struct said
 {
 	if (!heard(s->status))
 		return;
+	d->call.applied = false;
 	memcpy(d->service, s->service, sizeof(d->service));
 	d->flash = s->flash;
 	d->status_at = o->track;
