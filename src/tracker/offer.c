@@ -93,22 +93,27 @@ static int put_back(struct ask *q, struct update *u, struct err *e)
 }
 
 /*
- * It fetches by itself, too slowly for its slot: the next. Nor is a slot told by a clock that
- * is not trusted. 1, 0 none is in sight, -1
+ * It fetches by itself. Was it too slow for its slot, or told none yet: the next. Nor is a slot
+ * told by a clock that is not trusted. 1, 0 none is in sight, -1
  */
 static int keep_slot(struct ask *q, struct update *u, struct look *g, struct err *e)
 {
 	const struct now *now = &q->tk->now;
-	bool any = u->not_before != 0 || u->not_after != 0;
+	bool told = u->not_before != 0 || u->not_after != 0;
 	bool lasts = u->not_after == 0 || now->wall <= u->not_after;
 	char value[REASON_TEXT];
 
-	if (!before_installing(u->state) || call_pushes(q->d, u->state) || !any ||
-	    (now->wall_trusted && lasts))
+	if (!before_installing(u->state) || call_pushes(q->d, u->state) ||
+	    (told && now->wall_trusted && lasts))
 		return 1;
+	/* what went ahead of its offer has no deadline of its own yet */
+	if (u->track_deadline == 0 && update_phase_opened(q->tk, u, &g->phase_opened, e) < 0)
+		return -1;
 	int open = gate_window_next(g, value, e);
 	if (open <= 0)
 		return open < 0 ? -1 : nothing(q, "window", value);
+	if (u->not_before == g->slot.from && u->not_after == g->slot.until)
+		return 1;
 	u->not_before = g->slot.from;
 	u->not_after = g->slot.until;
 	return q->may_write && store_update_put(q->tk->st, u, e) < 0 ? -1 : 1;

@@ -453,6 +453,26 @@ START_TEST(test_the_next_slot)
 }
 END_TEST
 
+/* What goes on by its device's own word was told no slot yet: it is when it asks. */
+START_TEST(test_slot_of_what_was_not_offered)
+{
+	struct device d = world_device(&w, "lamp-1");
+	struct update u;
+	struct offer o;
+	int64_t again;
+
+	add(WINDOW_DEVICE, lamp.dev, "daily 09:00-10:00 UTC", false);
+	ck_assert_int_eq(store_update_open(w.st, d.dev, &u, &w.err), 1);
+	ck_assert_int_eq(world_report(&w, "lamp-1", 1, 2, u.id, "downloaded"), 0);
+	ck_assert_int_eq(ask(&o, &again), 1);
+	ck_assert_int_eq(o.not_before_s, 3600);
+	ck_assert_int_eq(o.not_after_s, 6600);
+	world_wait(&w, 10);
+	ck_assert_int_eq(ask(&o, &again), 1);
+	ck_assert_int_eq(o.not_before_s, 3590);
+}
+END_TEST
+
 /* Told by a wrong clock a slot would end too late, or never. */
 START_TEST(test_no_slot_by_a_wrong_clock)
 {
@@ -652,6 +672,7 @@ int main(void)
 	tcase_add_test(t, test_after_its_slot);
 	tcase_add_loop_test(t, test_the_next_slot, 0, 2);
 	tcase_add_test(t, test_no_slot_is_left);
+	tcase_add_test(t, test_slot_of_what_was_not_offered);
 	tcase_add_loop_test(t, test_no_slot_by_a_wrong_clock, 0, 2);
 	tcase_add_test(t, test_slot_at_the_deadline);
 	tcase_add_test(t, test_yes_ahead_of_its_slot);
