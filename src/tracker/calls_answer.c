@@ -284,6 +284,14 @@ static int failed(struct heard *h, enum failure f, struct err *e)
 	return update_apply(h->t->tk, &h->u, EVENT_FAILED, f, cause, e) < 0 ? -1 : 1;
 }
 
+/* It did not die of what it was told: it says no to it, or how it is since. */
+static bool speaks(const struct device_call *c, const struct call_answer *a, enum push_outcome o)
+{
+	if (c->kind == SEND_STATUS)
+		return o == PUSH_OK || o == PUSH_NOTHING;
+	return c->kind == SEND_APPLY && a->status != 0;
+}
+
 int call_push_answered(struct turn *t, const struct call_answer *a, enum push_outcome o,
 		       enum failure f, struct err *e)
 {
@@ -292,11 +300,12 @@ int call_push_answered(struct turn *t, const struct call_answer *a, enum push_ou
 
 	if (hear(&h, e) < 0)
 		return -1;
-	if (c->kind == SEND_APPLY && a->status != 0)
+	if (c->applied && speaks(c, a, o)) {
 		c->applied = false;
-	/* nor does anybody say how it is who died of it */
-	if (c->kind == SEND_STATUS && (o == PUSH_OK || o == PUSH_NOTHING))
-		c->applied = false;
+		/* what is next after that looks at the row */
+		if (c->kind == SEND_STATUS && store_call_put(t->tk->st, c, e) < 0)
+			return -1;
+	}
 	if ((o == PUSH_ASK || o == PUSH_RESTART) && c->tries >= PUSH_TRIES_MAX)
 		o = PUSH_FAILED;
 	switch (o) {

@@ -318,6 +318,10 @@ static int preempt(struct ask *q, struct offer *out, struct err *e)
 	    !q->tk->policy->strategy[URGENCY_CRITICAL].preempt ||
 	    !before_installing(running->state))
 		return 0;
+	/* told to begin, and silent since: it may install, or be dead of it */
+	int applied = q->by_server ? call_applied(q->tk, running, e) : 0;
+	if (applied != 0)
+		return applied < 0 ? -1 : 0;
 	/* by its own word another may be further */
 	for (int i = 1; i < q->n; i++)
 		if (update_state_in_flight(q->queue[i].state))

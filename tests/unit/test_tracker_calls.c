@@ -1025,6 +1025,36 @@ START_TEST(nothing_preempts_a_push_by_a_poll)
 }
 END_TEST
 
+/* Told to begin and silent since it may install, or be dead of it: its place is not given away. */
+START_TEST(nothing_preempts_what_may_install)
+{
+	struct device d = enrol("cam", MODE_SERVER, "push");
+	struct rollout first = world_rollout(&w, &rel, "r", "id == cam", 1);
+	int64_t id = open_update(&d).id;
+
+	pass();
+	answer_status("idle");
+	answer(204);
+	answer_held(1 << 20);
+	expect(SEND_APPLY);
+	struct release fix = world_release(&w, 60, "6.0");
+	WORLD_OK(&w, release_set_urgency(&w.tk, &fix, URGENCY_CRITICAL, &w.err));
+	struct rollout r = world_rollout(&w, &fix, "fix", "id == cam", 1);
+	ck_assert(!answer(0));
+	world_wait(&w, 600);
+	ck_assert_int_eq(pass(), 1);
+	expect(SEND_STATUS);
+	ck_assert_int_eq(world_update(&w, id).state, UPDATE_DOWNLOADED);
+	ck_assert_int_eq(world_rollout_now(&w, first.id).in_flight, 1);
+	ck_assert_int_eq(world_rollout_now(&w, r.id).in_flight, 0);
+	/* when it says how it is, it does neither */
+	ck_assert(answer_status("idle"));
+	expect(SEND_MANIFEST);
+	ck_assert(digest_eq(&sent.object, &fix.manifest));
+	ck_assert_int_eq(world_update(&w, id).state, UPDATE_SUPERSEDED);
+}
+END_TEST
+
 /* Two run by the device's own word: what may make room is not all that runs. */
 START_TEST(nothing_preempts_what_runs_beside_another)
 {
@@ -1769,6 +1799,7 @@ int main(void)
 	tcase_add_test(t, negotiated_mode_is_called_to_look_and_pushed_after_its_yes);
 	tcase_add_test(t, nothing_preempts_a_push_unasked);
 	tcase_add_test(t, nothing_preempts_a_push_by_a_poll);
+	tcase_add_test(t, nothing_preempts_what_may_install);
 	tcase_add_loop_test(t, nothing_preempts_what_runs_beside_another, 0, 2);
 	tcase_add_test(t, what_was_called_back_is_sent_anew);
 	tcase_add_test(t, an_old_answer_accepts_no_new_offer);
