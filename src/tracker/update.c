@@ -68,9 +68,11 @@ static int lost(struct tracker *tk, const struct update *u, bool *out, struct er
 	*out = u->manifest_fetched;
 	if (!u->manifest_fetched || u->state >= UPDATE_INSTALLING)
 		return 0;
-	if (registry_live(tk, u->dev, &live, e) < 0)
+	/* what was heard before it was told to begin says nothing of what it died of */
+	int applied = call_applied(tk, u, e);
+	if (applied < 0 || registry_live(tk, u->dev, &live, e) < 0)
 		return -1;
-	*out = live.track_seen <= u->track_changed;
+	*out = applied > 0 || live.track_seen <= u->track_changed;
 	return 0;
 }
 

@@ -529,6 +529,35 @@ START_TEST(who_may_be_dead_of_it_is_not_held_back)
 }
 END_TEST
 
+/* Nor does it count that it was heard of before, while it waited for its window. */
+START_TEST(who_may_be_dead_of_it_has_no_next_attempt)
+{
+	struct device d = enrol("cam", MODE_SERVER, "push");
+	struct rollout r = world_rollout(&w, &rel, "r", "id == cam", 1);
+	int64_t id = open_update(&d).id;
+	struct device_live live;
+
+	pass();
+	answer_status("idle");
+	answer(204);
+	blackout_of_class("Fri 08:00-08:30 UTC");
+	ck_assert(!answer_held(1 << 20));
+	ck_assert_int_eq(world_update(&w, id).state, UPDATE_DOWNLOADED);
+	world_wait(&w, 3600);
+	ck_assert_int_eq(pass(), 1);
+	ck_assert_int_eq(store_live_get(w.st, d.dev, &live, &w.err), 1);
+	live.track_seen = w.tk.now.track;
+	WORLD_OK(&w, store_live_put(w.st, &live, &w.err));
+	answer_status("idle");
+	expect(SEND_APPLY);
+	ck_assert(!answer(0));
+	world_wait(&w, w.policy.install_timeout_s - 3599);
+	pass();
+	ck_assert_int_eq(world_update(&w, id).state, UPDATE_TIMED_OUT);
+	ck_assert_int_eq(world_rollout_now(&w, r.id).failed, 1);
+}
+END_TEST
+
 /* Told to begin, it did not hear that; but it says how it is since: it is the server that waits. */
 START_TEST(who_was_heard_of_since_is_held_back)
 {
@@ -1780,6 +1809,7 @@ int main(void)
 	tcase_add_test(t, critical_service_is_not_disturbed);
 	tcase_add_loop_test(t, who_waits_for_us_is_not_silent, 0, 2);
 	tcase_add_loop_test(t, who_may_be_dead_of_it_is_not_held_back, 0, 2);
+	tcase_add_test(t, who_may_be_dead_of_it_has_no_next_attempt);
 	tcase_add_loop_test(t, who_was_heard_of_since_is_held_back, 0, 2);
 	tcase_add_loop_test(t, who_goes_ahead_of_the_start_is_not_helped, 0, 2);
 	tcase_add_test(t, low_urgency_is_pushed_to_the_idle_only);
