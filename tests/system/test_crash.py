@@ -355,10 +355,11 @@ class Schedule:
     def check_expected(self):
         with open(self.expected) as f:
             want = {row["id"]: row["state"] for row in csv.DictReader(f)}
-        have = {u["device"]: u["state"] for u in self.daemon.rest("GET", "/api/v1/updates?limit=500")["items"]}
-        wrong = {i: (s, have.get(i)) for i, s in want.items() if have.get(i) != s}
+        have = {u["device"]: u for u in self.daemon.rest("GET", "/api/v1/updates?limit=500")["items"]}
+        wrong = {i: (s, have.get(i)) for i, s in want.items() if have.get(i, {}).get("state") != s}
         if wrong:
-            raise AssertionError("devices did not end as their seed says: %s" % wrong)
+            stories = [self.daemon.rest("GET", "/api/v1/updates/%d" % u["id"]) for _, u in wrong.values() if u]
+            raise AssertionError("devices did not end as their seed says: %s\n%s" % (wrong, stories))
 
     def close(self):
         self.world.stop.set()
