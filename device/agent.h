@@ -90,6 +90,7 @@ struct agent_offer {
 	uint8_t n_images, image;
 	uint64_t offset;
 	struct etag etag;
+	bool refused;			/* what was last asked for; a report was said since */
 	bool begun;			/* the sink knows of images[image] */
 	uint8_t told;			/* quarters of progress reported */
 };

@@ -273,6 +273,7 @@ static void on_report(struct agent *a, struct arena *mem, enum media m, const st
 
 static void on_manifest(struct agent *a, const struct agent_reply *r)
 {
+	a->offer->refused = false;
 	buf_add_slice(&a->offer->manifest, r->body);
 	if (a->offer->manifest.failed || r->body.n == 0)
 		agent_fail(a, FAILURE_DOWNLOAD, "the manifest is empty or too large");
@@ -294,6 +295,7 @@ static void on_image(struct agent *a, const struct agent_reply *r)
 	if (a->step != STEP_FETCH)
 		return;
 	o->etag = r->etag;
+	o->refused = false;
 	agent_feed(a, r->body);
 	a->tries = 0;
 	if (a->step != STEP_FETCH)
@@ -307,6 +309,20 @@ static void on_image(struct agent *a, const struct agent_reply *r)
 		o->told = (uint8_t)quarter;
 		agent_say(a, "downloading", (int)quarter * 25);
 	}
+}
+
+/*
+ * Where its path is all that names a device, a server that began anew does not know whose offer
+ * this was before it is told: a report does. Refused again, it is.
+ */
+static void withheld(struct agent *a)
+{
+	if (a->offer->refused) {
+		agent_fail(a, FAILURE_DOWNLOAD, "the server does not give what it offered");
+		return;
+	}
+	a->offer->refused = true;
+	agent_say(a, "downloading", -1);
 }
 
 static bool passing(const struct agent_reply *r)
@@ -335,7 +351,7 @@ void agent_reply(struct agent *a, struct arena *mem, enum media m, const struct 
 	if (k == ASK_REPORT)
 		on_report(a, mem, m, r, now);
 	else if (r->status >= 400 && (k == ASK_MANIFEST || k == ASK_IMAGE))
-		agent_fail(a, FAILURE_DOWNLOAD, "the server does not give what it offered");
+		withheld(a);
 	else if (r->status >= 400 && k == ASK_DECISION)
 		agent_idle(a, a->ask_s, now);
 	else if (r->status >= 400)

@@ -22,7 +22,7 @@ static struct server {
 	struct digest digest, manifest_digest;
 	struct buf manifest;
 	struct key *key, *other;
-	bool embed, offered, damage, gone, lie_digest, no_size;
+	bool embed, offered, damage, gone, forgets, stranger, lie_digest, no_size;
 	int lose; /* so many requests get no answer first */
 	uint16_t report_status, update_status;
 	const char *report_state;
@@ -191,7 +191,9 @@ static void give_piece(const struct agent_request *rq, struct agent_reply *r)
 		agent.offer->images[0].has_size = false;
 	ck_assert_str_eq(rq->path, "/image/i");
 	ck_assert_uint_lt(rq->offset, IMAGE_SIZE);
-	r->status = server.gone ? 404 : 200;
+	if (server.forgets && server.image_requests % 2 == 0)
+		server.stranger = true;
+	r->status = server.gone || server.stranger ? 404 : 200;
 	r->body = slice_of(server.image + rq->offset, n);
 	r->more = rq->offset + n < IMAGE_SIZE;
 	if (server.damage) {
@@ -214,6 +216,9 @@ static void serve(const struct agent_request *rq, struct slice body, struct agen
 	doc_add_int(&mem, d, "ask_again", 60);
 	if (rq->kind == ASK_REGISTER || rq->kind == ASK_DECISION || rq->kind == ASK_REPORT)
 		take(rq->kind, body);
+	/* its own path names a device */
+	if (rq->kind != ASK_IMAGE && rq->kind != ASK_MANIFEST)
+		server.stranger = false;
 	if (rq->kind == ASK_REPORT) {
 		r->status = server.report_status;
 		if (server.report_state)
@@ -331,6 +336,19 @@ START_TEST(resumes_where_it_was)
 	ck_assert_int_eq(agent.result, RESULT_SUCCEEDED);
 	ck_assert_uint_eq(server.image_requests, 2);
 	ck_assert_uint_eq(agent.bytes, IMAGE_SIZE - 1000);
+	ck_assert_mem_eq(sink.bytes, server.image, IMAGE_SIZE);
+}
+END_TEST
+
+/* Each time it goes on where it was, once its report has said whose path it is. */
+START_TEST(goes_on_with_a_server_that_began_anew)
+{
+	server.forgets = true;
+	run();
+	ck_assert_int_eq(agent.result, RESULT_SUCCEEDED);
+	ck_assert_str_eq(server.log, WHOLE);
+	ck_assert_uint_eq(agent.bytes, IMAGE_SIZE);
+	ck_assert_uint_gt(server.image_requests, IMAGE_SIZE / PIECE + 2);
 	ck_assert_mem_eq(sink.bytes, server.image, IMAGE_SIZE);
 }
 END_TEST
@@ -618,6 +636,7 @@ int main(void)
 	tcase_add_test(t, embedded_manifest);
 	tcase_add_test(t, lost_answers_repeat_unchanged);
 	tcase_add_test(t, resumes_where_it_was);
+	tcase_add_test(t, goes_on_with_a_server_that_began_anew);
 	tcase_add_loop_test(t, failure, 0, sizeof(failures) / sizeof(failures[0]));
 	tcase_add_loop_test(t, fit, 0, sizeof(fits) / sizeof(fits[0]));
 	tcase_add_test(t, fleets_may_go_without_anchor);
